@@ -1,0 +1,97 @@
+package eventstore
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What happened, for errors.Is. Where fields help, a typed error matches the sentinel.
+var (
+	// ErrVersionConflict: the expected version was wrong; see [VersionConflictError].
+	ErrVersionConflict = errors.New("version conflict")
+	// ErrConditionFailed: a matching event exists; see [ConditionFailedError].
+	ErrConditionFailed = errors.New("append condition failed")
+	// ErrConditionTooWide: a condition without tags looks back too far.
+	ErrConditionTooWide = errors.New("append condition too wide")
+	// ErrAheadOfLog: the position lies beyond the head.
+	ErrAheadOfLog = errors.New("position is ahead of the log")
+	// ErrIdempotencyMismatch: the command id was used for another command.
+	ErrIdempotencyMismatch = errors.New("command id was used for another command")
+	// ErrOutcomeUnknown: the answer was lost; the events may be appended or not. Repeat with
+	// the same command id to find out.
+	ErrOutcomeUnknown = errors.New("outcome of the append is unknown")
+	// ErrStreamDeleted: the stream ends with a tombstone.
+	ErrStreamDeleted = errors.New("stream is deleted")
+	// ErrInvalid: the request is malformed; see [InvalidError].
+	ErrInvalid = errors.New("invalid")
+	// ErrTooLarge: a limit is exceeded; see [LimitError].
+	ErrTooLarge = errors.New("too large")
+	// ErrStoreBusy: nothing was appended because the store has too much to do; try again.
+	ErrStoreBusy = errors.New("store is busy")
+	// ErrClosed: the store was closed; nothing was appended.
+	ErrClosed = errors.New("store is closed")
+	// ErrForeignToken: the token belongs to a store that is not read here.
+	ErrForeignToken = errors.New("token of another store")
+	// ErrDiverged: the log is not the one that was read before: it was restored or failed over.
+	ErrDiverged = errors.New("log has diverged from what was read before")
+)
+
+// VersionConflictError says that a stream was not at the expected version.
+// It matches [ErrVersionConflict].
+type VersionConflictError struct {
+	Stream   StreamID
+	Expected ExpectedVersion
+	Actual   Version
+}
+
+func (e *VersionConflictError) Error() string {
+	return fmt.Sprintf("version conflict on %s: expected %s, it is at version %d", e.Stream, e.Expected, e.Actual)
+}
+
+// Is reports whether target is [ErrVersionConflict].
+func (e *VersionConflictError) Is(target error) bool { return target == ErrVersionConflict }
+
+// ConditionFailedError says that an event matches the condition's query.
+// It matches [ErrConditionFailed].
+type ConditionFailedError struct {
+	// Query and After are the condition's.
+	Query Query
+	After Position
+	// Position is that of one matching event after After.
+	Position Position
+}
+
+func (e *ConditionFailedError) Error() string {
+	return fmt.Sprintf("append condition failed: %s exists at position %d, after %d", e.Query, e.Position, e.After)
+}
+
+// Is reports whether target is [ErrConditionFailed].
+func (e *ConditionFailedError) Is(target error) bool { return target == ErrConditionFailed }
+
+// InvalidError says what is malformed and why. It matches [ErrInvalid].
+type InvalidError struct {
+	What, Value, Reason string
+}
+
+func (e *InvalidError) Error() string {
+	if e.Value == "" {
+		return fmt.Sprintf("invalid %s: %s", e.What, e.Reason)
+	}
+	return fmt.Sprintf("invalid %s %.64q: %s", e.What, e.Value, e.Reason)
+}
+
+// Is reports whether target is [ErrInvalid].
+func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
+
+// LimitError says which limit is exceeded. It matches [ErrTooLarge].
+type LimitError struct {
+	What        string
+	Size, Limit int
+}
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("%s too large: %d, the limit is %d", e.What, e.Size, e.Limit)
+}
+
+// Is reports whether target is [ErrTooLarge].
+func (e *LimitError) Is(target error) bool { return target == ErrTooLarge }
