@@ -1,0 +1,304 @@
+package memory
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/eventstore/subscription"
+	"github.com/leftfold/leftfold/internal/wake"
+	"github.com/leftfold/leftfold/projection"
+)
+
+// Sink keeps read models in memory: the reference implementation of
+// [projection.Sink], and of [projection.TxSink] for handlers that write a [Tx]. What
+// it keeps is gone with the process.
+type Sink struct {
+	mu      sync.RWMutex
+	models  map[projection.Generation]*readModel
+	tables  map[string]map[string]any // what handlers write
+	changed wake.Signal
+}
+
+// readModel is one generation: its rows, and a checkpoint for each source store.
+type readModel struct {
+	hash        string
+	rows        map[string]projection.Row
+	checkpoints map[eventstore.StoreID]subscription.Checkpoint
+}
+
+var (
+	_ projection.Sink        = (*Sink)(nil)
+	_ projection.TxSink[*Tx] = (*Sink)(nil)
+)
+
+// NewSink returns an empty sink.
+func NewSink() *Sink {
+	return &Sink{models: map[projection.Generation]*readModel{}, tables: map[string]map[string]any{}}
+}
+
+// Open implements [projection.Checkpoints].
+func (s *Sink) Open(ctx context.Context, model projection.Model, source eventstore.Identity) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m, ok := s.models[model.Generation]
+	if !ok {
+		m = &readModel{hash: model.Hash, rows: map[string]projection.Row{}, checkpoints: map[eventstore.StoreID]subscription.Checkpoint{}}
+		s.models[model.Generation] = m
+	}
+	if m.hash != model.Hash {
+		return fmt.Errorf("%w: %s", projection.ErrDefinitionChanged, model.Generation)
+	}
+	if _, ok := m.checkpoints[source.Store]; !ok {
+		m.checkpoints[source.Store] = subscription.Checkpoint{Source: source, Generation: model.Generation.String()}
+	}
+	return nil
+}
+
+// Checkpoint implements [projection.Checkpoints].
+func (s *Sink) Checkpoint(ctx context.Context, of projection.Generation, source eventstore.StoreID) (subscription.Checkpoint, error) {
+	if err := ctx.Err(); err != nil {
+		return subscription.Checkpoint{}, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	m, ok := s.models[of]
+	if !ok {
+		return subscription.Checkpoint{}, nil
+	}
+	checkpoint, ok := m.checkpoints[source]
+	if !ok {
+		return subscription.Checkpoint{}, fmt.Errorf("%w: %s does not follow store %s", eventstore.ErrForeignToken, of, source)
+	}
+	return checkpoint, nil
+}
+
+// Changed implements [projection.Checkpoints].
+func (s *Sink) Changed() <-chan struct{} { return s.changed.Next() }
+
+// Load implements [projection.Sink].
+func (s *Sink) Load(ctx context.Context, model projection.Model, keys []string) ([]projection.Row, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	m, ok := s.models[model.Generation]
+	if !ok {
+		return nil, projection.ErrNotBuilt
+	}
+	var rows []projection.Row
+	for _, key := range keys {
+		if row, ok := m.rows[key]; ok {
+			rows = append(rows, clone(row))
+		}
+	}
+	return rows, nil
+}
+
+// Commit implements [projection.Sink].
+func (s *Sink) Commit(ctx context.Context, model projection.Model, move projection.Move, changes []projection.Change) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for _, change := range changes {
+		if !change.Deleted && len(change.Values) != len(model.Columns) {
+			return fmt.Errorf("row %q has %d values for %d columns", change.Key, len(change.Values), len(model.Columns))
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m, err := s.move(model.Generation, move)
+	if err != nil {
+		return err
+	}
+	for _, change := range changes {
+		if change.Deleted {
+			delete(m.rows, change.Key)
+		} else {
+			m.rows[change.Key] = clone(change.Row)
+		}
+	}
+	return nil
+}
+
+// move moves the checkpoint, if it is where the move starts. The caller holds the lock.
+func (s *Sink) move(of projection.Generation, move projection.Move) (*readModel, error) {
+	m, ok := s.models[of]
+	if !ok {
+		return nil, projection.ErrNotBuilt
+	}
+	store := move.To.Source.Store
+	if m.checkpoints[store] != move.From {
+		return nil, subscription.ErrStale
+	}
+	m.checkpoints[store] = move.To
+	s.changed.Notify()
+	return m, nil
+}
+
+// List implements [projection.Sink].
+func (s *Sink) List(ctx context.Context, model projection.Model, list projection.ListQuery) ([]projection.Row, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	m, ok := s.models[model.Generation]
+	if !ok {
+		return nil, projection.ErrNotBuilt
+	}
+	order := ordering{column: model.Column(list.By), descending: list.Descending}
+	rows := slices.SortedFunc(maps.Values(m.rows), order.compare)
+	if list.After != nil {
+		rows = slices.DeleteFunc(rows, func(r projection.Row) bool { return !order.isAfter(r, *list.After) })
+	}
+	rows = rows[:min(len(rows), list.Limit)]
+	for n := range rows {
+		rows[n] = clone(rows[n])
+	}
+	return rows, nil
+}
+
+// ordering is the order of a list: by a column (-1 is none), then by key.
+type ordering struct {
+	column     int
+	descending bool
+}
+
+func (o ordering) compare(a, b projection.Row) int {
+	order := 0
+	if o.column >= 0 {
+		order = compareValues(a.Values[o.column], b.Values[o.column])
+	}
+	if order == 0 {
+		order = strings.Compare(a.Key, b.Key)
+	}
+	if o.descending {
+		return -order
+	}
+	return order
+}
+
+func (o ordering) isAfter(row projection.Row, cursor projection.Cursor) bool {
+	at := projection.Row{Key: cursor.Key}
+	if o.column >= 0 {
+		at.Values = make([]any, len(row.Values))
+		at.Values[o.column] = cursor.Value
+	}
+	return o.compare(row, at) > 0
+}
+
+func compareValues(a, b any) int {
+	switch a := a.(type) {
+	case bool:
+		return compareBools(a, b.(bool))
+	case int64:
+		return cmp.Compare(a, b.(int64))
+	case float64:
+		return cmp.Compare(a, b.(float64))
+	case string:
+		return strings.Compare(a, b.(string))
+	case []byte:
+		return bytes.Compare(a, b.([]byte))
+	case time.Time:
+		return a.Compare(b.(time.Time))
+	default:
+		panic(fmt.Sprintf("a %T has no order", a)) // NewView refuses such an index
+	}
+}
+
+func compareBools(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	default:
+		return 1
+	}
+}
+
+func clone(row projection.Row) projection.Row {
+	row.Values = slices.Clone(row.Values)
+	for n, value := range row.Values {
+		if b, ok := value.([]byte); ok {
+			row.Values[n] = slices.Clone(b)
+		}
+	}
+	return row
+}
+
+// Tx is a transaction over the sink's tables, for a [projection.Handler]. It sees its
+// own writes; they reach the tables when it commits.
+type Tx struct {
+	sink   *Sink
+	writes map[string]map[string]any // nil value: deleted
+}
+
+// Get returns the value under the key, as this transaction sees it.
+func (tx *Tx) Get(table, key string) (any, bool) {
+	if value, ok := tx.writes[table][key]; ok {
+		return value, value != nil
+	}
+	value, ok := tx.sink.tables[table][key]
+	return value, ok
+}
+
+// Put writes the value, which must not be nil and must not be changed afterwards.
+func (tx *Tx) Put(table, key string, value any) {
+	if tx.writes[table] == nil {
+		tx.writes[table] = map[string]any{}
+	}
+	tx.writes[table][key] = value
+}
+
+// Delete removes the key.
+func (tx *Tx) Delete(table, key string) { tx.Put(table, key, nil) }
+
+// Transact implements [projection.TxSink]. Transactions run one at a time.
+func (s *Sink) Transact(ctx context.Context, of projection.Generation, move projection.Move, apply func(ctx context.Context, tx *Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	tx := &Tx{sink: s, writes: map[string]map[string]any{}}
+	if err := apply(ctx, tx); err != nil {
+		return err
+	}
+	if _, err := s.move(of, move); err != nil {
+		return err
+	}
+	for table, writes := range tx.writes {
+		if s.tables[table] == nil {
+			s.tables[table] = map[string]any{}
+		}
+		for key, value := range writes {
+			if value == nil {
+				delete(s.tables[table], key)
+			} else {
+				s.tables[table][key] = value
+			}
+		}
+	}
+	return nil
+}
+
+// Value returns what handlers have committed under the key.
+func (s *Sink) Value(table, key string) (any, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	value, ok := s.tables[table][key]
+	return value, ok
+}

@@ -1,0 +1,234 @@
+package subscription
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/leftfold/leftfold/eventstore"
+)
+
+// Window is a piece of the log between two checkpoints: every matching event after
+// From and up to To. It may hold none; the checkpoint moves all the same.
+type Window struct {
+	From, To Checkpoint
+	Events   []eventstore.Recorded
+}
+
+// Target is where a subscription's events take effect.
+type Target interface {
+	// Checkpoint returns how far the target has applied the source's log.
+	Checkpoint(ctx context.Context, source eventstore.StoreID) (Checkpoint, error)
+
+	// Apply makes the events take effect and moves the checkpoint from From to To, both
+	// or neither. It must answer [ErrStale], with nothing changed, if the stored
+	// checkpoint is not From.
+	//
+	// An error may come although the step took effect (a lost answer). The subscription
+	// reads the checkpoint again before it does anything else, so the target need not care.
+	Apply(ctx context.Context, window Window) error
+}
+
+// Progress tells how far a subscription has come. Head is the log's newest position
+// when it was last read.
+type Progress struct {
+	Name           string
+	Position, Head eventstore.Position
+}
+
+// Options tune a subscription. The zero value works.
+type Options struct {
+	// Window is the most positions to read at once. Default: 5000.
+	Window int
+	// WindowBytes is the most payload to hold at once; a window ends early, but holds at
+	// least one event. Default: 16 MiB.
+	WindowBytes int
+	// OnProgress is called after each window and at the end of a catch-up, from the
+	// subscription's goroutine. Default: nobody is told.
+	OnProgress func(Progress)
+}
+
+// How a failing step is tried again: an error that is not known to pass is tried
+// [maxTries] times within about two seconds, then the subscription stops with it.
+const (
+	maxTries   = 3
+	firstPause = 200 * time.Millisecond
+	maxPause   = 5 * time.Second
+)
+
+// Subscription reads one log for one target. Run or CatchUp, one at a time.
+type Subscription struct {
+	name    string
+	log     eventstore.LogReader
+	query   eventstore.Query
+	target  Target
+	options Options
+}
+
+// New returns a subscription of the target to the events of the log that match the
+// query. The name is for errors and progress.
+func New(name string, log eventstore.LogReader, query eventstore.Query, target Target, options Options) *Subscription {
+	if options.Window <= 0 {
+		options.Window = 5000
+	}
+	if options.WindowBytes <= 0 {
+		options.WindowBytes = 16 << 20
+	}
+	return &Subscription{name: name, log: log, query: query, target: target, options: options}
+}
+
+// Run applies the log, past and future, until ctx ends; then it returns nil. It
+// returns [eventstore.ErrDiverged] if the log is no longer the one that the
+// checkpoint speaks of, and any other error that did not pass when tried again.
+func (s *Subscription) Run(ctx context.Context) error {
+	err := s.follow(ctx, func(at, head eventstore.Position) (bool, error) {
+		if at < head {
+			return false, nil
+		}
+		return false, eventstore.WaitAppended(ctx, s.log, at)
+	})
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// CatchUp applies the log up to its head at the time of the call. Unlike Run it
+// returns the error of ctx if that ends first.
+func (s *Subscription) CatchUp(ctx context.Context) error {
+	head, err := s.log.Head(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: read the head: %w", s.name, err)
+	}
+	return s.follow(ctx, func(at, _ eventstore.Position) (bool, error) {
+		return at >= head.Position, nil
+	})
+}
+
+// follow steps through the log. After each window, done decides whether to stop, and
+// may wait for more.
+func (s *Subscription) follow(ctx context.Context, done func(at, head eventstore.Position) (bool, error)) error {
+	var retry retry
+	at, err := s.checkpoint(ctx)
+	for {
+		var head eventstore.Position
+		if err == nil {
+			at, head, err = s.step(ctx, at)
+		}
+		switch {
+		case err == nil:
+			retry.reset()
+			s.report(at.Position(), head)
+			var stop bool
+			if stop, err = done(at.Position(), head); stop {
+				return nil
+			}
+		case errors.Is(err, ErrStale):
+			at, err = s.checkpoint(ctx)
+		default:
+			if err := retry.pauseAfter(ctx, err); err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+			// The step may have taken effect before its answer was lost.
+			at, err = s.checkpoint(ctx)
+		}
+	}
+}
+
+func (s *Subscription) checkpoint(ctx context.Context) (Checkpoint, error) {
+	head, err := s.log.Head(ctx)
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("read the head: %w", err)
+	}
+	at, err := s.target.Checkpoint(ctx, head.Store)
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("read the checkpoint: %w", err)
+	}
+	return at, nil
+}
+
+// step applies one window and returns the checkpoint after it.
+func (s *Subscription) step(ctx context.Context, from Checkpoint) (Checkpoint, eventstore.Position, error) {
+	window, head, err := s.read(ctx, from)
+	if err != nil {
+		return from, 0, err
+	}
+	if window.To == from {
+		return from, head, nil
+	}
+	if err := s.target.Apply(ctx, window); err != nil {
+		return from, head, err
+	}
+	return window.To, head, nil
+}
+
+func (s *Subscription) read(ctx context.Context, from Checkpoint) (Window, eventstore.Position, error) {
+	read, err := s.log.ReadLog(ctx, eventstore.LogQuery{
+		Query:   s.query,
+		After:   from.Position(),
+		Through: from.Position() + eventstore.Position(s.options.Window),
+	})
+	if errors.Is(err, eventstore.ErrAheadOfLog) {
+		return Window{}, 0, fmt.Errorf("%w: the checkpoint is at %s: %w; rebuild the read model", eventstore.ErrDiverged, from.Anchor, err)
+	}
+	if err != nil {
+		return Window{}, 0, fmt.Errorf("read the log: %w", err)
+	}
+	if err := from.verify(read); err != nil {
+		return Window{}, 0, err
+	}
+	window := Window{From: from, To: from.next(read.Identity, read.Through)}
+	bytes := 0
+	for event, err := range read.Events() {
+		if err != nil {
+			return Window{}, 0, fmt.Errorf("read the log: %w", err)
+		}
+		window.Events = append(window.Events, event)
+		if bytes += len(event.Data) + len(event.Metadata); bytes >= s.options.WindowBytes {
+			// The window ends here; nothing between this event and the next is lost.
+			window.To = from.next(read.Identity, eventstore.Anchor{Position: event.Position, EventID: event.ID})
+			break
+		}
+	}
+	return window, read.Head, nil
+}
+
+func (s *Subscription) report(at, head eventstore.Position) {
+	if s.options.OnProgress != nil {
+		s.options.OnProgress(Progress{Name: s.name, Position: at, Head: head})
+	}
+}
+
+// ErrPermanent marks an error of a target that trying again cannot cure, such as an
+// event that does not decode. The subscription stops with it at once.
+var ErrPermanent = errors.New("permanent failure")
+
+// retry counts the tries of a failing step.
+type retry struct {
+	tries int
+	pause time.Duration
+}
+
+func (r *retry) reset() { *r = retry{} }
+
+// pauseAfter waits before the next try, or returns the error that ends the subscription.
+func (r *retry) pauseAfter(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if errors.Is(err, eventstore.ErrDiverged) || errors.Is(err, ErrPermanent) {
+		return err
+	}
+	r.tries++
+	if r.tries >= maxTries && !errors.Is(err, eventstore.ErrStoreBusy) {
+		return err
+	}
+	r.pause = min(max(2*r.pause, firstPause), maxPause)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(r.pause):
+		return nil
+	}
+}

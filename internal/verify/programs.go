@@ -1,0 +1,101 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// examples runs every program under examples/ as a reader would, but built without cgo
+// and in an empty directory of its own. It must end by itself, without an error.
+type examples struct{ scratch string }
+
+func (x examples) run(ctx context.Context, log io.Writer) (string, error) {
+	mains, err := filepath.Glob("examples/*/main.go")
+	if err != nil {
+		return "", err
+	}
+	if len(mains) == 0 {
+		return "", missing("no examples/*/main.go")
+	}
+	for _, file := range mains {
+		name := filepath.Base(filepath.Dir(file))
+		if err := x.runOne(ctx, log, name); err != nil {
+			return "", fmt.Errorf("examples/%s: %w", name, err)
+		}
+	}
+	return fmt.Sprintf("%d programs", len(mains)), nil
+}
+
+func (x examples) runOne(ctx context.Context, log io.Writer, name string) error {
+	binary := filepath.Join(x.scratch, name+".bin")
+	build := program{name: "go", args: []string{"build", "-buildvcs=false", "-o", binary, "./examples/" + name}, env: withoutCgo}
+	if _, err := build.run(ctx, log); err != nil {
+		return err
+	}
+	dir := filepath.Join(x.scratch, name)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	_, err := program{name: binary, dir: dir}.run(ctx, log)
+	return err
+}
+
+var withoutCgo = []string{"CGO_ENABLED=0"}
+
+// demo is README's first command, run twice on one directory: the second run imports
+// the same orders again and must change nothing.
+type demo struct {
+	dir    string
+	totals demoTotals
+}
+
+// demoTotals are the totals over the whole store in the demo's output.
+type demoTotals struct {
+	Orders, Returns, Adjustments, Events int64
+
+	GrossPence    int64 `json:"gross_pence"`
+	ReturnedPence int64 `json:"returned_pence"`
+	StockMoved    int64 `json:"stock_moved"`
+}
+
+func (d *demo) first(ctx context.Context, log io.Writer) (detail string, err error) {
+	d.totals, err = d.run(ctx, log)
+	return fmt.Sprintf("%d orders, %d events", d.totals.Orders, d.totals.Events), err
+}
+
+func (d *demo) again(ctx context.Context, log io.Writer) (string, error) {
+	if d.totals == (demoTotals{}) {
+		return "", missing("the first run failed")
+	}
+	totals, err := d.run(ctx, log)
+	if err == nil && totals != d.totals {
+		err = fmt.Errorf("a second import of the same orders changed the totals from %+v to %+v", d.totals, totals)
+	}
+	return "0 new orders", err
+}
+
+func (d *demo) run(ctx context.Context, log io.Writer) (demoTotals, error) {
+	var totals demoTotals
+	var stdout bytes.Buffer
+	leftfold := program{
+		name: "go",
+		args: []string{"run", "./cmd/leftfold", "demo", "--check", "-o", "json", "--dir", d.dir},
+		env:  withoutCgo,
+	}
+	if err := leftfold.cmd(ctx, io.MultiWriter(&stdout, log), log).Run(); err != nil {
+		return totals, err
+	}
+	if err := json.Unmarshal(stdout.Bytes(), &totals); err != nil {
+		return totals, fmt.Errorf("the demo's output is not one JSON object: %w", err)
+	}
+	if totals.Orders == 0 {
+		return totals, errors.New("the demo reports no orders")
+	}
+	return totals, nil
+}

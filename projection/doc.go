@@ -1,0 +1,18 @@
+// Package projection turns the log into read models.
+//
+// A [View] is a keyed left fold: pure functions over one row, and the engine does
+// all the I/O in bulk. It collects the keys that a window of events touches, loads
+// those rows, folds, and commits the changed rows together with the checkpoint. The
+// same View runs unchanged on every [Sink].
+//
+// A [Handler] is for everything else: it writes what it likes in the sink's own
+// transaction, and the runner moves the checkpoint in that transaction.
+//
+// Either way every event takes effect exactly once on the read model, under crashes,
+// lost answers and rival processes, because effect and checkpoint commit together
+// and the checkpoint moves by compare-and-set. What a Handler does outside its
+// transaction happens at least once.
+//
+// Folds must be pure: the same events must give the same rows, or a rebuilt read
+// model will differ from the live one.
+package projection

@@ -1,0 +1,37 @@
+package projection
+
+import (
+	"fmt"
+
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/eventstore/subscription"
+)
+
+// EventError says which event a projection failed on. Nothing of its window was
+// applied and the checkpoint did not move.
+type EventError struct {
+	Event eventstore.Recorded
+	Err   error
+	// Permanent is set if trying again cannot help: the event does not decode, or the
+	// projection's code panicked on it. The projection stops at once.
+	Permanent bool
+}
+
+func (e *EventError) Error() string {
+	return fmt.Sprintf("event %s at position %d (%s, version %d): %v",
+		e.Event.Type, e.Event.Position, e.Event.Stream, e.Event.Version, e.Err)
+}
+
+// Unwrap returns the cause, and marks a permanent one for the subscription.
+func (e *EventError) Unwrap() []error {
+	if e.Permanent {
+		return []error{subscription.ErrPermanent, e.Err}
+	}
+	return []error{e.Err}
+}
+
+func recoverAsEventError(m eventstore.Recorded, err *error) {
+	if p := recover(); p != nil {
+		*err = &EventError{Event: m, Err: fmt.Errorf("panic: %v", p), Permanent: true}
+	}
+}

@@ -1,0 +1,65 @@
+package projection
+
+import (
+	"context"
+
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/eventstore/subscription"
+)
+
+// Handler is a projection that writes in the sink's own transaction of type Tx.
+type Handler[Tx any] struct {
+	model  Model
+	query  eventstore.Query
+	handle func(ctx context.Context, tx Tx, event eventstore.Recorded) error
+}
+
+// HandlerOptions describe a handler.
+type HandlerOptions struct {
+	// Version is the generation of what the handler writes, at least 1. A new version
+	// starts at position 0; clearing what the old one wrote is the handler's business. Required.
+	Version int
+	// Query selects the events. Default: every event.
+	Query eventstore.Query
+}
+
+// NewHandler returns a projection that calls handle for each event, in log order. What
+// handle writes through tx commits together with the checkpoint; an error rolls back
+// the whole window, which is tried again. It panics on a bad name or version.
+func NewHandler[Tx any](name string, options HandlerOptions, handle func(ctx context.Context, tx Tx, event eventstore.Recorded) error) *Handler[Tx] {
+	generation := Generation{Name: name, Version: options.Version}
+	if err := generation.validate(); err != nil {
+		panic("projection.NewHandler: " + err.Error())
+	}
+	model := Model{Generation: generation, Hash: hashOf("handler", generation.String(), options.Query.String())}
+	return &Handler[Tx]{model: model, query: options.Query, handle: handle}
+}
+
+// handlerTarget applies windows of the log by a handler in a sink's transactions.
+type handlerTarget[Tx any] struct {
+	handler *Handler[Tx]
+	sink    TxSink[Tx]
+}
+
+func (t *handlerTarget[Tx]) Checkpoint(ctx context.Context, source eventstore.StoreID) (subscription.Checkpoint, error) {
+	return t.sink.Checkpoint(ctx, t.handler.model.Generation, source)
+}
+
+func (t *handlerTarget[Tx]) Apply(ctx context.Context, w subscription.Window) error {
+	return t.sink.Transact(ctx, t.handler.model.Generation, Move{w.From, w.To}, func(ctx context.Context, tx Tx) error {
+		for _, event := range w.Events {
+			if err := t.one(ctx, tx, event); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (t *handlerTarget[Tx]) one(ctx context.Context, tx Tx, event eventstore.Recorded) (err error) {
+	defer recoverAsEventError(event, &err)
+	if err := t.handler.handle(ctx, tx, event); err != nil {
+		return &EventError{Event: event, Err: err}
+	}
+	return nil
+}

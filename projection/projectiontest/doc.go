@@ -1,0 +1,8 @@
+// Package projectiontest tests projections.
+//
+// [Given] is for users: given these events, a view has these rows. It needs no store.
+//
+// [RunSink], [RunTxSink] and [RunEffects] are the conformance suite of
+// [projection.Sink] and [projection.TxSink], for authors of adapters. Their clauses
+// are sentences; a sink that breaks one fails in words.
+package projectiontest

@@ -1,0 +1,85 @@
+package projectiontest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/leftfold/leftfold/eventstore/subscription"
+	"github.com/leftfold/leftfold/projection"
+)
+
+// TxParts is a sink whose transactions the suite can write in.
+type TxParts[Tx any] struct {
+	Sink projection.TxSink[Tx]
+	// Add adds one to a counter, in the transaction.
+	Add func(ctx context.Context, tx Tx, counter string) error
+	// Read returns a counter as committed; 0 if there is none.
+	Read func(ctx context.Context, counter string) (int, error)
+}
+
+// RunTxSink checks the sinks that open returns against every clause of [projection.TxSink].
+func RunTxSink[Tx any](t *testing.T, open func(t testing.TB) TxParts[Tx]) {
+	run(t, txSinkClauses[Tx](), open)
+}
+
+var handlerModel = projection.Model{Generation: projection.Generation{Name: "handled", Version: 1}, Hash: "handled"}
+
+// txStand is a transactional sink, and where its checkpoint stands.
+type txStand[Tx any] struct {
+	TxParts[Tx]
+	at subscription.Checkpoint
+}
+
+func (s *txStand[Tx]) add(ctx context.Context, from subscription.Checkpoint, counter string, then error) error {
+	to := onward(from, 1)
+	err := s.Sink.Transact(ctx, handlerModel.Generation, projection.Move{From: from, To: to}, func(ctx context.Context, tx Tx) error {
+		return first(s.Add(ctx, tx, counter), then)
+	})
+	if err == nil {
+		s.at = to
+	}
+	return err
+}
+
+func (s *txStand[Tx]) has(ctx context.Context, counter string, want int) error {
+	got, err := s.Read(ctx, counter)
+	at, atErr := s.Sink.Checkpoint(ctx, handlerModel.Generation, source.Store)
+	return first(err, atErr, same("counter "+counter, got, want), same("checkpoint", at, s.at))
+}
+
+func txSinkClauses[Tx any]() []clause[TxParts[Tx]] {
+	on := func(rule string, check func(ctx context.Context, s *txStand[Tx]) error) clause[TxParts[Tx]] {
+		return clause[TxParts[Tx]]{rule, func(ctx context.Context, parts TxParts[Tx]) error {
+			if err := parts.Sink.Open(ctx, handlerModel, source); err != nil {
+				return fmt.Errorf("open: %w", err)
+			}
+			at, err := parts.Sink.Checkpoint(ctx, handlerModel.Generation, source.Store)
+			return first(err, check(ctx, &txStand[Tx]{parts, at}))
+		}}
+	}
+	return []clause[TxParts[Tx]]{
+		on("what a handler writes commits together with the checkpoint", func(ctx context.Context, s *txStand[Tx]) error {
+			return first(s.add(ctx, s.at, "a", nil), s.has(ctx, "a", 1), s.add(ctx, s.at, "a", nil), s.has(ctx, "a", 2))
+		}),
+		on("a handler's error rolls back both, and comes back as it is", func(ctx context.Context, s *txStand[Tx]) error {
+			refusal := errors.New("refused by the handler")
+			return first(s.add(ctx, s.at, "a", nil), is("transact", s.add(ctx, s.at, "a", refusal), refusal), s.has(ctx, "a", 1))
+		}),
+		on("a move from another checkpoint than the stored one is ErrStale and writes nothing", func(ctx context.Context, s *txStand[Tx]) error {
+			before := s.at
+			return first(s.add(ctx, before, "a", nil), is("transact", s.add(ctx, before, "a", nil), subscription.ErrStale), s.has(ctx, "a", 1))
+		}),
+		on("a handler's panic leaves nothing behind", func(ctx context.Context, s *txStand[Tx]) error {
+			func() {
+				defer func() { _ = recover() }()
+				_ = s.Sink.Transact(ctx, handlerModel.Generation, projection.Move{From: s.at, To: onward(s.at, 1)}, func(ctx context.Context, tx Tx) error {
+					_ = s.Add(ctx, tx, "a")
+					panic("by the handler")
+				})
+			}()
+			return first(s.has(ctx, "a", 0), s.add(ctx, s.at, "a", nil), s.has(ctx, "a", 1))
+		}),
+	}
+}

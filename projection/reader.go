@@ -1,0 +1,169 @@
+package projection
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"reflect"
+
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/query"
+)
+
+// Reader reads the rows of a view from a sink, as structs. Before each read it waits
+// for what [query.Ask] requires; see [query.After].
+type Reader[R any] struct {
+	sink Sink
+	view *View[R]
+}
+
+// NewReader returns a reader of the view's rows in the sink.
+func NewReader[R any](sink Sink, view *View[R]) *Reader[R] {
+	return &Reader[R]{sink: sink, view: view}
+}
+
+// Get returns the row with the key, or [ErrNotFound].
+func (r *Reader[R]) Get(ctx context.Context, key string) (R, error) {
+	rows, err := r.GetMany(ctx, key)
+	if err != nil {
+		var none R
+		return none, err
+	}
+	row, ok := rows[key]
+	if !ok {
+		return row, fmt.Errorf("%s: %w: %q", r.view.Name(), ErrNotFound, key)
+	}
+	return row, nil
+}
+
+// GetMany returns the rows that exist among the keys.
+func (r *Reader[R]) GetMany(ctx context.Context, keys ...string) (map[string]R, error) {
+	if err := query.Await(ctx, r.readModel()); err != nil {
+		return nil, err
+	}
+	stored, err := r.sink.Load(ctx, r.model(), keys)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", r.view.generation, err)
+	}
+	rows := make(map[string]R, len(stored))
+	for _, s := range stored {
+		row, err := r.decode(s)
+		if err != nil {
+			return nil, err
+		}
+		rows[s.Key] = row
+	}
+	return rows, nil
+}
+
+// Page is a part of a list, and where the next part starts; Next is nil at the end.
+type Page[R any] struct {
+	Rows []R
+	Next *Cursor
+}
+
+const defaultPage = 100
+
+// List returns one page of rows in the order asked for. Rows that change their place
+// between two pages may be seen twice or not at all.
+func (r *Reader[R]) List(ctx context.Context, list ListQuery) (Page[R], error) {
+	if list.Limit <= 0 {
+		list.Limit = defaultPage
+	}
+	if err := r.view.checkList(list); err != nil {
+		return Page[R]{}, err
+	}
+	if err := query.Await(ctx, r.readModel()); err != nil {
+		return Page[R]{}, err
+	}
+	stored, err := r.sink.List(ctx, r.model(), list)
+	if err != nil {
+		return Page[R]{}, fmt.Errorf("list %s: %w", r.view.generation, err)
+	}
+	page := Page[R]{Rows: make([]R, 0, len(stored))}
+	for _, s := range stored {
+		row, err := r.decode(s)
+		if err != nil {
+			return Page[R]{}, err
+		}
+		page.Rows = append(page.Rows, row)
+	}
+	if len(stored) == list.Limit {
+		page.Next = r.cursor(stored[len(stored)-1], list.By)
+	}
+	return page, nil
+}
+
+// All yields the rows in the order asked for, page by page; list.Limit is the size
+// of a page.
+func (r *Reader[R]) All(ctx context.Context, list ListQuery) iter.Seq2[R, error] {
+	return func(yield func(R, error) bool) {
+		for {
+			page, err := r.List(ctx, list)
+			if err != nil {
+				var none R
+				yield(none, err)
+				return
+			}
+			for _, row := range page.Rows {
+				if !yield(row, nil) {
+					return
+				}
+			}
+			if page.Next == nil {
+				return
+			}
+			list.After = page.Next
+		}
+	}
+}
+
+func (r *Reader[R]) cursor(last Row, by string) *Cursor {
+	cursor := &Cursor{Key: last.Key}
+	if by != "" {
+		cursor.Value = last.Values[r.model().Column(by)]
+	}
+	return cursor
+}
+
+func (r *Reader[R]) decode(stored Row) (R, error) {
+	var row R
+	err := r.view.mapping.decode(stored, reflect.ValueOf(&row).Elem())
+	return row, err
+}
+
+// model is enough of the model to read: a reader has no use for the hash.
+func (r *Reader[R]) model() Model {
+	return Model{Generation: r.view.generation, Columns: r.view.mapping.columns, Indexes: r.view.indexes}
+}
+
+func (v *View[R]) checkList(list ListQuery) error {
+	if list.By == "" {
+		return nil
+	}
+	for _, index := range v.indexes {
+		if index == list.By {
+			return nil
+		}
+	}
+	return fmt.Errorf("list %s: %q is not among its indexes; declare it in ViewOptions.Indexes", v.generation, list.By)
+}
+
+func (r *Reader[R]) readModel() query.ReadModel {
+	return readModel{r.sink, r.view.generation}
+}
+
+// readModel is a generation in a sink, as [query.Await] sees it.
+type readModel struct {
+	sink       Sink
+	generation Generation
+}
+
+func (m readModel) Name() string { return m.generation.Name }
+
+func (m readModel) Applied(ctx context.Context, source eventstore.StoreID) (eventstore.Token, error) {
+	checkpoint, err := m.sink.Checkpoint(ctx, m.generation, source)
+	return checkpoint.Token(), err
+}
+
+func (m readModel) Changed() <-chan struct{} { return m.sink.Changed() }

@@ -1,0 +1,93 @@
+package projection
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/eventstore/codec"
+	"github.com/leftfold/leftfold/eventstore/subscription"
+)
+
+// Task is a projection together with the sink it writes to, for a [Runner]. Make one
+// with [Into] or [On].
+type Task struct {
+	generation Generation
+	bind       func(events *codec.Set) (bound, error)
+}
+
+// bound is a task whose Go types have been resolved to stored event types.
+type bound struct {
+	model  Model
+	query  eventstore.Query
+	sink   Checkpoints
+	target subscription.Target
+}
+
+// Into returns the task of keeping the view's rows in the sink.
+func Into[R any](sink Sink, view *View[R]) Task {
+	return Task{view.generation, func(events *codec.Set) (bound, error) {
+		model, types, err := view.model(events)
+		if err != nil {
+			return bound{}, err
+		}
+		target := &viewTarget[R]{view: view, model: model, sink: sink, events: events, rules: view.rulesByType()}
+		return bound{model, eventstore.Types(types...), sink, target}, nil
+	}}
+}
+
+// On returns the task of running the handler in the sink's transactions.
+func On[Tx any](sink TxSink[Tx], handler *Handler[Tx]) Task {
+	return Task{handler.model.Generation, func(*codec.Set) (bound, error) {
+		return bound{handler.model, handler.query, sink, &handlerTarget[Tx]{handler, sink}}, nil
+	}}
+}
+
+// open makes the sink ready and returns the task's subscription.
+func (t Task) open(ctx context.Context, log eventstore.LogReader, events *codec.Set, options subscription.Options) (*subscription.Subscription, error) {
+	name := t.generation.String()
+	b, err := t.bind(events)
+	if err != nil {
+		return nil, fmt.Errorf("projection %s: %w", name, err)
+	}
+	head, err := log.Head(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("projection %s: read the head: %w", name, err)
+	}
+	if err := b.sink.Open(ctx, b.model, head.Identity); err != nil {
+		return nil, fmt.Errorf("projection %s: open the sink: %w", name, err)
+	}
+	return subscription.New("projection "+name, log, b.query, b.target, options), nil
+}
+
+func (v *View[R]) rulesByType() map[reflect.Type][]Rule[R] {
+	rules := map[reflect.Type][]Rule[R]{}
+	for _, rule := range v.rules {
+		rules[rule.event] = append(rules[rule.event], rule)
+	}
+	return rules
+}
+
+// model resolves the view against the registered events. Its hash covers all that can
+// be seen of the definition: columns, indexes, and which events go to which rows. It
+// cannot see the body of a fold; a change there needs a new version too.
+func (v *View[R]) model(events *codec.Set) (model Model, types []string, err error) {
+	lines := []string{"view", v.generation.String(), strings.Join(v.indexes, ",")}
+	for _, column := range v.mapping.columns {
+		lines = append(lines, fmt.Sprintf("column %s %s %v", column.Name, column.Kind, column.Nullable))
+	}
+	for _, rule := range v.rules {
+		name, ok := events.NameFor(rule.event)
+		if !ok {
+			return Model{}, nil, fmt.Errorf("it handles %v, which is not registered: add codec.Event[%v](…) to the events of the runner", rule.event, rule.event)
+		}
+		lines = append(lines, "rule "+name+" keyed by "+rule.keyedBy)
+		if !slices.Contains(types, name) {
+			types = append(types, name)
+		}
+	}
+	return Model{Generation: v.generation, Columns: v.mapping.columns, Indexes: v.indexes, Hash: hashOf(lines...)}, types, nil
+}

@@ -1,0 +1,102 @@
+package projection
+
+import (
+	"fmt"
+	"reflect"
+
+	"github.com/leftfold/leftfold/eventstore"
+)
+
+// View is a projection that is a keyed fold: one row of type R per key. R is a struct;
+// its exported fields are the columns, see [Model]. A View is immutable.
+type View[R any] struct {
+	generation Generation
+	indexes    []string
+	mapping    *mapping
+	rules      []Rule[R]
+}
+
+// ViewOptions describe a view.
+type ViewOptions struct {
+	// Version is the generation of the read model, at least 1. Raise it when a fold or the
+	// struct changes: the new generation is built beside the old one. Required.
+	Version int
+
+	// Indexes are the columns that rows can be listed by. Their fields must not be
+	// pointers or nested values. Default: by key only.
+	Indexes []string
+}
+
+// NewView returns the view with the rules. An event runs through every rule of its
+// type, in the order given. It panics on a mistake in the definition, and names it.
+func NewView[R any](name string, options ViewOptions, rules ...Rule[R]) *View[R] {
+	v, err := newView(name, options, rules)
+	if err != nil {
+		panic(fmt.Sprintf("projection.NewView(%q): %v", name, err))
+	}
+	return v
+}
+
+func newView[R any](name string, options ViewOptions, rules []Rule[R]) (*View[R], error) {
+	generation := Generation{Name: name, Version: options.Version}
+	if err := generation.validate(); err != nil {
+		return nil, err
+	}
+	mapping, err := newMapping(reflect.TypeFor[R]())
+	if err != nil {
+		return nil, err
+	}
+	if err := mapping.checkIndexes(options.Indexes); err != nil {
+		return nil, err
+	}
+	if len(rules) == 0 {
+		return nil, fmt.Errorf("it has no rules; add projection.When(...)")
+	}
+	return &View[R]{generation: generation, indexes: options.Indexes, mapping: mapping, rules: rules}, nil
+}
+
+// Name returns the view's name.
+func (v *View[R]) Name() string { return v.generation.Name }
+
+// Generation returns the view's name and version.
+func (v *View[R]) Generation() Generation { return v.generation }
+
+// Rule says what one type of event does to a row.
+type Rule[R any] struct {
+	event   reflect.Type
+	keyedBy string // for the definition's hash
+	key     func(event any, m eventstore.Recorded) string
+	fold    func(row *R, event any, m eventstore.Recorded) // nil deletes the row
+}
+
+// When folds events of type E into the row whose key is the id part of the event's
+// stream. A row that does not exist yet starts as the zero R with its key set.
+func When[R, E any](fold func(row *R, event E, m eventstore.Recorded)) Rule[R] {
+	return Rule[R]{
+		event:   reflect.TypeFor[E](),
+		keyedBy: "stream",
+		key:     func(_ any, m eventstore.Recorded) string { return m.Stream.ID() },
+		fold:    func(row *R, event any, m eventstore.Recorded) { fold(row, event.(E), m) },
+	}
+}
+
+// WhenKeyed folds events of type E into the row that key names. An event that touches
+// several rows has several rules. An empty key means that the event touches no row.
+func WhenKeyed[R, E any](key func(event E, m eventstore.Recorded) string, fold func(row *R, event E, m eventstore.Recorded)) Rule[R] {
+	return Rule[R]{
+		event:   reflect.TypeFor[E](),
+		keyedBy: "event",
+		key:     func(event any, m eventstore.Recorded) string { return key(event.(E), m) },
+		fold:    func(row *R, event any, m eventstore.Recorded) { fold(row, event.(E), m) },
+	}
+}
+
+// Delete removes the row that key names when an event of type E happens. A later
+// event starts the row anew.
+func Delete[R, E any](key func(event E) string) Rule[R] {
+	return Rule[R]{
+		event:   reflect.TypeFor[E](),
+		keyedBy: "delete",
+		key:     func(event any, _ eventstore.Recorded) string { return key(event.(E)) },
+	}
+}

@@ -1,0 +1,88 @@
+package query
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// Bus routes queries to handlers by their Go type. Register everything before the
+// first Ask; after that it may be used from any goroutine.
+type Bus struct {
+	handlers map[reflect.Type]handler
+}
+
+type handler struct {
+	name  string
+	reads []string
+	call  func(ctx context.Context, question any) (any, error)
+}
+
+// NewBus returns an empty bus.
+func NewBus() *Bus { return &Bus{handlers: map[reflect.Type]handler{}} }
+
+// HandleOption describes a handler.
+type HandleOption func(*handler)
+
+// Reads declares the read models that the handler answers from. Each call must open a
+// reader of every one of them.
+func Reads(models ...string) HandleOption {
+	return func(h *handler) { h.reads = append(h.reads, models...) }
+}
+
+// Handle registers the handler of the queries of type Q under a name, the one that
+// other processes use. It panics if the type or the name is taken: that is a mistake
+// in the program, found when it starts.
+func Handle[Q, R any](bus *Bus, name string, handle func(ctx context.Context, question Q) (R, error), options ...HandleOption) {
+	question := reflect.TypeFor[Q]()
+	for taken, h := range bus.handlers {
+		if taken == question || h.name == name {
+			panic(fmt.Sprintf("query.Handle: %q (%v) clashes with %q (%v)", name, question, h.name, taken))
+		}
+	}
+	h := handler{name: name, call: func(ctx context.Context, q any) (any, error) { return handle(ctx, q.(Q)) }}
+	for _, option := range options {
+		option(&h)
+	}
+	bus.handlers[question] = h
+}
+
+// Names returns the names of the registered queries, sorted.
+func (b *Bus) Names() []string {
+	names := make([]string, 0, len(b.handlers))
+	for _, h := range b.handlers {
+		names = append(names, h.name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Ask puts the question to its handler and returns the answer.
+//
+// With [After] the answer includes everything up to the tokens, or the call fails:
+// with [*NotCaughtUpError] if a read model did not get there in time, with
+// [eventstore.ErrForeignToken] if no reader follows the token's store, with
+// [eventstore.ErrDiverged] if that store has been rolled back since. The handler's own
+// errors come back wrapped with the query's name.
+func Ask[R any](ctx context.Context, bus *Bus, question any, options ...AskOption) (R, error) {
+	var none R
+	h, ok := bus.handlers[reflect.TypeOf(question)]
+	if !ok {
+		return none, fmt.Errorf("no handler for query %T; registered are: %s", question, strings.Join(bus.Names(), ", "))
+	}
+	required := newRequirement(options)
+	answer, err := h.call(context.WithValue(ctx, requirementKey{}, required), question)
+	if err != nil {
+		return none, fmt.Errorf("query %s: %w", h.name, err)
+	}
+	if err := required.honoured(h.reads); err != nil {
+		return none, fmt.Errorf("query %s: %w", h.name, err)
+	}
+	typed, ok := answer.(R)
+	if !ok {
+		return none, fmt.Errorf("query %s answers with %T, not %v", h.name, answer, reflect.TypeFor[R]())
+	}
+	return typed, nil
+}

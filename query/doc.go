@@ -1,0 +1,13 @@
+// Package query routes questions to their handlers and makes the answers fresh
+// enough.
+//
+// A read model lags behind the log by a moment. [After] closes that gap for the user
+// who has just written: it takes the token of a receipt, and the reader that answers
+// waits until its read model has applied that position, on the node that answers.
+// If it does not come in time the answer is an error, never stale data.
+//
+// The requirement travels in the context, from [Ask] to the reader, because only the
+// reader knows which node it reads. Readers call [Await]. A handler says which read
+// models it uses with [Reads]; one that answers without having opened them fails its
+// call, so freshness cannot be forgotten.
+package query

@@ -1,0 +1,26 @@
+package query
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/leftfold/leftfold/eventstore"
+)
+
+// NotCaughtUpError says that a read model did not apply the required position in
+// time. It matches the error of the context, such as context.DeadlineExceeded.
+type NotCaughtUpError struct {
+	Model string
+	At    eventstore.Position
+	Want  eventstore.Token
+	Err   error
+}
+
+func (e *NotCaughtUpError) Error() string {
+	return fmt.Sprintf("%s has applied position %d and not yet %d: %v; is its projection running?", e.Model, e.At, e.Want.Position, e.Err)
+}
+
+// Unwrap returns the error of the context.
+func (e *NotCaughtUpError) Unwrap() error { return e.Err }
+
+func isForeign(err error) bool { return errors.Is(err, eventstore.ErrForeignToken) }

@@ -1,0 +1,152 @@
+package query
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/leftfold/leftfold/eventstore"
+)
+
+// AskOption says what an answer must satisfy.
+type AskOption func(*requirement)
+
+// After requires the answer to include everything up to the tokens, of which the
+// zero ones require nothing. See [Wait] for how long that may take.
+func After(tokens ...eventstore.Token) AskOption {
+	return func(r *requirement) {
+		for _, token := range tokens {
+			if !token.IsZero() {
+				r.tokens = append(r.tokens, token)
+			}
+		}
+	}
+}
+
+// Wait bounds how long the read models may take to get there. Default: 5 s; the
+// context's own deadline ends the wait as well.
+func Wait(most time.Duration) AskOption {
+	return func(r *requirement) { r.wait = most }
+}
+
+const defaultWait = 5 * time.Second
+
+// requirement travels in the context from Ask to the readers.
+type requirement struct {
+	tokens []eventstore.Token
+	wait   time.Duration
+
+	mu     sync.Mutex
+	opened map[string]bool             // read models that a reader was opened on
+	met    map[eventstore.StoreID]bool // stores whose token a reader has waited for
+}
+
+type requirementKey struct{}
+
+func newRequirement(options []AskOption) *requirement {
+	r := &requirement{wait: defaultWait, opened: map[string]bool{}, met: map[eventstore.StoreID]bool{}}
+	for _, option := range options {
+		option(r)
+	}
+	return r
+}
+
+// honoured reports what the handler forgot.
+func (r *requirement) honoured(reads []string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, model := range reads {
+		if !r.opened[model] {
+			return fmt.Errorf("the handler declares that it reads %q but opened no reader of it", model)
+		}
+	}
+	for _, token := range r.tokens {
+		if !r.met[token.Store] {
+			return fmt.Errorf("%w: no reader of this query follows the store of %s", eventstore.ErrForeignToken, token)
+		}
+	}
+	return nil
+}
+
+func (r *requirement) open(model string, met ...eventstore.StoreID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.opened[model] = true
+	for _, store := range met {
+		r.met[store] = true
+	}
+}
+
+// ReadModel is what [Await] needs to know of a read model, on the node that answers.
+type ReadModel interface {
+	// Name is the projection's.
+	Name() string
+	// Applied returns how far the read model has applied the store's log, or
+	// [eventstore.ErrForeignToken] if it does not follow that store.
+	Applied(ctx context.Context, store eventstore.StoreID) (eventstore.Token, error)
+	// Changed returns a channel that is closed when Applied may have moved, or nil if the
+	// node cannot tell; then Await asks again after 1 ms, slowing to 20 ms.
+	Changed() <-chan struct{}
+}
+
+// Await is for readers: it returns once the read model satisfies what [Ask] requires.
+// Without a requirement in ctx it returns at once.
+func Await(ctx context.Context, model ReadModel) error {
+	required, ok := ctx.Value(requirementKey{}).(*requirement)
+	if !ok {
+		return nil
+	}
+	required.open(model.Name())
+	if len(required.tokens) == 0 {
+		return nil
+	}
+	waiting, cancel := context.WithTimeout(ctx, required.wait)
+	defer cancel()
+	for _, token := range required.tokens {
+		follows, err := await(waiting, model, token)
+		if err != nil {
+			return err
+		}
+		if follows {
+			required.open(model.Name(), token.Store)
+		}
+	}
+	return nil
+}
+
+// Bounds of the pause between two looks at a read model.
+const (
+	minPause = time.Millisecond
+	maxPause = 20 * time.Millisecond
+)
+
+// await waits for one token. A token of a store that this model does not follow may
+// be meant for another reader of the same query; Ask checks that one was found.
+func await(ctx context.Context, model ReadModel, token eventstore.Token) (follows bool, err error) {
+	for pause := minPause; ; pause = min(2*pause, maxPause) {
+		changed := model.Changed() // before Applied, so that no move falls between
+		applied, err := model.Applied(ctx, token.Store)
+		switch {
+		case isForeign(err):
+			return false, nil
+		case err != nil && ctx.Err() != nil:
+			return true, &NotCaughtUpError{Model: model.Name(), Want: token, Err: ctx.Err()}
+		case err != nil:
+			return true, fmt.Errorf("read the checkpoint of %s: %w", model.Name(), err)
+		case applied.Store == token.Store: // else: it follows the store but has applied nothing yet
+			if err := applied.Check(token); err != nil {
+				return true, err
+			}
+			if applied.Position >= token.Position {
+				return true, nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return true, &NotCaughtUpError{Model: model.Name(), At: applied.Position, Want: token, Err: ctx.Err()}
+		case <-changed:
+		case <-time.After(pause):
+		}
+	}
+}
