@@ -161,7 +161,7 @@ func (f field) encode(v reflect.Value) (any, error) {
 	case Text:
 		return v.String(), checkText(v.String())
 	case Bytes:
-		return slices.Clone(v.Bytes()), nil
+		return append([]byte{}, v.Bytes()...), nil // nil would be NULL
 	case Time:
 		return v.Interface().(time.Time).UTC().Truncate(time.Microsecond), nil
 	default:
@@ -224,7 +224,7 @@ func (f field) decode(value any, v reflect.Value) error {
 	case float64:
 		v.SetFloat(value)
 	case []byte:
-		v.SetBytes(slices.Clone(value))
+		v.SetBytes(append([]byte(nil), value...))
 	case time.Time:
 		v.Set(reflect.ValueOf(value))
 	case string:

@@ -37,7 +37,11 @@ type Progress = subscription.Progress
 // the projection and, for an [EventError], the event. What was applied stays applied;
 // running again goes on from there.
 func (r Runner) Run(ctx context.Context) error {
-	return r.each(ctx, func(ctx context.Context, s *subscription.Subscription) error { return s.Run(ctx) })
+	err := r.each(ctx, func(ctx context.Context, s *subscription.Subscription) error { return s.Run(ctx) })
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil // it ended while the sinks were being opened
+	}
+	return err
 }
 
 // CatchUp brings the read models up to the head of the log at the time of the call
