@@ -134,7 +134,9 @@ type LogQuery struct {
 	// Through is the last position wanted; beyond the head it means the head.
 	// Default: 0, the head.
 	Through Position
-	// Limit is the most events to yield. Default: 0, no limit.
+	// Limit is the most events to yield. A limit that cuts the read moves its end,
+	// [LogRead.Through], to the last event yielded: a checkpoint there must not pass by
+	// the events that were cut off. Default: 0, no limit.
 	Limit int
 }
 

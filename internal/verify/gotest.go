@@ -217,6 +217,8 @@ func reason(output []string) string {
 	return "no reason given"
 }
 
+// short is the name of a package or test as seen from the module.
 func short(name string) string {
-	return strings.TrimPrefix(name, "github.com/leftfold/leftfold/")
+	const module = "github.com/leftfold/leftfold"
+	return cmp.Or(strings.TrimPrefix(strings.TrimPrefix(name, module), "/"), "the root package")
 }

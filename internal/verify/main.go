@@ -70,7 +70,7 @@ func verify(ctx context.Context, out io.Writer) (passed bool, err error) {
 
 	var report report
 	for _, s := range stages {
-		_, _ = fmt.Fprintf(out, "=== %s\n", s.name)
+		_, _ = fmt.Fprintf(out, "%s ...\n", s.name)
 		report.stages = append(report.stages, s.do(ctx, out))
 	}
 	report.tests.add(race.counts)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // examples runs every program under examples/ as a reader would, but built without cgo
@@ -16,30 +17,31 @@ import (
 type examples struct{ scratch string }
 
 func (x examples) run(ctx context.Context, log io.Writer) (string, error) {
-	mains, err := filepath.Glob("examples/*/main.go")
-	if err != nil {
+	var found bytes.Buffer
+	list := command("go", "list", "-f", `{{if eq .Name "main"}}{{.ImportPath}}{{end}}`, "./examples/...")
+	if err := list.cmd(ctx, &found, log).Run(); err != nil {
 		return "", err
 	}
+	mains := strings.Fields(found.String())
 	if len(mains) == 0 {
-		return "", missing("no examples/*/main.go")
+		return "", missing("there is no program under examples/")
 	}
-	for _, file := range mains {
-		name := filepath.Base(filepath.Dir(file))
-		if err := x.runOne(ctx, log, name); err != nil {
-			return "", fmt.Errorf("examples/%s: %w", name, err)
+	for _, pkg := range mains {
+		if err := x.runOne(ctx, log, pkg); err != nil {
+			return "", fmt.Errorf("%s: %w", short(pkg), err)
 		}
 	}
-	return fmt.Sprintf("%d programs", len(mains)), nil
+	return fmt.Sprintf("%d ended well", len(mains)), nil
 }
 
-func (x examples) runOne(ctx context.Context, log io.Writer, name string) error {
-	binary := filepath.Join(x.scratch, name+".bin")
-	build := program{name: "go", args: []string{"build", "-buildvcs=false", "-o", binary, "./examples/" + name}, env: withoutCgo}
-	if _, err := build.run(ctx, log); err != nil {
+func (x examples) runOne(ctx context.Context, log io.Writer, pkg string) error {
+	dir := filepath.Join(x.scratch, filepath.FromSlash(short(pkg)))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	dir := filepath.Join(x.scratch, name)
-	if err := os.Mkdir(dir, 0o755); err != nil {
+	binary := dir + ".bin"
+	build := program{name: "go", args: []string{"build", "-buildvcs=false", "-o", binary, pkg}, env: withoutCgo}
+	if _, err := build.run(ctx, log); err != nil {
 		return err
 	}
 	_, err := program{name: binary, dir: dir}.run(ctx, log)
@@ -64,9 +66,13 @@ type demoTotals struct {
 	StockMoved    int64 `json:"stock_moved"`
 }
 
-func (d *demo) first(ctx context.Context, log io.Writer) (detail string, err error) {
-	d.totals, err = d.run(ctx, log)
-	return fmt.Sprintf("%d orders, %d events", d.totals.Orders, d.totals.Events), err
+func (d *demo) first(ctx context.Context, log io.Writer) (string, error) {
+	totals, err := d.run(ctx, log)
+	if err != nil {
+		return "", err
+	}
+	d.totals = totals
+	return fmt.Sprintf("%d orders, %d events", totals.Orders, totals.Events), nil
 }
 
 func (d *demo) again(ctx context.Context, log io.Writer) (string, error) {
@@ -74,10 +80,13 @@ func (d *demo) again(ctx context.Context, log io.Writer) (string, error) {
 		return "", missing("the first run failed")
 	}
 	totals, err := d.run(ctx, log)
-	if err == nil && totals != d.totals {
-		err = fmt.Errorf("a second import of the same orders changed the totals from %+v to %+v", d.totals, totals)
+	if err != nil {
+		return "", err
 	}
-	return "0 new orders", err
+	if totals != d.totals {
+		return "", fmt.Errorf("a second import of the same orders changed the totals from %+v to %+v", d.totals, totals)
+	}
+	return "0 new orders", nil
 }
 
 func (d *demo) run(ctx context.Context, log io.Writer) (demoTotals, error) {

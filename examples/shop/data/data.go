@@ -5,7 +5,6 @@ package data
 import (
 	"bytes"
 	_ "embed"
-	"io"
 )
 
 //go:embed 2010-12-01_12.csv
@@ -15,4 +14,4 @@ var orders []byte
 const Name = "2010-12-01_12.csv"
 
 // Open returns the bundled file.
-func Open() io.Reader { return bytes.NewReader(orders) }
+func Open() *bytes.Reader { return bytes.NewReader(orders) }

@@ -1,0 +1,66 @@
+package aggregate
+
+import (
+	"context"
+
+	"github.com/leftfold/leftfold/eventstore"
+)
+
+// ExecuteOption modifies one call of Execute, [ExecuteAll] or [Decide].
+type ExecuteOption func(*settings)
+
+// settings are one call's. A zero maxAttempts means the default.
+type settings struct {
+	commandID   string
+	expected    *eventstore.Version
+	metadata    []byte
+	maxAttempts int
+}
+
+func newSettings(options []ExecuteOption) settings {
+	var s settings
+	for _, option := range options {
+		option(&s)
+	}
+	return s
+}
+
+// CommandID makes the call idempotent under the id. It takes the place of the command
+// that ctx carries. Default, also for an empty id: the command of ctx, if any.
+//
+// The id is the caller's: two calls with one id and one boundary are one command. It
+// carries no hash, so a different decision under it goes unnoticed; the command bus
+// gives both.
+func CommandID(id string) ExecuteOption { return func(s *settings) { s.commandID = id } }
+
+// ExpectVersion refuses the call with a version conflict if the aggregate is not at the
+// version: what the user decided on is not what is there. It is not decided again. It
+// is for calls with one aggregate. Default: the newest version, whatever it is.
+func ExpectVersion(v eventstore.Version) ExecuteOption {
+	return func(s *settings) { s.expected, s.maxAttempts = &v, 1 }
+}
+
+// Metadata is stored with every event of the call. Default: none.
+func Metadata(m eventstore.Metadata) ExecuteOption {
+	encoded := m.Encode()
+	return func(s *settings) { s.metadata = encoded }
+}
+
+// NoRetry returns the first conflict instead of deciding again.
+func NoRetry() ExecuteOption { return func(s *settings) { s.maxAttempts = 1 } }
+
+// command returns what the call's append is remembered as. It counts: call it once for
+// each call, because all tries of one call must share the id.
+func (s settings) command(ctx context.Context, boundary ...string) eventstore.Command {
+	if s.commandID != "" {
+		return eventstore.Command{ID: eventstore.DeriveCommandID("", s.commandID, boundary, 0)}
+	}
+	return eventstore.NextCommand(ctx, boundary...)
+}
+
+func (s settings) checkExpected(stream eventstore.StreamID, actual eventstore.Version) error {
+	if s.expected == nil || *s.expected == actual {
+		return nil
+	}
+	return &eventstore.VersionConflictError{Stream: stream, Expected: eventstore.Exactly(*s.expected), Actual: actual}
+}

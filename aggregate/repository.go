@@ -1,0 +1,104 @@
+package aggregate
+
+import (
+	"context"
+
+	"github.com/leftfold/leftfold/eventstore"
+)
+
+// Decision turns the state of an aggregate into the events that follow, or into an
+// error: a refusal. No events and no error mean that nothing needs to happen.
+//
+// A decision must be pure, a function of the state and of values fixed before it: it
+// runs again whenever another writer was faster. So take the time and new ids outside.
+type Decision[S, E any] func(state S) ([]E, error)
+
+// Store is what executing decisions takes of an event store.
+type Store interface {
+	eventstore.Appender
+	eventstore.StreamReader
+
+	// Head is that of [eventstore.LogReader].
+	Head(ctx context.Context) (eventstore.Token, error)
+}
+
+// Repository executes decisions on aggregates of one type, and loads their states. It
+// may be used by many goroutines.
+type Repository[S, E any] struct {
+	store   Store
+	typ     *Type[S, E]
+	options Options
+}
+
+// Options are those of a [Repository]. The zero value works.
+type Options struct {
+	// MaxAttempts is how often one Execute decides before it returns the conflict that
+	// it keeps meeting. Default: 10.
+	MaxAttempts int
+}
+
+// NewRepository returns a repository of the type's aggregates in the store, with the
+// default [Options].
+func NewRepository[S, E any](store Store, t *Type[S, E]) *Repository[S, E] {
+	return &Repository[S, E]{store: store, typ: t}
+}
+
+// WithOptions returns a repository like r with the options.
+func (r *Repository[S, E]) WithOptions(options Options) *Repository[S, E] {
+	with := *r
+	with.options = options
+	return &with
+}
+
+// With returns a repository like r on another store, such as one that appends inside the
+// caller's database transaction.
+func (r *Repository[S, E]) With(store Store) *Repository[S, E] {
+	with := *r
+	with.store = store
+	return &with
+}
+
+// Execute loads the aggregate, decides, and appends the events, on the condition that
+// the stream has not moved; if it has, Execute starts over, up to
+// [Options.MaxAttempts] times with growing random pauses. An aggregate without events
+// has the zero state, so the first decision creates it.
+//
+// Under a command id, given by [CommandID] or else carried by ctx (see
+// [eventstore.WithCommand]), a repeat returns the first receipt with Repeated set: also
+// when the decision refuses now, because a command that has succeeded often makes
+// itself impossible. A decision without events is remembered like any other.
+//
+// Errors wrap the decision's own, a decode error, those of [eventstore.Appender] and of
+// ctx. On any but [eventstore.ErrOutcomeUnknown] nothing was appended. Under a
+// command id an append of unknown outcome is repeated a few times, which mostly settles
+// it; the receipt may then say Repeated of this very call. Repeat the command if not.
+func (r *Repository[S, E]) Execute(ctx context.Context, id string, decide Decision[S, E], options ...ExecuteOption) (eventstore.Receipt, error) {
+	s := newSettings(options)
+	if s.maxAttempts == 0 {
+		s.maxAttempts = r.options.MaxAttempts
+	}
+	return executeAll(ctx, r.store, []Plan{r.Plan(id, decide)}, s)
+}
+
+// Plan prepares a decision on the aggregate for [ExecuteAll]. Nothing is read yet.
+func (r *Repository[S, E]) Plan(id string, decide Decision[S, E]) Plan {
+	stream := r.typ.Stream(id)
+	return Plan{stream: stream, propose: func(ctx context.Context, store Store, s settings) (eventstore.Write, eventstore.Version, error) {
+		state, version, err := r.typ.load(ctx, store, stream, eventstore.StreamRange{})
+		if err != nil {
+			return eventstore.Write{}, 0, err
+		}
+		if err := s.checkExpected(stream, version); err != nil {
+			return eventstore.Write{}, 0, err
+		}
+		decided, err := decide(state)
+		if err != nil {
+			return eventstore.Write{}, 0, err
+		}
+		events, err := encode(r.typ.events, decided, s.metadata)
+		if err != nil {
+			return eventstore.Write{}, 0, err
+		}
+		return eventstore.Write{Stream: stream, Expected: eventstore.Exactly(version), Events: events}, version, nil
+	}}
+}

@@ -1,0 +1,256 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/leftfold/leftfold/adapters/sqlite"
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/examples/shop/app"
+	"github.com/leftfold/leftfold/query"
+)
+
+// demo is one run of the demo: what was asked for, and where it prints.
+type demo struct {
+	dir    string
+	files  []string
+	output string
+	check  bool
+
+	stdout, stderr io.Writer
+}
+
+const demoHelp = `Runs a shop on the real orders of an online gift retailer, in this process and on one
+SQLite file: no server, no network.
+
+Every row of the export becomes part of a command, commands become events, events
+become read models while the import runs, and queries answer from them. Then the whole
+log is replayed into a second read model and both are compared, row by row.
+
+A second run on the same --dir goes on where the first ended: what was imported stays,
+and importing it again changes nothing. So does a run after kill -9.`
+
+func demoCommand(stdout, stderr io.Writer) *cobra.Command {
+	d := &demo{stdout: stdout, stderr: stderr}
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Run a shop on real orders",
+		Long:  demoHelp,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError(cmd, fmt.Errorf("unexpected argument %q; give files with --data", args[0]))
+			}
+			if d.output != "text" && d.output != "json" {
+				return usageError(cmd, fmt.Errorf("unknown output format %q: want text or json", d.output))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return d.run(cmd.Context()) },
+	}
+	cmd.Flags().StringVar(&d.dir, "dir", "leftfold-demo", "directory of the SQLite files; created if missing")
+	cmd.Flags().StringArrayVar(&d.files, "data", nil, "CSV export to import instead of the bundled one; may be repeated")
+	cmd.Flags().StringVarP(&d.output, "output", "o", "text", "text, or json for one object on stdout")
+	cmd.Flags().BoolVar(&d.check, "check", false, "exit with 1 if any check does not hold")
+	return cmd
+}
+
+// run imports, answers, replays and verifies. The order of the steps is the order in
+// which a reader of the output meets the ideas.
+func (d *demo) run(ctx context.Context) error {
+	exports, err := openExports(d.files)
+	if err != nil {
+		return err
+	}
+	defer exports.close()
+	if err := os.MkdirAll(d.dir, 0o755); err != nil {
+		return fmt.Errorf("cannot use the directory %s: %w; choose another with --dir", d.dir, err)
+	}
+	path := filepath.Join(d.dir, "shop.db")
+	store, err := sqlite.Open(ctx, path, sqlite.Options{})
+	if err != nil {
+		return err
+	}
+	defer store.Close(context.WithoutCancel(ctx)) //nolint:errcheck // everything was acknowledged before
+	sink := store.Sink()
+	shop := app.New(store, sink)
+
+	var result result
+	err = whileProjecting(ctx, shop, func(ctx context.Context) (err error) {
+		if result.imported, err = d.importAll(ctx, shop, exports); err != nil {
+			return err
+		}
+		result.answers, err = ask(ctx, shop, result.imported)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if result.replayed, err = d.replay(ctx, shop, store, sink); err != nil {
+		return err
+	}
+	result.findings = verify(ctx, shop, &result)
+	if err := d.print(result, path); err != nil {
+		return err
+	}
+	return d.verdict(result)
+}
+
+// verdict turns what was found into an exit code.
+func (d *demo) verdict(r result) error {
+	if len(r.imported.broken) > 0 {
+		return fmt.Errorf("malformed CSV: %w", errors.Join(r.imported.broken...))
+	}
+	if d.check && len(r.findings) > 0 {
+		return fmt.Errorf("check failed: %w", errors.Join(r.findings...))
+	}
+	return nil
+}
+
+// whileProjecting keeps the shop's views up to date during do. If the projections
+// fail, do is stopped and their error is returned: it is the cause.
+func whileProjecting(ctx context.Context, shop *app.App, do func(ctx context.Context) error) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := shop.Projections().Run(ctx); err != nil {
+			stop(err)
+		}
+	}()
+	err := do(ctx)
+	cause := context.Cause(ctx)
+	stop(nil)
+	<-ended
+	if err != nil && cause != nil {
+		return cause
+	}
+	return err
+}
+
+// imported is what the import did.
+type imported struct {
+	app.Report
+	rejections []rejection
+	broken     []error
+	took       time.Duration
+}
+
+// rejection is a rejected row and the file it is in.
+type rejection struct {
+	File string `json:"file"`
+	app.Rejection
+}
+
+func (d *demo) importAll(ctx context.Context, shop *app.App, exports exports) (sum imported, err error) {
+	start := time.Now()
+	for _, export := range exports {
+		bar := newBar(d.stderr, "import "+export.name, export.size)
+		report, err := shop.Import(ctx, export.reader, func(r app.Report) {
+			bar.set(export.read.n, fmt.Sprintf("%s rows, %d rejected", thousands(r.Rows), len(r.Rejected)))
+		})
+		bar.finish(err == nil)
+		sum.add(export, report)
+		if err != nil {
+			return sum, fmt.Errorf("%s: %w", export.name, err)
+		}
+	}
+	sum.took = time.Since(start)
+	return sum, nil
+}
+
+func (s *imported) add(export *export, report app.Report) {
+	s.Rows += report.Rows
+	s.Accepted += report.Accepted
+	s.Groups += report.Groups
+	s.Repeated += report.Repeated
+	s.Appended += report.Appended
+	if report.Token.Position > s.Token.Position {
+		s.Token = report.Token
+	}
+	for _, rejected := range report.Rejected {
+		s.rejections = append(s.rejections, rejection{export.name, rejected})
+	}
+	for _, line := range export.reader.Broken() {
+		s.broken = append(s.broken, fmt.Errorf("%s: line %d: %w: its row was rejected and all others were imported; correct the quotes and import the file again", export.name, line.Line, line.Err))
+	}
+}
+
+// replayed is what the replay did.
+type replayed struct {
+	events eventstore.Position
+	rows   int
+	same   error // nil if both read models hold the same rows
+	took   time.Duration
+}
+
+// replay builds the read models a second time, from position 0 and in a file of their
+// own, and compares them with the live ones.
+func (d *demo) replay(ctx context.Context, shop *app.App, store *sqlite.Store, live *sqlite.Sink) (r replayed, err error) {
+	path := filepath.Join(d.dir, "replay.db")
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return r, fmt.Errorf("clear the way for the replay: %w", err)
+		}
+	}
+	second, err := sqlite.OpenSink(ctx, path)
+	if err != nil {
+		return r, err
+	}
+	defer second.Close() //nolint:errcheck // it was only read since its last commit
+	head, err := store.Head(ctx)
+	if err != nil {
+		return r, err
+	}
+	r.events = head.Position
+
+	start := time.Now()
+	runner := shop.ProjectionsInto(second)
+	bar := newBar(d.stderr, "replay", int64(head.Position)*int64(len(runner.Tasks)))
+	runner.OnProgress = bar.follow(start)
+	err = runner.CatchUp(ctx)
+	bar.finish(err == nil)
+	if err != nil {
+		return r, fmt.Errorf("replay: %w", err)
+	}
+	r.took = time.Since(start)
+	r.rows, r.same = app.Compare(ctx, live, second)
+	return r, ctx.Err()
+}
+
+// verify returns what does not hold.
+func verify(ctx context.Context, shop *app.App, r *result) (findings []error) {
+	found := func(format string, args ...any) { findings = append(findings, fmt.Errorf(format, args...)) }
+	if sum := r.imported.Accepted + len(r.imported.rejections); sum != r.imported.Rows {
+		found("accepted + rejected is %d, there were %d rows", sum, r.imported.Rows)
+	}
+	if r.replayed.same != nil {
+		found("the replay: %w", r.replayed.same)
+	}
+	totals, events, err := shop.Audit(ctx)
+	switch {
+	case err != nil:
+		found("%w", err)
+	case eventstore.Position(events) != r.replayed.events:
+		found("the log has %d events, the replay saw %d", events, r.replayed.events)
+	case !sameTotals(totals, r.answers.totals):
+		found("the views say %+v, the log says %+v", r.answers.totals, totals)
+	}
+	return findings
+}
+
+// ask puts the questions whose answers the demo prints. They must include everything
+// that was just imported.
+func ask(ctx context.Context, shop *app.App, i imported) (a answers, err error) {
+	fresh := []query.AskOption{query.After(i.Token), query.Wait(time.Minute)}
+	if a.totals, err = query.Ask[app.Totals](ctx, shop.Queries, app.GetTotals{}, fresh...); err != nil {
+		return a, err
+	}
+	return a, a.askForTables(ctx, shop, fresh)
+}

@@ -1,0 +1,310 @@
+package leftfold_test
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The architecture of Leftfold, as a table: which package may import which. Read it
+// from the top: every package imports only what stands above it.
+//
+//	examples, cmd -> adapters/* -> projection, aggregate, command, query
+//	              -> eventstore/{subscription, codec} -> eventstore -> standard library
+//
+// A line added here is a decision; write down why in docs/adr.
+var importTable = []rule{
+	// The core. No third-party package, so that a user of the port gets the port alone.
+	{pkg: "."}, // the tour, no code
+	{pkg: "eventstore"},
+	{pkg: "eventstore/codec", own: list("eventstore")},
+	{pkg: "eventstore/subscription", own: list("eventstore")},
+	{pkg: "aggregate", own: list("eventstore", "eventstore/codec")},
+	{pkg: "command", own: list("eventstore")},
+	{pkg: "query", own: list("eventstore")},
+	{pkg: "projection", own: list("eventstore", "eventstore/codec", "eventstore/subscription", "query")}, // query: ADR 0004
+
+	// Test kits: what the package under test may import, the package itself, and testing.
+	{pkg: "eventstore/eventstoretest", own: list("eventstore"), modules: list(porcupine)},
+	{pkg: "aggregate/aggregatetest", own: list("aggregate", "eventstore", "eventstore/codec")},
+	{pkg: "projection/projectiontest", own: list("projection", "eventstore", "eventstore/codec", "eventstore/subscription", "query")},
+
+	// Adapters: one technology each, any port, never another adapter.
+	{pkg: "adapters/memory", own: core},
+	{pkg: "adapters/sqlite", own: core, modules: list("modernc.org/sqlite")},
+
+	// What puts the parts together.
+	{pkg: "examples/...", own: everything},
+	{pkg: "cmd/...", own: everything, modules: list("github.com/spf13/cobra", "github.com/jedib0t/go-pretty/v6", "golang.org/x/term")},
+
+	// Parts that several packages share, and our own tools.
+	{pkg: "internal/wake"},
+	{pkg: "internal/verify"},
+}
+
+// Whatever the table says, these hold too:
+//
+//   - Only test kits (packages named <x>test) and _test.go files import testing or a test kit.
+//   - Only _test.go files import a module of testOnly.
+//   - Nobody imports "C": Leftfold builds without a C compiler.
+//
+// A _test.go file may import every package of ours, and testOnly.
+var (
+	core       = list("eventstore", "eventstore/codec", "eventstore/subscription", "aggregate", "command", "query", "projection", "internal/wake")
+	everything = list("...")
+	testOnly   = list("github.com/stretchr/testify", "pgregory.net/rapid", "go.uber.org/goleak")
+)
+
+const (
+	module    = "github.com/leftfold/leftfold"
+	porcupine = "github.com/anishathalye/porcupine"
+	addToIt   = "add it to the table in deps_test.go with an ADR"
+)
+
+// rule says what the production files of a package may import, besides the standard library.
+type rule struct {
+	pkg     string   // relative to the module; "x/..." is x and everything below it
+	own     []string // packages of this module, patterns as in pkg
+	modules []string // third-party modules
+}
+
+func TestImportsFollowTheTable(t *testing.T) {
+	t.Parallel()
+	broken, err := violations(os.DirFS("."))
+	require.NoError(t, err)
+	for _, finding := range broken {
+		t.Error(finding)
+	}
+}
+
+// The checker above is only worth something if it fails on what it forbids.
+func TestPlantedViolationsAreFound(t *testing.T) {
+	t.Parallel()
+	for _, plant := range []struct{ name, file, imports, finding string }{
+		{"the core imports an adapter", "aggregate/x.go", module + "/adapters/memory", "may not import adapters/memory"},
+		{"the port imports what stands on it", "eventstore/x.go", module + "/eventstore/codec", "may not import eventstore/codec"},
+		{"a command handler reaches for a projection", "command/x.go", module + "/projection", "may not import projection"},
+		{"an adapter imports another", "adapters/sqlite/x.go", module + "/adapters/memory", "may not import adapters/memory"},
+		{"the core imports a driver", "projection/x.go", "modernc.org/sqlite", "may not import modernc.org/sqlite"},
+		{"an example imports a driver", "examples/shop/x.go", "modernc.org/sqlite", "may not import modernc.org/sqlite"},
+		{"a module whose name only begins like an allowed one", "adapters/sqlite/x.go", "modernc.org/sqlitefs", "may not import modernc.org/sqlitefs"},
+		{"an unknown third-party module", "cmd/leftfold/x.go", "example.com/left-pad", "may not import example.com/left-pad"},
+		{"an unknown module, in a test", "query/x_test.go", "example.com/left-pad", "may not import example.com/left-pad"},
+		{"testify in production code", "eventstore/x.go", "github.com/stretchr/testify/assert", "only _test.go files"},
+		{"testify in a test kit", "eventstore/eventstoretest/x.go", "github.com/stretchr/testify/assert", "only _test.go files"},
+		{"testing in production code", "command/x.go", "testing", "testing is for tests"},
+		{"a test kit in a program", "cmd/leftfold/x.go", module + "/aggregate/aggregatetest", "aggregate/aggregatetest is for tests"},
+		{"cgo", "adapters/sqlite/x.go", "C", "no cgo"},
+		{"a package nobody decided on", "utils/x.go", "fmt", addToIt},
+		{"a package below a known one", "eventstore/impl/x.go", "fmt", addToIt},
+		{"a file under a build constraint", "query/x_plan9.go", module + "/command", "may not import command"},
+	} {
+		t.Run(plant.name, func(t *testing.T) {
+			t.Parallel()
+			source := fmt.Sprintf("package x\n\nimport _ %q\n", plant.imports)
+			broken, err := violations(fstest.MapFS{plant.file: {Data: []byte(source)}})
+			require.NoError(t, err)
+			require.Len(t, broken, 1)
+			assert.Contains(t, broken[0], plant.file)
+			assert.Contains(t, broken[0], plant.finding)
+		})
+	}
+}
+
+func TestAllowedImportsAreNoViolations(t *testing.T) {
+	t.Parallel()
+	tree := fstest.MapFS{
+		"aggregate/x.go":                 importing("context", module+"/eventstore", module+"/eventstore/codec"),
+		"aggregate/x_test.go":            importing("testing", "github.com/stretchr/testify/require", module+"/adapters/memory", module+"/aggregate/aggregatetest"),
+		"adapters/sqlite/x.go":           importing("database/sql", "modernc.org/sqlite", "modernc.org/sqlite/lib", module+"/projection"),
+		"cmd/leftfold/x.go":              importing("github.com/spf13/cobra", module+"/examples/shop", module+"/adapters/sqlite"),
+		"eventstore/eventstoretest/x.go": importing("testing", "testing/synctest", porcupine, module+"/eventstore"),
+
+		// Not ours to judge: fixtures, hidden folders, modules of their own.
+		"codec/testdata/x.go": importing("example.com/left-pad"),
+		".git/x.go":           importing("example.com/left-pad"),
+		"benchmarks/go.mod":   {Data: []byte("module example.com/benchmarks\n")},
+		"benchmarks/x.go":     importing("example.com/left-pad"),
+	}
+	broken, err := violations(tree)
+	require.NoError(t, err)
+	assert.Empty(t, broken)
+}
+
+// modernc.org/sqlite is tested by its authors with one version of modernc.org/libc, its
+// translation of the C library; with another one it may corrupt memory.
+func TestLibcIsTheOneThatSQLiteAsksFor(t *testing.T) {
+	t.Parallel()
+	ours, err := requirements("go.mod")
+	require.NoError(t, err)
+	sqlite := ours["modernc.org/sqlite"]
+	require.NotEmpty(t, sqlite, "go.mod does not require modernc.org/sqlite")
+
+	cache, err := exec.CommandContext(t.Context(), "go", "env", "GOMODCACHE").Output()
+	require.NoError(t, err)
+	theirs, err := requirements(filepath.Join(strings.TrimSpace(string(cache)),
+		"cache", "download", "modernc.org", "sqlite", "@v", sqlite+".mod"))
+	if os.IsNotExist(err) {
+		t.Skip("the module cache does not have the go.mod of modernc.org/sqlite: run go mod download")
+	}
+	require.NoError(t, err)
+
+	assert.Equal(t, theirs["modernc.org/libc"], ours["modernc.org/libc"],
+		"go get modernc.org/libc@%s", theirs["modernc.org/libc"])
+}
+
+// violations parses the import lines of every Go file of the tree, whatever its build
+// constraints, and says in one sentence each what breaks the table.
+func violations(tree fs.FS) ([]string, error) {
+	var broken []string
+	err := fs.WalkDir(tree, ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && notOurs(tree, name):
+			return fs.SkipDir
+		case entry.IsDir() || path.Ext(name) != ".go":
+			return nil
+		}
+		imports, err := importsOf(tree, name)
+		if err != nil {
+			return err
+		}
+		broken = append(broken, violationsOf(name, imports)...)
+		return nil
+	})
+	return broken, err
+}
+
+// notOurs follows the go command: it ignores these folders too.
+func notOurs(tree fs.FS, dir string) bool {
+	if dir == "." {
+		return false
+	}
+	base := path.Base(dir)
+	_, nested := fs.Stat(tree, path.Join(dir, "go.mod"))
+	return nested == nil || base == "testdata" || base == "vendor" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_")
+}
+
+func importsOf(tree fs.FS, name string) ([]string, error) {
+	source, err := fs.ReadFile(tree, name)
+	if err != nil {
+		return nil, err
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), name, source, parser.ImportsOnly)
+	if err != nil {
+		return nil, err
+	}
+	var imports []string
+	for _, spec := range file.Imports {
+		imported, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			return nil, err
+		}
+		imports = append(imports, imported)
+	}
+	return imports, nil
+}
+
+func violationsOf(file string, imports []string) []string {
+	pkg := path.Dir(file)
+	at := slices.IndexFunc(importTable, func(r rule) bool { return within(pkg, r.pkg) })
+	if at < 0 {
+		return []string{fmt.Sprintf("%s: package %s is new: %s", file, pkg, addToIt)}
+	}
+	var broken []string
+	for _, imported := range imports {
+		if problem := importTable[at].judge(file, imported); problem != "" {
+			broken = append(broken, file+": "+problem)
+		}
+	}
+	return broken
+}
+
+// judge returns what is wrong with one import, or "".
+func (r rule) judge(file, imported string) string {
+	inTest := strings.HasSuffix(file, "_test.go")
+	own, isOwn := strings.CutPrefix(imported, module+"/")
+	switch {
+	case imported == "C":
+		return "no cgo: Leftfold builds without a C compiler"
+	case !inTest && !isTestKit(path.Dir(file)) && (within(imported, "testing/...") || isOwn && isTestKit(own)):
+		return cmp.Or(own, imported) + " is for tests: only _test.go files and test kits import it"
+	case isStandard(imported):
+		return ""
+	case isOwn && (inTest || slices.ContainsFunc(r.own, func(pattern string) bool { return within(own, pattern) })):
+		return ""
+	case isOwn:
+		return fmt.Sprintf("%s may not import %s: %s", path.Dir(file), own, addToIt)
+	case isOfModule(imported, testOnly) && !inTest:
+		return "only _test.go files import " + imported
+	case isOfModule(imported, testOnly) || isOfModule(imported, r.modules):
+		return ""
+	default:
+		return fmt.Sprintf("%s may not import %s: %s", path.Dir(file), imported, addToIt)
+	}
+}
+
+// within reports whether the path is the pattern or, for "x/...", x or below it.
+func within(name, pattern string) bool {
+	if pattern == "..." {
+		return true
+	}
+	top, deep := strings.CutSuffix(pattern, "/...")
+	return name == top || deep && strings.HasPrefix(name, top+"/")
+}
+
+func isOfModule(imported string, modules []string) bool {
+	return slices.ContainsFunc(modules, func(m string) bool { return within(imported, m+"/...") })
+}
+
+func isTestKit(pkg string) bool { return strings.HasSuffix(pkg, "test") }
+
+// isStandard: the go command keeps paths whose first element has no dot for itself.
+func isStandard(imported string) bool {
+	first, _, _ := strings.Cut(imported, "/")
+	return !strings.Contains(first, ".")
+}
+
+// requirements returns version by module of a go.mod file.
+func requirements(file string) (map[string]string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	required := map[string]string{}
+	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
+		fields := strings.Fields(strings.TrimPrefix(lines.Text(), "require "))
+		if len(fields) >= 2 && strings.HasPrefix(fields[1], "v") {
+			required[fields[0]] = fields[1]
+		}
+	}
+	return required, nil
+}
+
+func importing(paths ...string) *fstest.MapFile {
+	var source strings.Builder
+	source.WriteString("package x\n")
+	for _, imported := range paths {
+		fmt.Fprintf(&source, "import _ %q\n", imported)
+	}
+	return &fstest.MapFile{Data: []byte(source.String())}
+}
+
+func list(items ...string) []string { return items }

@@ -1,0 +1,21 @@
+// Package codec translates between Go values and stored events. It is the one place
+// where bytes meet Go types.
+//
+// A [Definition] ties a Go type to the name under which its events are stored, and a
+// [Set] holds the definitions that a program knows. Payloads are JSON (encoding/json),
+// so its rules hold: a field the type does not have is ignored, an unexported field is
+// not stored, and text that is not UTF-8 is replaced.
+//
+// What it promises:
+//
+//   - A name is written in code and never derived from a Go type, so renaming a type
+//     changes nothing stored.
+//   - Within one set a name has one type and a type one name; anything else is an error
+//     when the set is made, not when an event is met.
+//   - Every older schema version has an [Upcast] to the next one, checked when the set is
+//     made, so callers only ever see the current types.
+//   - An event that cannot be decoded is an error that says where it is stored. It is
+//     never skipped: a skipped event would be missing from a state without a trace.
+//
+// A Set does not change after it is made and may be used by many goroutines.
+package codec
