@@ -1,0 +1,34 @@
+package sqlite
+
+import (
+	"context"
+
+	"github.com/leftfold/leftfold/eventstore"
+)
+
+// Append implements [eventstore.Appender].
+//
+// Appends that wait at the same time are written in one transaction, so that they
+// share one fsync; each is checked on its own and a refusal is no business of the
+// others. While a transaction commits, the next batch gathers.
+//
+// If ctx ends while the append waits, it is not appended. Once its transaction has
+// begun, Append waits for the outcome, so nobody is left in doubt.
+func (s *Store) Append(ctx context.Context, request eventstore.AppendRequest) (eventstore.Receipt, error) {
+	request, err := request.Prepare(s.limits)
+	if err != nil {
+		return eventstore.Receipt{}, err
+	}
+	return s.queue.submit(ctx, newPending(request))
+}
+
+// DeleteStream implements [eventstore.StreamDeleter].
+func (s *Store) DeleteStream(ctx context.Context, stream eventstore.StreamID, expected eventstore.ExpectedVersion) (eventstore.Receipt, error) {
+	if err := stream.Validate(); err != nil {
+		return eventstore.Receipt{}, err
+	}
+	tombstone := eventstore.EventData{ID: eventstore.NewEventID(), Type: eventstore.TombstoneType, SchemaVersion: 1}
+	return s.queue.submit(ctx, newPending(eventstore.AppendRequest{
+		Writes: []eventstore.Write{{Stream: stream, Expected: expected, Events: []eventstore.EventData{tombstone}}},
+	}))
+}

@@ -1,0 +1,18 @@
+// Package sqlite keeps the log in one SQLite file: no server, no cgo, the default for
+// programs that run on one machine.
+//
+// What it promises: everything that package eventstore promises. When Append returns,
+// the events have been fsynced (WAL, synchronous=FULL, checked when the file is
+// opened). Many appends share one transaction and so one fsync; see [Store.Append].
+//
+// Several processes may read and write one file at once, on one machine: SQLite's
+// locks do not work on network file systems. A writer waits up to 5 seconds for
+// another process and then gives [ErrBusy]. A reader of one process wakes up when
+// another appends, within 50 ms.
+//
+// What it does not promise: protection from a disk that lies about fsync, or from a
+// program that changes the file behind our back. A trigger refuses updates and
+// deletes of events, to stop accidents, not attackers.
+//
+// The statements are in sql/, one per file, and the schema in migrations/.
+package sqlite

@@ -1,0 +1,68 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	driver "modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/leftfold/leftfold/eventstore"
+)
+
+// What is wrong with the file, for errors.Is. The message names the path and says what to do.
+var (
+	// ErrBusy: another process has held the file's lock for too long; nothing was
+	// written. It is also an [eventstore.ErrStoreBusy].
+	ErrBusy = fmt.Errorf("sqlite: file is locked by another process: %w", eventstore.ErrStoreBusy)
+	// ErrDiskFull: there is no space left; nothing was written.
+	ErrDiskFull = errors.New("sqlite: disk is full")
+	// ErrReadOnly: the file or its directory may not be written; nothing was written.
+	ErrReadOnly = errors.New("sqlite: file is read-only")
+	// ErrCorrupt: the file is damaged.
+	ErrCorrupt = errors.New("sqlite: file is damaged")
+	// ErrNotOurs: what stands at the path is not a Leftfold file; it was not touched.
+	ErrNotOurs = errors.New("sqlite: not a Leftfold file")
+	// ErrNewerSchema: the file was written by a newer release; it was not touched.
+	ErrNewerSchema = errors.New("sqlite: file is of a newer release")
+	// ErrCannotOpen: there is no such directory, or it may not be used.
+	ErrCannotOpen = errors.New("sqlite: cannot open the file")
+)
+
+// explain turns an error of the driver into one that tells the user what to do.
+// Other errors pass as they are.
+func (f *file) explain(err error) error {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	failure, ok := errors.AsType[*driver.Error](err)
+	if !ok {
+		return err
+	}
+	kind, advice := classify(failure.Code())
+	if kind == nil {
+		return fmt.Errorf("sqlite: %s: %w", f.path, err)
+	}
+	return fmt.Errorf("%w: %s: %s (%w)", kind, f.path, advice, failure)
+}
+
+// classify maps a result code of SQLite, see https://www.sqlite.org/rescode.html. The
+// low byte is the class; the rest says more than a user can act on.
+func classify(code int) (kind error, advice string) {
+	switch code & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		return ErrBusy, fmt.Sprintf("waited %v; look for another program with a long transaction on it, and try again", busyTimeout)
+	case sqlite3.SQLITE_FULL:
+		return ErrDiskFull, "nothing was written; free some space and try again"
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
+		return ErrReadOnly, "nothing was written; give this user write permission for the file and its directory"
+	case sqlite3.SQLITE_CORRUPT:
+		return ErrCorrupt, "stop every program that uses it, keep a copy of it with its -wal file, and restore a backup"
+	case sqlite3.SQLITE_NOTADB:
+		return ErrNotOurs, "it is not an SQLite database; choose another path, or restore a backup if it once was one"
+	case sqlite3.SQLITE_CANTOPEN:
+		return ErrCannotOpen, "check that its directory exists and that this user may write there"
+	}
+	return nil, ""
+}

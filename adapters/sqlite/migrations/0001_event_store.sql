@@ -1,0 +1,54 @@
+-- The event store. Small columns stand before the blobs: a scan that stops at type or
+-- tags never follows the overflow pages of a large payload.
+
+CREATE TABLE store (
+	only_row    INTEGER PRIMARY KEY CHECK (only_row = 1),
+	id          BLOB    NOT NULL,
+	incarnation INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE events (
+	position       INTEGER PRIMARY KEY,
+	stream_id      TEXT    NOT NULL,
+	version        INTEGER NOT NULL,
+	slice          INTEGER NOT NULL,
+	event_id       BLOB    NOT NULL,
+	type           TEXT    NOT NULL,
+	schema_version INTEGER NOT NULL,
+	recorded_at    INTEGER NOT NULL, -- microseconds since 1970, UTC
+	tags           TEXT,             -- in the order given, one a line; NULL: none
+	metadata       BLOB,             -- NULL: none
+	data           BLOB    NOT NULL,
+	UNIQUE (stream_id, version)
+) STRICT;
+
+-- The log only grows. Both triggers cost nothing where they do not fire.
+CREATE TRIGGER events_are_not_changed BEFORE UPDATE ON events
+BEGIN SELECT RAISE(ABORT, 'events are append-only: an event cannot be changed'); END;
+
+CREATE TRIGGER events_are_not_removed BEFORE DELETE ON events
+BEGIN SELECT RAISE(ABORT, 'events are append-only: an event cannot be removed'); END;
+
+-- A row for each tag of an event, none for an event without tags. The primary key
+-- answers "which events carry the tag, from this position on".
+CREATE TABLE event_tags (
+	tag      TEXT    NOT NULL,
+	position INTEGER NOT NULL,
+	PRIMARY KEY (tag, position)
+) STRICT, WITHOUT ROWID;
+
+-- The first receipt of every command, for ever. versions is a JSON object.
+CREATE TABLE commands (
+	command_id  BLOB    PRIMARY KEY,
+	hash        BLOB    NOT NULL,
+	position    INTEGER NOT NULL,
+	versions    TEXT    NOT NULL,
+	recorded_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The last batch that each open store has committed; see settle.go. The implicit rowid
+-- tells the order in which the stores came, for pruning.
+CREATE TABLE writers (
+	writer_id BLOB    PRIMARY KEY,
+	batch     INTEGER NOT NULL
+) STRICT;

@@ -1,0 +1,166 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/eventstore/subscription"
+	"github.com/leftfold/leftfold/internal/wake"
+	"github.com/leftfold/leftfold/projection"
+)
+
+// Sink keeps read models in a SQLite file: each view is an ordinary table, and its
+// checkpoint moves in the transaction that writes the rows. It implements
+// [projection.Sink], and [projection.TxSink] for handlers that write through a
+// *sql.Tx; a handler must not commit or roll back that transaction itself.
+//
+// The table of a view is named view_<name>_<version>. It has the key as TEXT primary
+// key and a column for each field: bool and int as INTEGER, time as INTEGER
+// (microseconds since 1970, UTC), float as REAL, text and nested values (as JSON) as
+// TEXT, bytes as BLOB. Read it with any SQL tool; only the projection may write it.
+type Sink struct {
+	file    *file
+	changed wake.Signal
+}
+
+var (
+	_ projection.Sink            = (*Sink)(nil)
+	_ projection.TxSink[*sql.Tx] = (*Sink)(nil)
+)
+
+// OpenSink opens a sink in a file of its own, creating it if there is none, with the
+// errors of [Open]. Close it when nothing uses it any more.
+func OpenSink(ctx context.Context, path string) (*Sink, error) {
+	f, err := openFile(ctx, path, defaultReaders)
+	if err != nil {
+		return nil, err
+	}
+	return &Sink{file: f}, nil
+}
+
+// Sink returns the sink that keeps read models in the store's own file, so that a
+// backup of the file has both. It is closed with the store.
+func (s *Store) Sink() *Sink { return &Sink{file: s.file} }
+
+// Close closes the file of a sink that was opened by [OpenSink]. It waits for
+// transactions under way.
+func (s *Sink) Close() error { return s.file.close() }
+
+// Open implements [projection.Checkpoints].
+func (s *Sink) Open(ctx context.Context, model projection.Model, source eventstore.Identity) error {
+	return s.write(ctx, func(tx *transaction) error {
+		if err := s.register(ctx, tx, model); err != nil {
+			return err
+		}
+		return tx.exec(ctx, insertCheckpointSQL, model.Name, model.Version, source.Store[:], source.Incarnation)
+	})
+}
+
+// register creates the generation's table, or checks that it was made by the same rules.
+func (s *Sink) register(ctx context.Context, tx *transaction, model projection.Model) error {
+	hash, err := hashOf(ctx, tx, model.Generation)
+	switch {
+	case err != nil:
+		return err
+	case hash == model.Hash:
+		return nil
+	case hash != "":
+		return fmt.Errorf("%w: %s in %s was built by another definition; raise its version", projection.ErrDefinitionChanged, model.Generation, s.file.path)
+	}
+	for _, statement := range createTable(model) {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("create the table of %s: %w", model.Generation, err)
+		}
+	}
+	return tx.exec(ctx, insertReadModelSQL, model.Name, model.Version, model.Hash)
+}
+
+// hashOf returns the hash of a generation's definition, "" if it is not in the file.
+func hashOf(ctx context.Context, tx *transaction, of projection.Generation) (hash string, err error) {
+	_, err = tx.find(ctx, readModelHashSQL, []any{of.Name, of.Version}, &hash)
+	return hash, err
+}
+
+// Checkpoint implements [projection.Checkpoints].
+func (s *Sink) Checkpoint(ctx context.Context, of projection.Generation, source eventstore.StoreID) (at subscription.Checkpoint, err error) {
+	err = s.file.read(ctx, func(tx *transaction) error {
+		var anchor []byte
+		found, err := tx.find(ctx, checkpointSQL, []any{of.Name, of.Version, source[:]},
+			&at.Source.Incarnation, &at.Anchor.Position, &anchor, &at.Fence)
+		if err != nil || found {
+			at.Source.Store, at.Generation = source, of.String()
+			copy(at.Anchor.EventID[:], anchor)
+			return err
+		}
+		hash, err := hashOf(ctx, tx, of)
+		if err == nil && hash != "" {
+			err = fmt.Errorf("%w: %s does not follow store %s", eventstore.ErrForeignToken, of, source)
+		}
+		return err
+	})
+	return at, err
+}
+
+// Changed implements [projection.Checkpoints]. It tells of commits made through this
+// Sink; a reader in another process polls.
+func (s *Sink) Changed() <-chan struct{} { return s.changed.Next() }
+
+// Commit implements [projection.Sink].
+func (s *Sink) Commit(ctx context.Context, model projection.Model, move projection.Move, changes []projection.Change) error {
+	return s.write(ctx, func(tx *transaction) error {
+		if err := s.move(ctx, tx, model.Generation, move); err != nil {
+			return err
+		}
+		for _, change := range changes {
+			if err := writeRow(ctx, tx, model, change); err != nil {
+				return fmt.Errorf("row %q of %s: %w", change.Key, model.Generation, err)
+			}
+		}
+		return nil
+	})
+}
+
+// Transact implements [projection.TxSink].
+func (s *Sink) Transact(ctx context.Context, of projection.Generation, move projection.Move, apply func(ctx context.Context, tx *sql.Tx) error) error {
+	return s.write(ctx, func(tx *transaction) error {
+		// The move first: a runner that comes too late does no work in vain.
+		if err := s.move(ctx, tx, of, move); err != nil {
+			return err
+		}
+		return apply(ctx, tx.Tx)
+	})
+}
+
+func (s *Sink) move(ctx context.Context, tx *transaction, of projection.Generation, m projection.Move) error {
+	statement, err := tx.statement(ctx, moveCheckpointSQL)
+	if err != nil {
+		return err
+	}
+	moved, err := statement.ExecContext(ctx, of.Name, of.Version, m.To.Source.Store[:],
+		m.To.Source.Incarnation, m.To.Anchor.Position, m.To.Anchor.EventID[:], m.To.Fence,
+		m.From.Source.Incarnation, m.From.Anchor.Position, m.From.Anchor.EventID[:], m.From.Fence)
+	if err != nil {
+		return err
+	}
+	switch rows, err := moved.RowsAffected(); {
+	case err != nil:
+		return err
+	case rows != 1 || m.From.Source.Store != m.To.Source.Store:
+		return subscription.ErrStale
+	}
+	return nil
+}
+
+// write commits a transaction on the file and wakes the waiting readers.
+func (s *Sink) write(ctx context.Context, do func(tx *transaction) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := s.file.write(ctx, do); err != nil {
+		return err
+	}
+	s.changed.Notify()
+	return nil
+}

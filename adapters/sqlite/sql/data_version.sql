@@ -1,0 +1,2 @@
+-- Changes when any other connection, of this or another process, has committed.
+PRAGMA data_version;

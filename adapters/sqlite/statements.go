@@ -1,0 +1,69 @@
+package sqlite
+
+import _ "embed"
+
+// The statements, one a file; each file says which index it relies on.
+var (
+	//go:embed sql/recognise.sql
+	recogniseSQL string
+	//go:embed sql/create_store.sql
+	createStoreSQL string
+
+	//go:embed sql/head.sql
+	headSQL string
+	//go:embed sql/anchors.sql
+	anchorsSQL string
+	//go:embed sql/stream_end.sql
+	streamEndSQL string
+	//go:embed sql/command.sql
+	commandSQL string
+	//go:embed sql/data_version.sql
+	dataVersionSQL string
+
+	//go:embed sql/insert_event.sql
+	insertEventSQL string
+	//go:embed sql/insert_tag.sql
+	insertTagSQL string
+	//go:embed sql/insert_command.sql
+	insertCommandSQL string
+
+	//go:embed sql/writer_batch.sql
+	writerBatchSQL string
+	//go:embed sql/mark_batch.sql
+	markBatchSQL string
+	//go:embed sql/prune_writers.sql
+	pruneWritersSQL string
+
+	//go:embed sql/stream_forwards.sql
+	streamForwardsSQL string
+	//go:embed sql/stream_backwards.sql
+	streamBackwardsSQL string
+
+	//go:embed sql/log_all.sql
+	logAllSQL string
+	//go:embed sql/log_types.sql
+	logTypesSQL string
+	//go:embed sql/log_positions.sql
+	logPositionsSQL string
+
+	//go:embed sql/tagged.sql
+	taggedSQL string
+	//go:embed sql/tagged_types.sql
+	taggedTypesSQL string
+	//go:embed sql/tag_sample.sql
+	tagSampleSQL string
+	//go:embed sql/first_of_types.sql
+	firstOfTypesSQL string
+)
+
+// What each kind of connection runs often enough to keep prepared.
+var (
+	appendStatements = []string{
+		headSQL, streamEndSQL, commandSQL, insertEventSQL, insertTagSQL, insertCommandSQL,
+		writerBatchSQL, markBatchSQL, taggedSQL, taggedTypesSQL, tagSampleSQL, firstOfTypesSQL,
+	}
+	readStatements = []string{
+		headSQL, anchorsSQL, streamEndSQL, commandSQL, streamForwardsSQL, streamBackwardsSQL,
+		logAllSQL, logTypesSQL, logPositionsSQL, taggedSQL, taggedTypesSQL, tagSampleSQL,
+	}
+)

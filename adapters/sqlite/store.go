@@ -1,0 +1,102 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/leftfold/leftfold/eventstore"
+)
+
+// Options are the choices of [Open]. The zero value works.
+type Options struct {
+	// Limits of an append. Default: those of package eventstore.
+	Limits eventstore.Limits
+	// Readers is the most reads that run at the same time; others wait. Default: 8.
+	Readers int
+	// Now gives RecordedAt. Default: time.Now.
+	Now func() time.Time
+}
+
+// Store is an [eventstore.Store] in one file. It can also wake readers
+// ([eventstore.Notifier]) and delete streams ([eventstore.StreamDeleter]).
+// It is safe for concurrent use.
+type Store struct {
+	file     *file
+	limits   eventstore.Limits
+	queue    *queue
+	appender appender
+	wakeups  wakeups
+	drained  chan struct{} // closed when the appender has answered everybody
+}
+
+var (
+	_ eventstore.Store         = (*Store)(nil)
+	_ eventstore.Notifier      = (*Store)(nil)
+	_ eventstore.StreamDeleter = (*Store)(nil)
+)
+
+// Open opens the store in the file at the path and creates the file if there is none.
+// Several stores, of this or other processes, may be open on one file.
+//
+// Errors, before anything is written: [ErrNotOurs], [ErrNewerSchema], [ErrCorrupt],
+// [ErrCannotOpen], [ErrReadOnly], [ErrBusy], [ErrDiskFull].
+func Open(ctx context.Context, path string, o Options) (*Store, error) {
+	if o.Readers <= 0 {
+		o.Readers = defaultReaders
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	f, err := openFile(ctx, path, o.Readers)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{file: f, limits: o.Limits, queue: newQueue(), drained: make(chan struct{})}
+	s.appender = appender{file: f, now: o.Now, writer: newWriterID(), appended: s.wakeups.signal.Notify}
+	if err := s.ready(ctx); err != nil {
+		_ = f.close() // the first error tells more
+		return nil, err
+	}
+	s.wakeups.open(f)
+	go func() {
+		defer close(s.drained)
+		s.appender.run(s.queue)
+	}()
+	return s, nil
+}
+
+// ready prepares the statements and names a new store.
+func (s *Store) ready(ctx context.Context) error {
+	if err := s.file.prepare(ctx, appendStatements, readStatements); err != nil {
+		return err
+	}
+	if _, err := s.Head(ctx); !errors.Is(err, errUnnamed) {
+		return err
+	}
+	return s.file.write(ctx, func(tx *transaction) error {
+		id := eventstore.NewStoreID()
+		return tx.exec(ctx, createStoreSQL, id[:])
+	})
+}
+
+// Close refuses new appends with [eventstore.ErrClosed], waits until those in the queue
+// are answered, and closes the file. If ctx ends first, the appends that have not been
+// started are refused too and Close returns the error of ctx; the file is closed even so.
+// Reads under way end with an error. Closing again does nothing.
+func (s *Store) Close(ctx context.Context) error {
+	s.queue.close()
+	var late error
+	select {
+	case <-s.drained:
+	case <-ctx.Done():
+		late = ctx.Err()
+		s.queue.discard()
+		<-s.drained // the batch under way: a matter of one fsync
+	}
+	s.wakeups.close()
+	if err := s.file.close(); err != nil {
+		return err
+	}
+	return late
+}

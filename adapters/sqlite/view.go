@@ -1,0 +1,172 @@
+package sqlite
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/leftfold/leftfold/projection"
+)
+
+// The names put into these statements were checked by package projection: lower-case
+// letters, digits and underscores.
+
+// tableOf returns the table of a generation, quoted.
+func tableOf(of projection.Generation) string {
+	return fmt.Sprintf(`"view_%s_%d"`, of.Name, of.Version)
+}
+
+var columnTypes = map[projection.Kind]string{
+	projection.Bool: "INTEGER", projection.Int: "INTEGER", projection.Time: "INTEGER",
+	projection.Float: "REAL", projection.Text: "TEXT", projection.JSON: "TEXT", projection.Bytes: "BLOB",
+}
+
+// createTable returns the statements that create a view's table and its indexes. A
+// table without rowid is its own primary key index, and every other index carries the
+// key, which is the second column of every order.
+func createTable(model projection.Model) []string {
+	if len(model.Columns) == 0 {
+		return nil // a handler keeps its own tables
+	}
+	table := tableOf(model.Generation)
+	columns := []string{`"key" TEXT NOT NULL PRIMARY KEY`}
+	for _, c := range model.Columns {
+		column := fmt.Sprintf("%q %s", c.Name, columnTypes[c.Kind])
+		if !c.Nullable {
+			column += " NOT NULL"
+		}
+		columns = append(columns, column)
+	}
+	statements := []string{fmt.Sprintf("CREATE TABLE %s (%s) STRICT, WITHOUT ROWID", table, strings.Join(columns, ", "))}
+	for _, name := range model.Indexes {
+		statements = append(statements, fmt.Sprintf(`CREATE INDEX "view_%s_%d_by_%s" ON %s (%q)`, model.Name, model.Version, name, table, name))
+	}
+	return statements
+}
+
+// columnList returns the key and the columns, quoted.
+func columnList(model projection.Model) string {
+	names := []string{`"key"`}
+	for _, c := range model.Columns {
+		names = append(names, fmt.Sprintf("%q", c.Name))
+	}
+	return strings.Join(names, ", ")
+}
+
+// Load implements [projection.Sink].
+func (s *Sink) Load(ctx context.Context, model projection.Model, keys []string) ([]projection.Row, error) {
+	list, err := json.Marshal(keys) // one parameter, however many keys
+	if err != nil {
+		return nil, err
+	}
+	statement := fmt.Sprintf(`SELECT %s FROM %s WHERE "key" IN (SELECT value FROM json_each(?))`, columnList(model), tableOf(model.Generation))
+	return s.rows(ctx, model, statement, string(list))
+}
+
+// List implements [projection.Sink].
+func (s *Sink) List(ctx context.Context, model projection.Model, list projection.ListQuery) ([]projection.Row, error) {
+	order, place, args := `"key"`, "?", []any{}
+	if list.By != "" {
+		order, place = fmt.Sprintf(`%q, "key"`, list.By), "?, ?"
+	}
+	direction, beyond := "", ">"
+	if list.Descending {
+		direction, beyond = " DESC", "<"
+	}
+	where := ""
+	if list.After != nil {
+		where = fmt.Sprintf(" WHERE (%s) %s (%s)", order, beyond, place)
+		if list.By != "" {
+			args = append(args, toSQL(list.After.Value))
+		}
+		args = append(args, list.After.Key)
+	}
+	statement := fmt.Sprintf("SELECT %s FROM %s%s ORDER BY %s LIMIT ?",
+		columnList(model), tableOf(model.Generation), where, strings.ReplaceAll(order, ",", direction+",")+direction)
+	return s.rows(ctx, model, statement, append(args, list.Limit)...)
+}
+
+func (s *Sink) rows(ctx context.Context, model projection.Model, statement string, args ...any) (found []projection.Row, err error) {
+	err = s.file.read(ctx, func(tx *transaction) error {
+		if hash, err := hashOf(ctx, tx, model.Generation); err != nil {
+			return err
+		} else if hash == "" {
+			return fmt.Errorf("%w: %s in %s; run its projection", projection.ErrNotBuilt, model.Generation, s.file.path)
+		}
+		rows, err := tx.query(ctx, statement, args...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close() //nolint:errcheck // rows.Err tells
+		for rows.Next() {
+			row, err := scanRow(rows, model)
+			if err != nil {
+				return err
+			}
+			found = append(found, row)
+		}
+		return rows.Err()
+	})
+	return found, err
+}
+
+func scanRow(rows interface{ Scan(into ...any) error }, model projection.Model) (projection.Row, error) {
+	row := projection.Row{Values: make([]any, len(model.Columns))}
+	into := make([]any, 0, len(model.Columns)+1)
+	into = append(into, &row.Key)
+	for n := range row.Values {
+		into = append(into, &row.Values[n])
+	}
+	if err := rows.Scan(into...); err != nil {
+		return row, err
+	}
+	for n, c := range model.Columns {
+		row.Values[n] = fromSQL(c.Kind, row.Values[n])
+	}
+	return row, nil
+}
+
+// writeRow applies one change.
+func writeRow(ctx context.Context, tx *transaction, model projection.Model, change projection.Change) error {
+	if change.Deleted {
+		return tx.exec(ctx, fmt.Sprintf(`DELETE FROM %s WHERE "key" = ?`, tableOf(model.Generation)), change.Key)
+	}
+	if len(change.Values) != len(model.Columns) {
+		return fmt.Errorf("it has %d values for %d columns", len(change.Values), len(model.Columns))
+	}
+	args := []any{change.Key}
+	for _, value := range change.Values {
+		args = append(args, toSQL(value))
+	}
+	places := strings.TrimSuffix(strings.Repeat("?, ", len(args)), ", ")
+	return tx.exec(ctx, fmt.Sprintf("INSERT OR REPLACE INTO %s (%s) VALUES (%s)", tableOf(model.Generation), columnList(model), places), args...)
+}
+
+// toSQL and fromSQL translate the values that SQLite has no type for.
+func toSQL(value any) any {
+	switch value := value.(type) {
+	case time.Time:
+		return value.UnixMicro()
+	case []byte:
+		if value == nil {
+			return []byte{} // nil would be NULL
+		}
+	}
+	return value
+}
+
+func fromSQL(kind projection.Kind, value any) any {
+	switch {
+	case value == nil:
+		return nil
+	case kind == projection.Bool:
+		return value.(int64) != 0
+	case kind == projection.Time:
+		return time.UnixMicro(value.(int64)).UTC()
+	case kind == projection.Bytes && len(value.([]byte)) == 0:
+		return []byte{}
+	}
+	return value
+}
