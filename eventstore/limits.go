@@ -50,14 +50,16 @@ func (r AppendRequest) Prepare(limits Limits) (AppendRequest, error) {
 		}
 	}
 	writes := make([]Write, len(r.Writes))
+	named := make(map[StreamID]bool, len(r.Writes))
 	for n, w := range r.Writes {
 		prepared, err := w.prepare(limits)
 		if err != nil {
 			return r, fmt.Errorf("append to %.64q: %w", string(w.Stream), err)
 		}
-		if slices.ContainsFunc(writes[:n], func(o Write) bool { return o.Stream == w.Stream }) {
+		if named[w.Stream] {
 			return r, &InvalidError{What: "append", Value: string(w.Stream), Reason: "the stream is named twice; put its events into one write"}
 		}
+		named[w.Stream] = true
 		writes[n] = prepared
 	}
 	r.Writes = writes

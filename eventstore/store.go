@@ -38,7 +38,11 @@ type Appender interface {
 
 	// LookupCommand returns the receipt of the command's append with Repeated set, and
 	// whether there was one. A known id with another hash is [ErrIdempotencyMismatch].
-	// It sees every append that returned before it was called.
+	//
+	// It sees every append that returned, and every append of which any reader has seen
+	// an event, before it was called. A decision relies on the second half: it reads the
+	// events of a twin of its own command, is refused because of them, and must learn
+	// from the lookup that they are its own.
 	LookupCommand(ctx context.Context, command Command) (Receipt, bool, error)
 }
 
@@ -48,7 +52,8 @@ type StreamReader interface {
 	// prefix of the log. A stream without events yields none; a deleted one yields
 	// [ErrStreamDeleted].
 	//
-	// An error is yielded once, as the last element. The implementation must use
+	// An error is yielded once, as the last element: a malformed name or range
+	// ([ErrInvalid], [ErrTooLarge]), or a failed read. The implementation must use
 	// constant memory however long the stream is, must hold no connection or lock while
 	// the loop body runs, and must leak nothing when the loop ends early.
 	ReadStream(ctx context.Context, stream StreamID, in StreamRange) iter.Seq2[Recorded, error]

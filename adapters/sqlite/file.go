@@ -25,6 +25,7 @@ type file struct {
 	// slots are held by our readers. Both are waited for no longer than the caller's
 	// context; what follows is not interrupted, see begin.
 	turn, slots semaphore
+	group       group // those who wait for the turn
 
 	maxWAL, trimAt int64 // the size of the write-ahead log that is too large, and that is too large now
 
@@ -63,29 +64,6 @@ func (f *file) dsn(mode, more string) string {
 	u := url.URL{Scheme: "file", Path: filepath.ToSlash(f.path)}
 	u.RawQuery = "mode=" + mode + "&_synchronous=FULL&" + more
 	return u.String()
-}
-
-// write runs do in a transaction that holds the file's write lock (BEGIN IMMEDIATE)
-// and commits it, unless do fails. It returns do's error as it is, a [commitError] if
-// the outcome is unknown, else an error that means nothing was written.
-func (f *file) write(ctx context.Context, do func(*transaction) error) error {
-	if err := f.turn.take(ctx); err != nil {
-		return err
-	}
-	defer f.turn.release()
-	tx, err := f.begin(ctx, f.writer)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback() //nolint:errcheck // without effect once committed
-	if err := do(tx); err != nil {
-		return f.explain(err)
-	}
-	if err := f.commit(tx.Tx); err != nil {
-		return &commitError{f.explain(err)}
-	}
-	f.trimWAL(ctx)
-	return nil
 }
 
 // read runs do in a transaction that sees one consistent state of the file.
