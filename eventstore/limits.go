@@ -13,6 +13,9 @@ const (
 	MaxNameBytes        = 255      // of a stream id, an event type or a tag
 	MaxTags             = 32       // of one event
 	MaxEvents           = 10_000   // of one append
+	MaxWrites           = 10_000   // streams of one append
+	MaxQueryItems       = 10_000   // of one query
+	MaxQueryTypes       = 10_000   // of one item of a query
 	MaxAppendBytes      = 64 << 20 // of one append: payloads, metadata and names
 	DefaultEventBytes   = 1 << 20  // of one event's payload and metadata together
 	MaxUntaggedLookback = 10_000   // positions, see [Condition]
@@ -40,6 +43,9 @@ func (r AppendRequest) Prepare(limits Limits) (AppendRequest, error) {
 	}
 	if n := r.EventCount(); n > MaxEvents {
 		return r, &LimitError{What: "append: number of events", Size: n, Limit: MaxEvents}
+	}
+	if n := len(r.Writes); n > MaxWrites {
+		return r, &LimitError{What: "append: number of streams", Size: n, Limit: MaxWrites}
 	}
 	if n := r.Bytes(); n > MaxAppendBytes {
 		return r, &LimitError{What: "append: bytes", Size: n, Limit: MaxAppendBytes}
@@ -152,9 +158,15 @@ func (c Condition) validate() error {
 	return c.FailIf.Validate()
 }
 
-// Validate checks the names in the query.
+// Validate checks the sizes and names in the query.
 func (q Query) Validate() error {
+	if n := len(q.Items); n > MaxQueryItems {
+		return &LimitError{What: "query: number of items", Size: n, Limit: MaxQueryItems}
+	}
 	for _, item := range q.Items {
+		if n := len(item.Types); n > MaxQueryTypes {
+			return &LimitError{What: "query item: number of types", Size: n, Limit: MaxQueryTypes}
+		}
 		for _, name := range item.Types {
 			if err := validateName("event type", name); err != nil {
 				return err

@@ -44,6 +44,7 @@ const (
 	lookupAfterCondition bug = "the id is looked up after the condition"
 	lookupAfterDeletion  bug = "the id is looked up after the deletion check"
 	lookupOutsideLock    bug = "the id is looked up outside the lock"
+	remembersLate        bug = "the events are visible before their command is remembered"
 	lookupFindsNothing   bug = "LookupCommand finds nothing"
 	hashOverEvents       bug = "the hash covers events, not the command"
 	hashIgnored          bug = "the hash is not compared"

@@ -77,9 +77,6 @@ func (c *check) another() (store eventstore.Store) {
 }
 
 func (c *check) reopen() {
-	if c.options.Reopen == nil {
-		c.skip("Options.Reopen is not set")
-	}
 	c.runOnTest(func(t testing.TB) { c.store = c.options.Reopen(t, c.store) })
 }
 

@@ -3,6 +3,7 @@ package eventstoretest
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/leftfold/leftfold/eventstore"
 )
@@ -19,6 +20,7 @@ var commandClauses = []clause{
 	{"a refused append is not remembered", refusalForgotten},
 	{"an append without a command id is not idempotent", noCommandID},
 	{"LookupCommand tells a known command, an unknown one and a mismatch", lookupCommand},
+	{"a lookup finds the command behind every event that a reader has seen", lookupOfTheSeen},
 	{"sixteen racers under one id make one append and get equal receipts", racingRepeats},
 	{"one command may append to two streams; killed in between and retried, it ends with both", twoAppendsOneCommand},
 }
@@ -175,6 +177,36 @@ func lookupCommand(c *check) {
 	c.is(err, eventstore.ErrIdempotencyMismatch, "lookup with another hash")
 	_, _, err = c.store.LookupCommand(c.cancelled(), command("place", "x"))
 	c.is(err, c.cancelled().Err(), "lookup with a cancelled context")
+}
+
+// lookupOfTheSeen is what a refused decision relies on: it has read the events of a
+// twin of its own command, and asks whose they are. A store that shows events first
+// and remembers their command later answers "nobody's".
+func lookupOfTheSeen(c *check) {
+	commands := c.rounds(300)
+	payload := func(n int) string { return fmt.Sprint("command ", n) }
+	var writeErr error
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		for n := range commands {
+			if _, err := c.store.Append(c.ctx, named(to("order-1", event(payload(n))), payload(n), "")); err != nil {
+				writeErr = err
+				return
+			}
+		}
+	})
+	for after := eventstore.Position(0); after < eventstore.Position(commands); {
+		c.must(eventstore.WaitAppended(c.ctx, c.store, after), "wait for position %d", after+1)
+		for _, seen := range c.log(eventstore.LogQuery{After: after}) {
+			after = seen.Position
+			_, found, err := c.store.LookupCommand(c.ctx, command(string(seen.Data), ""))
+			if !found || err != nil {
+				c.fatalf("the event at %d is in the log and its command is not known: error %v", seen.Position, err)
+			}
+		}
+	}
+	writing.Wait()
+	c.must(writeErr, "append")
 }
 
 func racingRepeats(c *check) {

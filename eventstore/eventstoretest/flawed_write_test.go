@@ -30,6 +30,9 @@ func (f *flawed) write(r eventstore.AppendRequest) eventstore.Receipt {
 	if n := len(added); n > 0 {
 		receipt.Token.Position = added[n-1].Position
 	}
+	if f.is(remembersLate) {
+		f.pause()
+	}
 	f.remember(r, receipt)
 	return receipt
 }

@@ -8,6 +8,10 @@ import (
 
 var lifetimeClauses = []clause{
 	{"a closed store refuses appends with ErrClosed", closedRefuses},
+}
+
+// restartClauses run for stores that can be opened again, see [Options].Reopen.
+var restartClauses = []clause{
 	{"a store that is opened again has every event, with its bytes, and its identity", reopenedLog},
 	{"a store that is opened again knows every command", reopenedCommands},
 	{"a store that is opened again goes on where it stopped", reopenedGoesOn},

@@ -16,6 +16,7 @@ var limitClauses = []clause{
 	{"an event has at most 32 tags, none twice", tagLimit},
 	{"an event's payload and metadata are at most 1 MiB together", eventBytes},
 	{"an append has at most 10,000 events", eventCount},
+	{"an append names at most 10,000 streams, a query has at most 10,000 items", breadth},
 	{"an append has at most 64 MiB", appendBytes},
 	{"a schema version or expected version out of range is refused", numbersOutOfRange},
 	{"a malformed condition is refused", malformedCondition},
@@ -160,6 +161,23 @@ func numbersOutOfRange(c *check) {
 		c.refused(to("order-1", e), eventstore.ErrInvalid, fmt.Sprintf("schema version %d", version))
 	}
 	c.refused(expecting(eventstore.Exactly(-1), "order-1", event("a")), eventstore.ErrInvalid, "expected version -1")
+}
+
+func breadth(c *check) {
+	checks := make([]eventstore.Write, eventstore.MaxWrites+1)
+	for n := range checks {
+		checks[n].Stream = eventstore.NewStreamID("order", fmt.Sprint(n))
+	}
+	checks[0].Events = []eventstore.EventData{event("a")}
+	c.append(eventstore.AppendRequest{Writes: checks[:eventstore.MaxWrites]})
+	refusedAs[*eventstore.LimitError](c, eventstore.AppendRequest{Writes: checks}, "one stream too many")
+
+	items := make([]eventstore.QueryItem, eventstore.MaxQueryItems+1)
+	for n := range items {
+		items[n].Tags = []eventstore.Tag{eventstore.NewTag("order", fmt.Sprint(n))}
+	}
+	c.append(unless(to("order-0", event("b")), eventstore.Query{Items: items[1:]}, 0))
+	refusedAs[*eventstore.LimitError](c, unless(to("order-0", event("c")), eventstore.Query{Items: items}, 0), "one item too many")
 }
 
 func malformedCondition(c *check) {

@@ -20,7 +20,8 @@ var Scale = func() int {
 // Options adapt the suite to a store.
 type Options struct {
 	// Reopen closes a store that open returned and opens the same log again, as a new
-	// process would. Default: nil, the clauses about restarts are skipped.
+	// process would. Default: nil, the store does not outlive its process and the clauses
+	// about restarts do not apply.
 	Reopen func(t testing.TB, store eventstore.Store) eventstore.Store
 
 	// Divisor divides the size of the tortures. A store that waits for a disk or a
@@ -70,6 +71,7 @@ var families = []family{
 	{"notify", notifyClauses},
 	{"delete", deleteClauses},
 	{"lifetime", lifetimeClauses},
+	{"restart", restartClauses},
 	{"loss", lossClauses},
 	{"linearizable", linearizableClauses},
 }
@@ -84,6 +86,9 @@ func Run(t *testing.T, open func(t testing.TB) eventstore.Store) {
 // RunWith is [Run] with options.
 func RunWith(t *testing.T, open func(t testing.TB) eventstore.Store, o Options) {
 	for _, f := range families {
+		if f.name == "restart" && o.Reopen == nil {
+			continue
+		}
 		t.Run(f.name, func(t *testing.T) {
 			for _, cl := range f.clauses {
 				t.Run(cl.rule, func(t *testing.T) { report(t, examine(t, cl, open, o)) })

@@ -49,15 +49,15 @@ func (c Checkpoint) next(source eventstore.Identity, to eventstore.Anchor) Check
 // everything below is the same too, whichever life the store is in. At position 0
 // there is no event to compare, so the identity must be the same.
 func (c Checkpoint) verify(read *eventstore.LogRead) error {
-	if c.Source == (eventstore.Identity{}) {
-		return nil
+	if c.Source == (eventstore.Identity{}) && c.Anchor == (eventstore.Anchor{}) {
+		return nil // it has never seen the store
 	}
 	if c.Source.Store != read.Identity.Store {
 		return fmt.Errorf("%w: the checkpoint is of store %s, the log is of store %s",
 			eventstore.ErrDiverged, c.Source.Store, read.Identity.Store)
 	}
 	if c.Position() == 0 && c.Source != read.Identity {
-		return fmt.Errorf("%w: the checkpoint is of incarnation %d, the store is in incarnation %d",
+		return fmt.Errorf("%w: the checkpoint is at position 0 of incarnation %d, the store is in incarnation %d; rebuild the read model",
 			eventstore.ErrDiverged, c.Source.Incarnation, read.Identity.Incarnation)
 	}
 	if c.Anchor != read.After {

@@ -18,7 +18,8 @@ type Window struct {
 
 // Target is where a subscription's events take effect.
 type Target interface {
-	// Checkpoint returns how far the target has applied the source's log.
+	// Checkpoint returns how far the target has applied the source's log. It must see
+	// every Apply that returned before it was called.
 	Checkpoint(ctx context.Context, source eventstore.StoreID) (Checkpoint, error)
 
 	// Apply makes the events take effect and moves the checkpoint from From to To, both
@@ -27,6 +28,9 @@ type Target interface {
 	//
 	// An error may come although the step took effect (a lost answer). The subscription
 	// reads the checkpoint again before it does anything else, so the target need not care.
+	// [ErrPermanent], [eventstore.ErrDiverged] and [eventstore.ErrForeignToken] end the
+	// subscription at once, [eventstore.ErrStoreBusy] is tried again until it passes, and
+	// every other error a few times.
 	Apply(ctx context.Context, window Window) error
 }
 
@@ -41,8 +45,8 @@ type Progress struct {
 type Options struct {
 	// Window is the most positions to read at once. Default: 5000.
 	Window int
-	// WindowBytes is the most payload to hold at once; a window ends early, but holds at
-	// least one event. Default: 16 MiB.
+	// WindowBytes bounds the memory for a window: it ends early, with the event that
+	// brings its payloads and metadata to this many bytes. Default: 16 MiB.
 	WindowBytes int
 	// OnProgress is called after each window and at the end of a catch-up, from the
 	// subscription's goroutine. Default: nobody is told.
@@ -50,7 +54,8 @@ type Options struct {
 }
 
 // How a failing step is tried again: an error that is not known to pass is tried
-// [maxTries] times within about two seconds, then the subscription stops with it.
+// [maxTries] times within about two seconds, then the subscription stops with it. A busy
+// store is known to pass and is waited for.
 const (
 	maxTries   = 3
 	firstPause = 200 * time.Millisecond
@@ -81,6 +86,7 @@ func New(name string, log eventstore.LogReader, query eventstore.Query, target T
 // Run applies the log, past and future, until ctx ends; then it returns nil. It
 // returns [eventstore.ErrDiverged] if the log is no longer the one that the
 // checkpoint speaks of, and any other error that did not pass when tried again.
+// What was applied stays applied; running again goes on from there.
 func (s *Subscription) Run(ctx context.Context) error {
 	err := s.follow(ctx, func(at, head eventstore.Position) (bool, error) {
 		if at < head {
@@ -89,21 +95,36 @@ func (s *Subscription) Run(ctx context.Context) error {
 		return false, eventstore.WaitAppended(ctx, s.log, at)
 	})
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // the end of ctx is how Run is told to stop; a driver may report it in words of its own
 	}
 	return err
 }
 
-// CatchUp applies the log up to its head at the time of the call. Unlike Run it
-// returns the error of ctx if that ends first.
+// CatchUp applies the log up to its head at the time of the call and returns nil,
+// even while appends go on. Its errors are those of Run, and the error of ctx if that
+// ends first.
 func (s *Subscription) CatchUp(ctx context.Context) error {
-	head, err := s.log.Head(ctx)
+	goal, err := s.head(ctx)
 	if err != nil {
-		return fmt.Errorf("%s: read the head: %w", s.name, err)
+		return err
 	}
 	return s.follow(ctx, func(at, _ eventstore.Position) (bool, error) {
-		return at >= head.Position, nil
+		return at >= goal, nil
 	})
+}
+
+// head returns the log's newest position, tried again like any other step.
+func (s *Subscription) head(ctx context.Context) (eventstore.Position, error) {
+	var retry retry
+	for {
+		head, err := s.log.Head(ctx)
+		if err == nil {
+			return head.Position, nil
+		}
+		if err := retry.pauseAfter(ctx, fmt.Errorf("read the head: %w", err)); err != nil {
+			return 0, fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
 }
 
 // follow steps through the log. After each window, done decides whether to stop, and
@@ -113,19 +134,22 @@ func (s *Subscription) follow(ctx context.Context, done func(at, head eventstore
 	at, err := s.checkpoint(ctx)
 	for {
 		var head eventstore.Position
+		var stop bool
 		if err == nil {
 			at, head, err = s.step(ctx, at)
 		}
-		switch {
-		case err == nil:
-			retry.reset()
+		if err == nil {
 			s.report(at.Position(), head)
-			var stop bool
-			if stop, err = done(at.Position(), head); stop {
-				return nil
-			}
-		case errors.Is(err, ErrStale):
-			at, err = s.checkpoint(ctx)
+			stop, err = done(at.Position(), head)
+		}
+		switch {
+		case err == nil && stop:
+			return nil
+		case err == nil:
+			// Not before done: a wait that fails must not start the count anew each time.
+			retry.reset()
+		case errors.Is(err, ErrStale) && s.moved(ctx, &at):
+			err = nil
 		default:
 			if err := retry.pauseAfter(ctx, err); err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
@@ -134,6 +158,18 @@ func (s *Subscription) follow(ctx context.Context, done func(at, head eventstore
 			at, err = s.checkpoint(ctx)
 		}
 	}
+}
+
+// moved reads the checkpoint again and reports whether somebody else has moved it. A
+// target that calls a checkpoint stale and then returns the same one (it reads from a
+// replica that lags, say) has failed and gets a pause: else the loop would spin.
+func (s *Subscription) moved(ctx context.Context, at *Checkpoint) bool {
+	stored, err := s.checkpoint(ctx)
+	if err != nil || stored == *at {
+		return false
+	}
+	*at = stored
+	return true
 }
 
 func (s *Subscription) checkpoint(ctx context.Context) (Checkpoint, error) {
@@ -150,6 +186,9 @@ func (s *Subscription) checkpoint(ctx context.Context) (Checkpoint, error) {
 
 // step applies one window and returns the checkpoint after it.
 func (s *Subscription) step(ctx context.Context, from Checkpoint) (Checkpoint, eventstore.Position, error) {
+	if err := ctx.Err(); err != nil {
+		return from, 0, err
+	}
 	window, head, err := s.read(ctx, from)
 	if err != nil {
 		return from, 0, err
@@ -178,12 +217,19 @@ func (s *Subscription) read(ctx context.Context, from Checkpoint) (Window, event
 	if err := from.verify(read); err != nil {
 		return Window{}, 0, err
 	}
+	if read.Through.Position <= from.Position() && from.Position() < read.Head {
+		return Window{}, 0, fmt.Errorf("read the log: the store covers nothing after position %d, though its head is %d", from.Position(), read.Head)
+	}
 	window := Window{From: from, To: from.next(read.Identity, read.Through)}
-	bytes := 0
+	bytes, last := 0, from.Position()
 	for event, err := range read.Events() {
 		if err != nil {
 			return Window{}, 0, fmt.Errorf("read the log: %w", err)
 		}
+		if event.Position <= last { // it would take effect twice
+			return Window{}, 0, fmt.Errorf("read the log: the store returned position %d after position %d", event.Position, last)
+		}
+		last = event.Position
 		window.Events = append(window.Events, event)
 		if bytes += len(event.Data) + len(event.Metadata); bytes >= s.options.WindowBytes {
 			// The window ends here; nothing between this event and the next is lost.
@@ -217,11 +263,15 @@ func (r *retry) pauseAfter(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if errors.Is(err, eventstore.ErrDiverged) || errors.Is(err, ErrPermanent) {
-		return err
+	for _, lasting := range []error{ErrPermanent, eventstore.ErrDiverged, eventstore.ErrForeignToken} {
+		if errors.Is(err, lasting) {
+			return err
+		}
 	}
-	r.tries++
-	if r.tries >= maxTries && !errors.Is(err, eventstore.ErrStoreBusy) {
+	if !errors.Is(err, eventstore.ErrStoreBusy) {
+		r.tries++
+	}
+	if r.tries >= maxTries {
 		return err
 	}
 	r.pause = min(max(2*r.pause, firstPause), maxPause)
