@@ -30,8 +30,14 @@ func (e *EventError) Unwrap() []error {
 	return []error{e.Err}
 }
 
-func recoverAsEventError(m eventstore.Recorded, err *error) {
-	if p := recover(); p != nil {
-		*err = &EventError{Event: m, Err: fmt.Errorf("panic: %v", p), Permanent: true}
+// recoverAsEventError is for defer: a panic of the projection's code becomes an error
+// that names the event under way.
+func recoverAsEventError(underWay **eventstore.Recorded, err *error) {
+	switch p := recover().(type) {
+	case nil:
+	case error:
+		*err = &EventError{Event: **underWay, Err: fmt.Errorf("panic: %w", p), Permanent: true}
+	default:
+		*err = &EventError{Event: **underWay, Err: fmt.Errorf("panic: %v", p), Permanent: true}
 	}
 }

@@ -2,6 +2,8 @@ package projection
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/eventstore/subscription"
@@ -24,12 +26,19 @@ type HandlerOptions struct {
 }
 
 // NewHandler returns a projection that calls handle for each event, in log order. What
-// handle writes through tx commits together with the checkpoint; an error rolls back
-// the whole window, which is tried again. It panics on a bad name or version.
+// handle writes through tx commits together with the checkpoint. An error rolls back
+// the whole window, which is tried again a few times and then stops the projection with an
+// [EventError]; an error that wraps [subscription.ErrPermanent], and a panic, stop it at
+// once. handle must not keep tx or the event's bytes.
+//
+// NewHandler panics on a bad name, version or query.
 func NewHandler[Tx any](name string, options HandlerOptions, handle func(ctx context.Context, tx Tx, event eventstore.Recorded) error) *Handler[Tx] {
 	generation := Generation{Name: name, Version: options.Version}
-	if err := generation.validate(); err != nil {
-		panic("projection.NewHandler: " + err.Error())
+	if err := errors.Join(generation.validate(), options.Query.Validate()); err != nil {
+		panic(fmt.Sprintf("projection.NewHandler(%q): %v", name, err))
+	}
+	if handle == nil {
+		panic(fmt.Sprintf("projection.NewHandler(%q): it has no function", name))
 	}
 	model := Model{Generation: generation, Hash: hashOf("handler", generation.String(), options.Query.String())}
 	return &Handler[Tx]{model: model, query: options.Query, handle: handle}
@@ -47,19 +56,18 @@ func (t *handlerTarget[Tx]) Checkpoint(ctx context.Context, source eventstore.St
 
 func (t *handlerTarget[Tx]) Apply(ctx context.Context, w subscription.Window) error {
 	return t.sink.Transact(ctx, t.handler.model.Generation, Move{w.From, w.To}, func(ctx context.Context, tx Tx) error {
-		for _, event := range w.Events {
-			if err := t.one(ctx, tx, event); err != nil {
-				return err
-			}
-		}
-		return nil
+		return t.all(ctx, tx, w.Events)
 	})
 }
 
-func (t *handlerTarget[Tx]) one(ctx context.Context, tx Tx, event eventstore.Recorded) (err error) {
-	defer recoverAsEventError(event, &err)
-	if err := t.handler.handle(ctx, tx, event); err != nil {
-		return &EventError{Event: event, Err: err}
+func (t *handlerTarget[Tx]) all(ctx context.Context, tx Tx, events []eventstore.Recorded) (err error) {
+	var underWay *eventstore.Recorded
+	defer recoverAsEventError(&underWay, &err)
+	for n := range events {
+		underWay = &events[n]
+		if err := t.handler.handle(ctx, tx, *underWay); err != nil {
+			return &EventError{Event: *underWay, Err: err, Permanent: errors.Is(err, subscription.ErrPermanent)}
+		}
 	}
 	return nil
 }

@@ -9,8 +9,9 @@ const (
 	keyEscape    = '\x02'
 )
 
-// Key joins the parts of a composite key. Keys sort as their parts do, part by part,
-// and no two lists of parts give the same key. See [SplitKey].
+// Key joins the parts of a composite key, at least one. Keys sort as their parts do, part
+// by part and byte by byte, and no two lists of parts give the same key. The parts must be
+// UTF-8 without NUL, like every key. See [SplitKey].
 func Key(parts ...string) string {
 	var key strings.Builder
 	for n, part := range parts {

@@ -10,8 +10,8 @@ import (
 
 // Generation is one build of a read model.
 type Generation struct {
-	Name    string
-	Version int
+	Name    string // a lower-case letter, then letters, digits or _, at most 48 in all
+	Version int    // from 1
 }
 
 // String returns "name@version".
@@ -38,16 +38,17 @@ func (g Generation) validate() error {
 // fields in their order, named in snake_case or by the tag `leftfold:"name"`; "-"
 // leaves a field out, and the string field tagged "key" is the row's key.
 //
-//	Go field                     Kind    value in a Row
-//	bool                         Bool    bool
-//	int…, uint… (≤ 2^63−1)       Int     int64
-//	float32, float64             Float   float64
-//	string (UTF-8, no NUL)       Text    string
-//	[]byte                       Bytes   []byte
-//	time.Time (µs, UTC)          Time    time.Time
-//	anything else                JSON    string
+//	Go field                          Kind    value in a Row
+//	bool                              Bool    bool
+//	int…, uint… (≤ 2^63−1)            Int     int64
+//	float32, float64 (no NaN)         Float   float64
+//	string (UTF-8, no NUL)            Text    string
+//	[]byte (nil and empty are one)    Bytes   []byte, not nil
+//	time.Time (µs, UTC, years 1–9999) Time    time.Time
+//	anything else                     JSON    string, as encoding/json writes it
 //
-// A pointer to one of these is nullable: nil, or the value.
+// A pointer to one of these is nullable: nil, or the value. A value that breaks a limit
+// stops the projection with an error that names column and row.
 type Model struct {
 	Generation
 	Columns []Column

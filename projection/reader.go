@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
+	"slices"
 
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/query"
@@ -36,7 +37,8 @@ func (r *Reader[R]) Get(ctx context.Context, key string) (R, error) {
 	return row, nil
 }
 
-// GetMany returns the rows that exist among the keys.
+// GetMany returns the rows that exist among the keys, by key. A read model that no
+// runner has opened in this sink is [ErrNotBuilt].
 func (r *Reader[R]) GetMany(ctx context.Context, keys ...string) (map[string]R, error) {
 	if err := query.Await(ctx, r.readModel()); err != nil {
 		return nil, err
@@ -56,9 +58,11 @@ func (r *Reader[R]) GetMany(ctx context.Context, keys ...string) (map[string]R, 
 	return rows, nil
 }
 
-// Page is a part of a list, and where the next part starts; Next is nil at the end.
+// Page is a part of a list.
 type Page[R any] struct {
 	Rows []R
+	// Next is where the next part starts, for [ListQuery].After; nil if there was none
+	// when this page was read.
 	Next *Cursor
 }
 
@@ -76,11 +80,18 @@ func (r *Reader[R]) List(ctx context.Context, list ListQuery) (Page[R], error) {
 	if err := query.Await(ctx, r.readModel()); err != nil {
 		return Page[R]{}, err
 	}
+	size := list.Limit
+	list.Limit++ // one more, to know whether there is a next page
 	stored, err := r.sink.List(ctx, r.model(), list)
 	if err != nil {
 		return Page[R]{}, fmt.Errorf("list %s: %w", r.view.generation, err)
 	}
-	page := Page[R]{Rows: make([]R, 0, len(stored))}
+	var page Page[R]
+	if len(stored) > size {
+		stored = stored[:size]
+		page.Next = r.cursor(stored[size-1], list.By)
+	}
+	page.Rows = make([]R, 0, len(stored))
 	for _, s := range stored {
 		row, err := r.decode(s)
 		if err != nil {
@@ -88,16 +99,15 @@ func (r *Reader[R]) List(ctx context.Context, list ListQuery) (Page[R], error) {
 		}
 		page.Rows = append(page.Rows, row)
 	}
-	if len(stored) == list.Limit {
-		page.Next = r.cursor(stored[len(stored)-1], list.By)
-	}
 	return page, nil
 }
 
 // All yields the rows in the order asked for, page by page; list.Limit is the size
-// of a page.
+// of a page. What [Reader.List] says of rows that move holds here too. An error is
+// yielded once, as the last element.
 func (r *Reader[R]) All(ctx context.Context, list ListQuery) iter.Seq2[R, error] {
 	return func(yield func(R, error) bool) {
+		list := list // of this loop: the sequence may be ranged over again
 		for {
 			page, err := r.List(ctx, list)
 			if err != nil {
@@ -138,15 +148,20 @@ func (r *Reader[R]) model() Model {
 }
 
 func (v *View[R]) checkList(list ListQuery) error {
-	if list.By == "" {
+	if list.By != "" && !slices.Contains(v.indexes, list.By) {
+		return fmt.Errorf("list %s: %q is not among its indexes; declare it in ViewOptions.Indexes", v.generation, list.By)
+	}
+	if list.After == nil {
 		return nil
 	}
-	for _, index := range v.indexes {
-		if index == list.By {
-			return nil
-		}
+	// A cursor may have been to a browser and back.
+	if list.By == "" && list.After.Value != nil {
+		return fmt.Errorf("list %s: the cursor has a value, but the order is by key", v.generation)
 	}
-	return fmt.Errorf("list %s: %q is not among its indexes; declare it in ViewOptions.Indexes", v.generation, list.By)
+	if list.By != "" && !v.mapping.column(list.By).Kind.holds(list.After.Value) {
+		return fmt.Errorf("list %s: the cursor's value is a %T, not one of %q", v.generation, list.After.Value, list.By)
+	}
+	return nil
 }
 
 func (r *Reader[R]) readModel() query.ReadModel {

@@ -22,9 +22,11 @@ type Runner struct {
 	// Tasks are the projections, each name once. Required.
 	Tasks []Task
 
-	// Window is the most positions to apply in one transaction. Default: 5000.
+	// Window is the most positions of the log to apply in one transaction. A window of
+	// large events ends early, at 16 MiB of payload. Default: 5000.
 	Window int
-	// OnProgress is called after each window, from several goroutines. Default: nobody is told.
+	// OnProgress is called after each window, from one goroutine per projection, which it
+	// holds up. Default: nobody is told.
 	OnProgress func(Progress)
 }
 
@@ -37,40 +39,44 @@ type Progress = subscription.Progress
 // the projection and, for an [EventError], the event. What was applied stays applied;
 // running again goes on from there.
 func (r Runner) Run(ctx context.Context) error {
-	err := r.each(ctx, func(ctx context.Context, s *subscription.Subscription) error { return s.Run(ctx) })
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return nil // it ended while the sinks were being opened
+	subscriptions, err := r.open(ctx)
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // the end of ctx is how Run is told to stop, also while the sinks are being opened
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return each(ctx, subscriptions, (*subscription.Subscription).Run)
 }
 
 // CatchUp brings the read models up to the head of the log at the time of the call
-// and returns. Unlike Run it returns the error of ctx if that ends first.
+// and returns. Its errors are those of Run, and the error of ctx if that ends first.
 func (r Runner) CatchUp(ctx context.Context) error {
-	return r.each(ctx, func(ctx context.Context, s *subscription.Subscription) error { return s.CatchUp(ctx) })
-}
-
-func (r Runner) each(ctx context.Context, run func(context.Context, *subscription.Subscription) error) error {
 	subscriptions, err := r.open(ctx)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	errs := make([]error, len(subscriptions))
+	return each(ctx, subscriptions, (*subscription.Subscription).CatchUp)
+}
+
+// each runs the subscriptions and waits for all of them. The first one that fails stops
+// the others, and its error is returned: what the others say then is that they were stopped.
+func each(ctx context.Context, subscriptions []*subscription.Subscription, run func(*subscription.Subscription, context.Context) error) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var failed error
+	var once sync.Once
 	var running sync.WaitGroup
-	for n, s := range subscriptions {
+	for _, s := range subscriptions {
 		running.Go(func() {
-			if errs[n] = run(ctx, s); errs[n] != nil {
-				cancel(errs[n]) // one failed: the others end with the context's error
+			if err := run(s, ctx); err != nil {
+				once.Do(func() { failed = err })
+				stop()
 			}
 		})
 	}
 	running.Wait()
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, ctx.Err()) {
-		return cause
-	}
-	return errors.Join(errs...)
+	return failed
 }
 
 func (r Runner) open(ctx context.Context) ([]*subscription.Subscription, error) {
@@ -80,6 +86,9 @@ func (r Runner) open(ctx context.Context) ([]*subscription.Subscription, error) 
 	names := map[string]bool{}
 	subscriptions := make([]*subscription.Subscription, len(r.Tasks))
 	for n, task := range r.Tasks {
+		if task.bind == nil {
+			return nil, errors.New("projection.Runner: a task is empty; make one with projection.Into or projection.On")
+		}
 		if names[task.generation.Name] {
 			return nil, fmt.Errorf("projection.Runner: %s is given twice", task.generation.Name)
 		}

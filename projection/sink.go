@@ -22,7 +22,7 @@ type Checkpoints interface {
 	Checkpoint(ctx context.Context, of Generation, source eventstore.StoreID) (subscription.Checkpoint, error)
 
 	// Changed returns a channel that is closed at the next commit made through this
-	// sink, or nil if the sink cannot tell.
+	// sink, or nil if the sink cannot tell. Once it is closed, Checkpoint and reads see that commit.
 	Changed() <-chan struct{}
 }
 
@@ -41,12 +41,15 @@ type Move struct {
 type Sink interface {
 	Checkpoints
 
-	// Load returns the rows that exist among the keys, in any order.
+	// Load returns the rows that exist among the keys, in any order. The caller owns what
+	// it returns. A generation that was never opened is [ErrNotBuilt], here and in List.
 	Load(ctx context.Context, model Model, keys []string) ([]Row, error)
 
 	// Commit writes the changes and moves the checkpoint, both or neither, durably. It
 	// answers [subscription.ErrStale], with nothing changed, unless the stored checkpoint
-	// has the position, anchor, source and fence of From. Keys are distinct.
+	// has the position, anchor, source and fence of From. Any other error may leave the
+	// outcome unknown; the caller reads the checkpoint to find out. Keys are distinct. The
+	// sink must not keep the changes after it returns.
 	Commit(ctx context.Context, model Model, move Move, changes []Change) error
 
 	// List returns up to query.Limit rows in the order asked for. The order is by
@@ -72,12 +75,12 @@ type ListQuery struct {
 	Descending bool
 	// After starts behind a row, see [Page].Next. Default: nil, at the first row.
 	After *Cursor
-	// Limit is the most rows to return. Default: 100.
+	// Limit is the most rows to return. Default of a [Reader]: 100; a sink is always given one.
 	Limit int
 }
 
 // Cursor is a place in an ordered list: behind the row with the value and key.
-// Value is nil if the order is by key.
+// Value is nil if the order is by key, else of the Go type that [Model] gives for the column.
 type Cursor struct {
 	Value any
 	Key   string

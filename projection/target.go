@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"reflect"
-	"slices"
 
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/eventstore/codec"
@@ -17,7 +16,11 @@ type viewTarget[R any] struct {
 	model  Model
 	sink   Sink
 	events *codec.Set
-	rules  map[reflect.Type][]Rule[R]
+	rules  map[reflect.Type][]*Rule[R]
+}
+
+func newViewTarget[R any](view *View[R], model Model, sink Sink, events *codec.Set) *viewTarget[R] {
+	return &viewTarget[R]{view: view, model: model, sink: sink, events: events, rules: view.rulesByType()}
 }
 
 func (t *viewTarget[R]) Checkpoint(ctx context.Context, source eventstore.StoreID) (subscription.Checkpoint, error) {
@@ -25,164 +28,167 @@ func (t *viewTarget[R]) Checkpoint(ctx context.Context, source eventstore.StoreI
 }
 
 func (t *viewTarget[R]) Apply(ctx context.Context, w subscription.Window) error {
-	touches, keys, err := t.touches(w.Events)
+	decoded, err := t.decode(w.Events)
 	if err != nil {
 		return err
 	}
-	rows, err := t.load(ctx, keys)
+	batch, err := t.touch(decoded)
 	if err != nil {
 		return err
 	}
-	if err := t.foldAll(touches, rows); err != nil {
+	if err := t.load(ctx, batch); err != nil {
 		return err
 	}
-	changes, err := t.changes(keys, rows)
+	if err := t.fold(batch); err != nil {
+		return err
+	}
+	changes, err := t.changes(batch)
 	if err != nil {
 		return err
 	}
 	return t.sink.Commit(ctx, t.model, Move{w.From, w.To}, changes)
 }
 
+// decoded is an event as a Go value. An upcast may turn one stored event into several.
+type decoded struct {
+	event any
+	m     *eventstore.Recorded
+}
+
+func (t *viewTarget[R]) decode(events []eventstore.Recorded) ([]decoded, error) {
+	all := make([]decoded, 0, len(events))
+	for n := range events {
+		m := &events[n]
+		values, err := t.events.Decode(*m)
+		if err != nil {
+			return nil, &EventError{Event: *m, Err: err, Permanent: true}
+		}
+		for _, value := range values {
+			all = append(all, decoded{value, m})
+		}
+	}
+	return all, nil
+}
+
+// batch is the rows that a window touches, each once, and what touches them in order.
+type batch[R any] struct {
+	rows    []*row[R]
+	touches []touch[R]
+}
+
+// row is a row under way. One that does not exist is the zero R with its key.
+type row[R any] struct {
+	key    string
+	value  R
+	stored bool // in the sink, before the window
+	exists bool // now
+}
+
 // touch is one event on one row.
 type touch[R any] struct {
-	key   string
-	rule  Rule[R]
-	event any
-	m     eventstore.Recorded
+	decoded
+	rule *Rule[R]
+	row  *row[R]
 }
 
-// touches decodes the events and returns what they touch in order, and the keys.
-func (t *viewTarget[R]) touches(events []eventstore.Recorded) (touches []touch[R], keys []string, err error) {
-	seen := map[string]bool{}
-	for _, m := range events {
-		found, err := t.touchesOf(m)
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, touch := range found {
-			if !seen[touch.key] {
-				seen[touch.key] = true
-				keys = append(keys, touch.key)
+// touch asks the rules which rows the events touch.
+func (t *viewTarget[R]) touch(events []decoded) (b *batch[R], err error) {
+	var underWay *eventstore.Recorded
+	defer recoverAsEventError(&underWay, &err)
+	b = &batch[R]{touches: make([]touch[R], 0, len(events))}
+	byKey := map[string]*row[R]{}
+	for _, e := range events {
+		underWay = e.m
+		for _, rule := range t.rules[reflect.TypeOf(e.event)] {
+			key := rule.key(e.event, e.m)
+			if key == "" {
+				continue
 			}
-			touches = append(touches, touch)
-		}
-	}
-	return touches, keys, nil
-}
-
-func (t *viewTarget[R]) touchesOf(m eventstore.Recorded) (touches []touch[R], err error) {
-	defer recoverAsEventError(m, &err)
-	decoded, err := t.events.Decode(m)
-	if err != nil {
-		return nil, &EventError{Event: m, Err: err, Permanent: true}
-	}
-	for _, event := range decoded {
-		for _, rule := range t.rules[reflect.TypeOf(event)] {
-			if key := rule.key(event, m); key != "" {
-				touches = append(touches, touch[R]{key, rule, event, m})
+			r, known := byKey[key]
+			if !known {
+				r = t.newRow(key)
+				byKey[key] = r
+				b.rows = append(b.rows, r)
 			}
+			b.touches = append(b.touches, touch[R]{e, rule, r})
 		}
 	}
-	return touches, nil
-}
-
-// row is a row under way. A row that does not exist is the zero R with its key.
-type row[R any] struct {
-	value  R
-	exists bool
+	return b, nil
 }
 
 func (t *viewTarget[R]) newRow(key string) *row[R] {
-	fresh := &row[R]{}
-	t.view.mapping.setKey(key, reflect.ValueOf(&fresh.value).Elem())
+	fresh := &row[R]{key: key}
+	t.view.mapping.setKey(key, fresh.reflected())
 	return fresh
 }
 
-func (t *viewTarget[R]) load(ctx context.Context, keys []string) (map[string]*row[R], error) {
-	rows := make(map[string]*row[R], len(keys))
-	for _, key := range keys {
-		rows[key] = t.newRow(key)
-	}
-	if len(keys) == 0 {
-		return rows, nil
-	}
-	stored, err := t.sink.Load(ctx, t.model, keys)
-	if err != nil {
-		return nil, fmt.Errorf("load rows: %w", err)
-	}
-	for _, s := range stored {
-		found := rows[s.Key]
-		if err := t.view.mapping.decode(s, reflect.ValueOf(&found.value).Elem()); err != nil {
-			return nil, fmt.Errorf("load rows: %w", err)
-		}
-		found.exists = true
-	}
-	return rows, nil
-}
+func (r *row[R]) reflected() reflect.Value { return reflect.ValueOf(&r.value).Elem() }
 
-func (t *viewTarget[R]) foldAll(touches []touch[R], rows map[string]*row[R]) error {
-	for _, touch := range touches {
-		if err := t.fold(touch, rows[touch.key]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// fold applies one event to its row.
-func (t *viewTarget[R]) fold(touch touch[R], r *row[R]) (err error) {
-	defer recoverAsEventError(touch.m, &err)
-	if touch.rule.fold == nil {
-		*r = *t.newRow(touch.key)
+// load sets the rows that the sink has.
+func (t *viewTarget[R]) load(ctx context.Context, b *batch[R]) error {
+	if len(b.rows) == 0 {
 		return nil
 	}
-	touch.rule.fold(&r.value, touch.event, touch.m)
-	r.exists = true
+	keys := make([]string, len(b.rows))
+	byKey := make(map[string]*row[R], len(b.rows))
+	for n, r := range b.rows {
+		keys[n] = r.key
+		byKey[r.key] = r
+	}
+	rows, err := t.sink.Load(ctx, t.model, keys)
+	if err != nil {
+		return fmt.Errorf("load rows: %w", err)
+	}
+	for _, stored := range rows {
+		r, asked := byKey[stored.Key]
+		if !asked {
+			return fmt.Errorf("load rows: the sink returned row %q, which was not asked for", stored.Key)
+		}
+		if err := t.view.mapping.decode(stored, r.reflected()); err != nil {
+			return fmt.Errorf("load rows: %w", err)
+		}
+		r.stored, r.exists = true, true
+	}
 	return nil
 }
 
-func (t *viewTarget[R]) changes(keys []string, rows map[string]*row[R]) ([]Change, error) {
-	changes := make([]Change, 0, len(keys))
-	for _, key := range keys {
-		r := rows[key]
-		if !r.exists {
-			changes = append(changes, Change{Row: Row{Key: key}, Deleted: true})
+// fold applies the events to their rows, in order.
+func (t *viewTarget[R]) fold(b *batch[R]) (err error) {
+	var underWay *eventstore.Recorded
+	defer recoverAsEventError(&underWay, &err)
+	settles := len(t.view.mapping.settled) > 0
+	for n := range b.touches {
+		touch := &b.touches[n]
+		underWay = touch.m
+		if touch.rule.fold == nil {
+			touch.row.value = t.newRow(touch.row.key).value
+			touch.row.exists = false
 			continue
 		}
-		encoded, err := t.view.mapping.encode(key, reflect.ValueOf(&r.value).Elem())
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", subscription.ErrPermanent, err)
+		touch.rule.fold(&touch.row.value, touch.event, touch.m)
+		touch.row.exists = true
+		if settles {
+			t.view.mapping.settle(touch.row.reflected())
 		}
-		changes = append(changes, Change{Row: encoded})
 	}
-	return changes, nil
+	return nil
 }
 
-// Fold returns the rows that the events give, in memory and by key: what a sink would
-// hold after a projection from an empty read model. For tests and for checking rows.
-func (v *View[R]) Fold(events *codec.Set, log []eventstore.Recorded) (map[string]R, error) {
-	model, types, err := v.model(events)
-	if err != nil {
-		return nil, err
-	}
-	handled := slices.DeleteFunc(slices.Clone(log), func(m eventstore.Recorded) bool { return !slices.Contains(types, m.Type) })
-	t := &viewTarget[R]{view: v, model: model, events: events, rules: v.rulesByType()}
-	touches, keys, err := t.touches(handled)
-	if err != nil {
-		return nil, err
-	}
-	rows := make(map[string]*row[R], len(keys))
-	for _, key := range keys {
-		rows[key] = t.newRow(key)
-	}
-	if err := t.foldAll(touches, rows); err != nil {
-		return nil, err
-	}
-	folded := make(map[string]R, len(rows))
-	for key, r := range rows {
-		if r.exists {
-			folded[key] = r.value
+// changes returns what the sink has to write. A value that cannot be stored will not
+// fit the next time either.
+func (t *viewTarget[R]) changes(b *batch[R]) ([]Change, error) {
+	changes := make([]Change, 0, len(b.rows))
+	for _, r := range b.rows {
+		switch {
+		case r.exists:
+			encoded, err := t.view.mapping.encode(r.key, r.reflected())
+			if err != nil {
+				return nil, fmt.Errorf("%w: %w", subscription.ErrPermanent, err)
+			}
+			changes = append(changes, Change{Row: encoded})
+		case r.stored:
+			changes = append(changes, Change{Row: Row{Key: r.key}, Deleted: true})
 		}
 	}
-	return folded, nil
+	return changes, nil
 }

@@ -2,6 +2,7 @@ package projection
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -27,15 +28,15 @@ type bound struct {
 	target subscription.Target
 }
 
-// Into returns the task of keeping the view's rows in the sink.
+// Into returns the task of keeping the view's rows in the sink. An event type that the
+// view handles and the runner's Events do not hold is an error when the runner starts.
 func Into[R any](sink Sink, view *View[R]) Task {
 	return Task{view.generation, func(events *codec.Set) (bound, error) {
 		model, types, err := view.model(events)
 		if err != nil {
 			return bound{}, err
 		}
-		target := &viewTarget[R]{view: view, model: model, sink: sink, events: events, rules: view.rulesByType()}
-		return bound{model, eventstore.Types(types...), sink, target}, nil
+		return bound{model, eventstore.Types(types...), sink, newViewTarget(view, model, sink, events)}, nil
 	}}
 }
 
@@ -63,9 +64,10 @@ func (t Task) open(ctx context.Context, log eventstore.LogReader, events *codec.
 	return subscription.New("projection "+name, log, b.query, b.target, options), nil
 }
 
-func (v *View[R]) rulesByType() map[reflect.Type][]Rule[R] {
-	rules := map[reflect.Type][]Rule[R]{}
-	for _, rule := range v.rules {
+func (v *View[R]) rulesByType() map[reflect.Type][]*Rule[R] {
+	rules := map[reflect.Type][]*Rule[R]{}
+	for n := range v.rules {
+		rule := &v.rules[n]
 		rules[rule.event] = append(rules[rule.event], rule)
 	}
 	return rules
@@ -74,7 +76,11 @@ func (v *View[R]) rulesByType() map[reflect.Type][]Rule[R] {
 // model resolves the view against the registered events. Its hash covers all that can
 // be seen of the definition: columns, indexes, and which events go to which rows. It
 // cannot see the body of a fold; a change there needs a new version too.
+// Neither can it see the fields of a nested value.
 func (v *View[R]) model(events *codec.Set) (model Model, types []string, err error) {
+	if events == nil {
+		return Model{}, nil, errors.New("a view needs the events it handles: set Runner.Events")
+	}
 	lines := []string{"view", v.generation.String(), strings.Join(v.indexes, ",")}
 	for _, column := range v.mapping.columns {
 		lines = append(lines, fmt.Sprintf("column %s %s %v", column.Name, column.Kind, column.Nullable))

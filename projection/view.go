@@ -1,14 +1,18 @@
 package projection
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/leftfold/leftfold/eventstore"
 )
 
 // View is a projection that is a keyed fold: one row of type R per key. R is a struct;
-// its exported fields are the columns, see [Model]. A View is immutable.
+// its exported fields are the columns, see [Model]. A View is immutable and safe for
+// concurrent use.
 type View[R any] struct {
 	generation Generation
 	indexes    []string
@@ -29,6 +33,10 @@ type ViewOptions struct {
 
 // NewView returns the view with the rules. An event runs through every rule of its
 // type, in the order given. It panics on a mistake in the definition, and names it.
+//
+// Between two events a row is as if it had been stored and read back: times in UTC with
+// microseconds, empty bytes nil. So a fold sees the same row wherever a window of events
+// ends. Only nested values must see to that themselves: what JSON leaves out is lost.
 func NewView[R any](name string, options ViewOptions, rules ...Rule[R]) *View[R] {
 	v, err := newView(name, options, rules)
 	if err != nil {
@@ -50,9 +58,14 @@ func newView[R any](name string, options ViewOptions, rules []Rule[R]) (*View[R]
 		return nil, err
 	}
 	if len(rules) == 0 {
-		return nil, fmt.Errorf("it has no rules; add projection.When(...)")
+		return nil, errors.New("it has no rules; add projection.When(...)")
 	}
-	return &View[R]{generation: generation, indexes: options.Indexes, mapping: mapping, rules: rules}, nil
+	for n, rule := range rules {
+		if rule.mistake != "" || rule.event == nil {
+			return nil, fmt.Errorf("rule %d: %s", n+1, cmp.Or(rule.mistake, "it is empty; make one with projection.When(...)"))
+		}
+	}
+	return &View[R]{generation: generation, indexes: slices.Clone(options.Indexes), mapping: mapping, rules: slices.Clone(rules)}, nil
 }
 
 // Name returns the view's name.
@@ -61,42 +74,59 @@ func (v *View[R]) Name() string { return v.generation.Name }
 // Generation returns the view's name and version.
 func (v *View[R]) Generation() Generation { return v.generation }
 
-// Rule says what one type of event does to a row.
+// Rule says what one type of event does to a row. Make one with [When], [WhenKeyed] or
+// [Delete].
 type Rule[R any] struct {
 	event   reflect.Type
 	keyedBy string // for the definition's hash
-	key     func(event any, m eventstore.Recorded) string
-	fold    func(row *R, event any, m eventstore.Recorded) // nil deletes the row
+	key     func(event any, m *eventstore.Recorded) string
+	fold    func(row *R, event any, m *eventstore.Recorded) // nil deletes the row
+	mistake string                                          // in the definition, for NewView
 }
 
 // When folds events of type E into the row whose key is the id part of the event's
 // stream. A row that does not exist yet starts as the zero R with its key set.
+//
+// fold must be pure, and must not keep the event's bytes. A panic in it stops the
+// projection with an [EventError]; nothing of the window is applied.
 func When[R, E any](fold func(row *R, event E, m eventstore.Recorded)) Rule[R] {
-	return Rule[R]{
-		event:   reflect.TypeFor[E](),
-		keyedBy: "stream",
-		key:     func(_ any, m eventstore.Recorded) string { return m.Stream.ID() },
-		fold:    func(row *R, event any, m eventstore.Recorded) { fold(row, event.(E), m) },
-	}
+	return foldRule("stream", func(_ any, m *eventstore.Recorded) string { return m.Stream.ID() }, fold)
 }
 
 // WhenKeyed folds events of type E into the row that key names. An event that touches
 // several rows has several rules. An empty key means that the event touches no row.
+// key must be pure, and what [When] says of fold holds for it too.
 func WhenKeyed[R, E any](key func(event E, m eventstore.Recorded) string, fold func(row *R, event E, m eventstore.Recorded)) Rule[R] {
-	return Rule[R]{
-		event:   reflect.TypeFor[E](),
-		keyedBy: "event",
-		key:     func(event any, m eventstore.Recorded) string { return key(event.(E), m) },
-		fold:    func(row *R, event any, m eventstore.Recorded) { fold(row, event.(E), m) },
+	rule := foldRule("event", func(event any, m *eventstore.Recorded) string { return key(event.(E), *m) }, fold)
+	if key == nil {
+		rule.mistake = "it has no key function"
 	}
+	return rule
+}
+
+func foldRule[R, E any](keyedBy string, key func(event any, m *eventstore.Recorded) string, fold func(row *R, event E, m eventstore.Recorded)) Rule[R] {
+	rule := Rule[R]{
+		event:   reflect.TypeFor[E](),
+		keyedBy: keyedBy,
+		key:     key,
+		fold:    func(row *R, event any, m *eventstore.Recorded) { fold(row, event.(E), *m) },
+	}
+	if fold == nil {
+		rule.mistake = "it has no fold function"
+	}
+	return rule
 }
 
 // Delete removes the row that key names when an event of type E happens. A later
-// event starts the row anew.
+// event starts the row anew. An empty key, or one that has no row, removes nothing.
 func Delete[R, E any](key func(event E) string) Rule[R] {
-	return Rule[R]{
+	rule := Rule[R]{
 		event:   reflect.TypeFor[E](),
 		keyedBy: "delete",
-		key:     func(event any, _ eventstore.Recorded) string { return key(event.(E)) },
+		key:     func(event any, _ *eventstore.Recorded) string { return key(event.(E)) },
 	}
+	if key == nil {
+		rule.mistake = "it has no key function"
+	}
+	return rule
 }

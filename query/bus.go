@@ -15,9 +15,10 @@ type Bus struct {
 }
 
 type handler struct {
-	name  string
-	reads []string
-	call  func(ctx context.Context, question any) (any, error)
+	name    string
+	reads   []string
+	answers reflect.Type
+	call    func(ctx context.Context, question any) (any, error)
 }
 
 // NewBus returns an empty bus.
@@ -33,16 +34,26 @@ func Reads(models ...string) HandleOption {
 }
 
 // Handle registers the handler of the queries of type Q under a name, the one that
-// other processes use. It panics if the type or the name is taken: that is a mistake
-// in the program, found when it starts.
+// other processes use. It panics if the type or the name is taken, if Q is an interface
+// (no question would ever reach the handler), or if handle is nil: those are mistakes in
+// the program, found when it starts.
 func Handle[Q, R any](bus *Bus, name string, handle func(ctx context.Context, question Q) (R, error), options ...HandleOption) {
 	question := reflect.TypeFor[Q]()
+	if question.Kind() == reflect.Interface {
+		panic(fmt.Sprintf("query.Handle: %q: %v is an interface; questions are found by their own type", name, question))
+	}
+	if handle == nil {
+		panic(fmt.Sprintf("query.Handle: %q has no function", name))
+	}
 	for taken, h := range bus.handlers {
 		if taken == question || h.name == name {
 			panic(fmt.Sprintf("query.Handle: %q (%v) clashes with %q (%v)", name, question, h.name, taken))
 		}
 	}
-	h := handler{name: name, call: func(ctx context.Context, q any) (any, error) { return handle(ctx, q.(Q)) }}
+	h := handler{
+		name: name, answers: reflect.TypeFor[R](),
+		call: func(ctx context.Context, q any) (any, error) { return handle(ctx, q.(Q)) },
+	}
 	for _, option := range options {
 		option(&h)
 	}
@@ -65,14 +76,21 @@ func (b *Bus) Names() []string {
 // with [*NotCaughtUpError] if a read model did not get there in time, with
 // [eventstore.ErrForeignToken] if no reader follows the token's store, with
 // [eventstore.ErrDiverged] if that store has been rolled back since. The handler's own
-// errors come back wrapped with the query's name.
+// errors come back wrapped with the query's name. A handler that does not answer with
+// an R is not called.
+//
+// A handler may Ask in its turn, with its ctx: what this call requires holds for the
+// readers of that call too.
 func Ask[R any](ctx context.Context, bus *Bus, question any, options ...AskOption) (R, error) {
 	var none R
 	h, ok := bus.handlers[reflect.TypeOf(question)]
 	if !ok {
 		return none, fmt.Errorf("no handler for query %T; registered are: %s", question, strings.Join(bus.Names(), ", "))
 	}
-	required := newRequirement(options)
+	if want := reflect.TypeFor[R](); h.answers != want && !h.answers.AssignableTo(want) {
+		return none, fmt.Errorf("query %s answers with %v, not %v", h.name, h.answers, want)
+	}
+	required := newRequirement(ctx, options)
 	answer, err := h.call(context.WithValue(ctx, requirementKey{}, required), question)
 	if err != nil {
 		return none, fmt.Errorf("query %s: %w", h.name, err)
@@ -80,9 +98,6 @@ func Ask[R any](ctx context.Context, bus *Bus, question any, options ...AskOptio
 	if err := required.honoured(h.reads); err != nil {
 		return none, fmt.Errorf("query %s: %w", h.name, err)
 	}
-	typed, ok := answer.(R)
-	if !ok {
-		return none, fmt.Errorf("query %s answers with %T, not %v", h.name, answer, reflect.TypeFor[R]())
-	}
+	typed, _ := answer.(R) // it fits, or it is a nil interface, and so is the zero R
 	return typed, nil
 }

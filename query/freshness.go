@@ -24,8 +24,9 @@ func After(tokens ...eventstore.Token) AskOption {
 	}
 }
 
-// Wait bounds how long the read models may take to get there. Default: 5 s; the
-// context's own deadline ends the wait as well.
+// Wait bounds how long the read models may take to get there, each time a reader is
+// asked. Default: 5 s; the context's own deadline ends the wait as well. Zero or less
+// does not wait: the read models are there or the call fails.
 func Wait(most time.Duration) AskOption {
 	return func(r *requirement) { r.wait = most }
 }
@@ -34,6 +35,7 @@ const defaultWait = 5 * time.Second
 
 // requirement travels in the context from Ask to the readers.
 type requirement struct {
+	outer  *requirement // of the Ask whose handler asks this one
 	tokens []eventstore.Token
 	wait   time.Duration
 
@@ -44,8 +46,9 @@ type requirement struct {
 
 type requirementKey struct{}
 
-func newRequirement(options []AskOption) *requirement {
+func newRequirement(ctx context.Context, options []AskOption) *requirement {
 	r := &requirement{wait: defaultWait, opened: map[string]bool{}, met: map[eventstore.StoreID]bool{}}
+	r.outer, _ = ctx.Value(requirementKey{}).(*requirement)
 	for _, option := range options {
 		option(r)
 	}
@@ -82,34 +85,47 @@ func (r *requirement) open(model string, met ...eventstore.StoreID) {
 type ReadModel interface {
 	// Name is the projection's.
 	Name() string
-	// Applied returns how far the read model has applied the store's log, or
-	// [eventstore.ErrForeignToken] if it does not follow that store.
+	// Applied returns how far the read model has applied the store's log: the zero token
+	// if it has not started, or [eventstore.ErrForeignToken] if it does not follow that
+	// store. What it covers must be visible to the reads that follow.
 	Applied(ctx context.Context, store eventstore.StoreID) (eventstore.Token, error)
 	// Changed returns a channel that is closed when Applied may have moved, or nil if the
-	// node cannot tell; then Await asks again after 1 ms, slowing to 20 ms.
+	// node cannot tell. It saves time and nothing else: Await looks again after 1 ms,
+	// slowing to 20 ms, because another process may have moved the read model.
 	Changed() <-chan struct{}
 }
 
-// Await is for readers: it returns once the read model satisfies what [Ask] requires.
-// Without a requirement in ctx it returns at once.
+// Await is for readers: it returns once the read model satisfies what [Ask] requires,
+// and never nil before. Without a requirement in ctx it returns at once. Its errors are
+// those of Ask, except that a token of a store which the model does not follow is left to
+// the other readers of the query.
 func Await(ctx context.Context, model ReadModel) error {
-	required, ok := ctx.Value(requirementKey{}).(*requirement)
-	if !ok {
+	required, _ := ctx.Value(requirementKey{}).(*requirement)
+	for ; required != nil; required = required.outer {
+		if err := required.await(ctx, model); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *requirement) await(ctx context.Context, model ReadModel) error {
+	r.open(model.Name())
+	if len(r.tokens) == 0 {
 		return nil
 	}
-	required.open(model.Name())
-	if len(required.tokens) == 0 {
-		return nil
+	if r.wait > 0 {
+		waiting, cancel := context.WithTimeout(ctx, r.wait)
+		defer cancel()
+		ctx = waiting
 	}
-	waiting, cancel := context.WithTimeout(ctx, required.wait)
-	defer cancel()
-	for _, token := range required.tokens {
-		follows, err := await(waiting, model, token)
+	for _, token := range r.tokens {
+		follows, err := r.awaitToken(ctx, model, token)
 		if err != nil {
 			return err
 		}
 		if follows {
-			required.open(model.Name(), token.Store)
+			r.open(model.Name(), token.Store)
 		}
 	}
 	return nil
@@ -121,9 +137,13 @@ const (
 	maxPause = 20 * time.Millisecond
 )
 
-// await waits for one token. A token of a store that this model does not follow may
-// be meant for another reader of the same query; Ask checks that one was found.
-func await(ctx context.Context, model ReadModel, token eventstore.Token) (follows bool, err error) {
+// awaitToken waits for one token. A token of a store that this model does not follow
+// may be meant for another reader of the same query; Ask checks that one was found.
+func (r *requirement) awaitToken(ctx context.Context, model ReadModel, token eventstore.Token) (follows bool, err error) {
+	var at eventstore.Position // when last seen
+	late := func(err error) error {
+		return &NotCaughtUpError{Model: model.Name(), At: at, Want: token, Err: err}
+	}
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
 		changed := model.Changed() // before Applied, so that no move falls between
 		applied, err := model.Applied(ctx, token.Store)
@@ -131,20 +151,28 @@ func await(ctx context.Context, model ReadModel, token eventstore.Token) (follow
 		case isForeign(err):
 			return false, nil
 		case err != nil && ctx.Err() != nil:
-			return true, &NotCaughtUpError{Model: model.Name(), Want: token, Err: ctx.Err()}
+			return true, late(ctx.Err())
 		case err != nil:
 			return true, fmt.Errorf("read the checkpoint of %s: %w", model.Name(), err)
+		case applied.Store == token.Store && applied.Incarnation < token.Incarnation:
+			// The store has begun a new life and the projection has not looked yet. Its
+			// next step will either go on in that life or stop as diverged.
+			at = applied.Position
 		case applied.Store == token.Store: // else: it follows the store but has applied nothing yet
 			if err := applied.Check(token); err != nil {
-				return true, err
+				return true, fmt.Errorf("%s: %w", model.Name(), err)
 			}
 			if applied.Position >= token.Position {
 				return true, nil
 			}
+			at = applied.Position
+		}
+		if r.wait <= 0 {
+			return true, late(context.DeadlineExceeded)
 		}
 		select {
 		case <-ctx.Done():
-			return true, &NotCaughtUpError{Model: model.Name(), At: applied.Position, Want: token, Err: ctx.Err()}
+			return true, late(ctx.Err())
 		case <-changed:
 		case <-time.After(pause):
 		}

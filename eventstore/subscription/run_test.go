@@ -58,6 +58,7 @@ func TestTheContextIsLookedAtBetweenWindows(t *testing.T) {
 	}}
 	require.ErrorIs(t, catchUp(ctx, reader, eventstore.Query{}, to, 2), context.Canceled)
 	assert.Equal(t, upTo(2), to.applied())
+	assert.Equal(t, 1, to.calls, "no second window was handed over")
 }
 
 func TestRunIsWokenByAnAppend(t *testing.T) {

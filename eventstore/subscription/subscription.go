@@ -69,6 +69,8 @@ type Subscription struct {
 	query   eventstore.Query
 	target  Target
 	options Options
+
+	matched int // events of the last window, to make room for as many
 }
 
 // New returns a subscription of the target to the events of the log that match the
@@ -220,7 +222,7 @@ func (s *Subscription) read(ctx context.Context, from Checkpoint) (Window, event
 	if read.Through.Position <= from.Position() && from.Position() < read.Head {
 		return Window{}, 0, fmt.Errorf("read the log: the store covers nothing after position %d, though its head is %d", from.Position(), read.Head)
 	}
-	window := Window{From: from, To: from.next(read.Identity, read.Through)}
+	window := Window{From: from, To: from.next(read.Identity, read.Through), Events: make([]eventstore.Recorded, 0, s.matched)}
 	bytes, last := 0, from.Position()
 	for event, err := range read.Events() {
 		if err != nil {
@@ -237,6 +239,7 @@ func (s *Subscription) read(ctx context.Context, from Checkpoint) (Window, event
 			break
 		}
 	}
+	s.matched = len(window.Events)
 	return window, read.Head, nil
 }
 

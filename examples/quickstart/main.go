@@ -60,10 +60,8 @@ type GetBalance struct{ ID string }
 
 func main() {
 	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
 	store, err := sqlite.Open(ctx, "quickstart.db", sqlite.Options{})
 	check(err)
-	defer store.Close(context.Background())
 
 	// The write side: a decision on the account's newest state, appended under a command id.
 	accounts := aggregate.NewRepository(store, Accounts)
@@ -76,7 +74,8 @@ func main() {
 
 	// The read side: a table of balances, kept up to date while the program runs.
 	runner := projection.Runner{Log: store, Events: Accounts.Events(), Tasks: []projection.Task{projection.Into(store.Sink(), Balances)}}
-	go func() { check(runner.Run(ctx)) }()
+	ended := make(chan error)
+	go func() { ended <- runner.Run(ctx) }()
 
 	balances := projection.NewReader(store.Sink(), Balances)
 	queries := query.NewBus()
@@ -88,6 +87,8 @@ func main() {
 	balance, err := query.Ask[Balance](ctx, queries, GetBalance{"acc-1"}, query.After(receipt.Token))
 	check(err)
 	fmt.Printf("%s: %d cents\n", balance.ID, balance.Cents)
+	stop()
+	check(errors.Join(<-ended, store.Close(context.Background())))
 }
 
 func check(err error) {

@@ -95,10 +95,15 @@ func (p Parts) append(ctx context.Context, stream string, events ...any) (events
 	return p.Store.Append(ctx, eventstore.AppendRequest{Writes: []eventstore.Write{write}})
 }
 
-// fill appends n events to several streams, with others in between.
+// fill appends n events to several streams, with others in between. Most streams are
+// in every window and some in one only: a rewound checkpoint repeats those.
 func (p Parts) fill(ctx context.Context, n int) error {
 	for i := range n {
-		if _, err := p.append(ctx, string(rune('a'+i%5)), counted{int64(i)}, uncounted{}); err != nil {
+		stream := string(rune('a' + i%5))
+		if i%7 == 6 {
+			stream = fmt.Sprintf("rare-%d", i)
+		}
+		if _, err := p.append(ctx, stream, counted{int64(i)}, uncounted{}); err != nil {
 			return err
 		}
 	}
@@ -226,15 +231,17 @@ func (p Parts) runUntilDone(ctx context.Context) error {
 
 // rivals runs several runners over the same views while events are appended. Each
 // stops after a short random while, in the middle of whatever it does, and is replaced.
+// Now and then one is overtaken between its look at the rows and its commit.
 func (p Parts) rivals(ctx context.Context, runners, events int) error {
 	var filled atomic.Bool
+	slow := &overtaken{Sink: p.Sink, parts: p}
 	errs := make([]error, runners)
 	var running sync.WaitGroup
 	for n := range runners {
 		running.Go(func() {
 			for !filled.Load() && errs[n] == nil {
 				short, stop := context.WithTimeout(ctx, rand.N(3*time.Millisecond))
-				errs[n] = p.runner().Run(short)
+				errs[n] = Parts{p.Store, slow}.runner().Run(short)
 				stop()
 			}
 		})
@@ -242,7 +249,37 @@ func (p Parts) rivals(ctx context.Context, runners, events int) error {
 	err := p.fill(ctx, events)
 	filled.Store(true)
 	running.Wait()
-	return first(err, errors.Join(errs...), p.runner().CatchUp(ctx))
+	// The rest is left to a slow runner, so that it is overtaken by many windows.
+	return first(err, errors.Join(errs...), p.fill(ctx, events/2), Parts{p.Store, slow}.runner().CatchUp(ctx), slow.happened())
+}
+
+// overtaken is a sink to which a rival runner has always been first.
+type overtaken struct {
+	projection.Sink
+	parts          Parts
+	commits, times atomic.Int64
+}
+
+func (o *overtaken) Commit(ctx context.Context, model projection.Model, move projection.Move, changes []projection.Change) error {
+	if o.commits.Add(1)%3 == 1 {
+		rival := o.parts.runner()
+		rival.Tasks = rival.Tasks[:1]
+		if model.Name == total.Name() {
+			rival.Tasks = []projection.Task{projection.Into(o.parts.Sink, total)}
+		}
+		if err := rival.CatchUp(ctx); err != nil {
+			return err
+		}
+		o.times.Add(1)
+	}
+	return o.Sink.Commit(ctx, model, move, changes)
+}
+
+func (o *overtaken) happened() error {
+	if o.times.Load() == 0 {
+		return errors.New("not tested: nobody was overtaken")
+	}
+	return nil
 }
 
 // lostAnswers is a sink that commits and then says that it does not know.

@@ -10,7 +10,8 @@ import (
 	"github.com/leftfold/leftfold/projection"
 )
 
-// Scenario is a story about a view: events that happened, then rows.
+// Scenario is a story about a view: events that happened, then rows. Positions and
+// versions count from 1; RecordedAt is the zero time.
 type Scenario[R any] struct {
 	t      testing.TB
 	view   *projection.View[R]
@@ -25,7 +26,8 @@ func Given[R any](t testing.TB, view *projection.View[R], events *codec.Set) *Sc
 }
 
 // Happened adds events to a stream, in order. They pass through the codec, as in
-// production, so an event that is not registered or does not survive encoding fails here.
+// production, so an event that is not registered or does not survive encoding ends the
+// test here.
 func (s *Scenario[R]) Happened(stream eventstore.StreamID, events ...any) *Scenario[R] {
 	s.t.Helper()
 	for _, event := range events {
@@ -51,7 +53,9 @@ func (s *Scenario[R]) versionOf(stream eventstore.StreamID) (v eventstore.Versio
 	return v
 }
 
-// Rows checks that the view has exactly these rows, by key.
+// Rows checks that the view has exactly these rows, by key, as a reader would return
+// them. It says of each row what is wrong and ends the test only if the events cannot be
+// folded, see [projection.View.Fold]. More may happen afterwards.
 func (s *Scenario[R]) Rows(want map[string]R) {
 	s.t.Helper()
 	got, err := s.view.Fold(s.events, s.log)

@@ -289,7 +289,7 @@ var commitClauses = []clause[projection.Sink]{
 				return err
 			}
 			s.at = wins[0].To
-			if err := first(s.stays(ctx), s.has(ctx, plainRow("a", int64(s.at.Fence), "x"))); err != nil {
+			if err := first(s.stays(ctx), s.has(ctx, plainRow("a", s.at.Fence, "x"))); err != nil {
 				return err
 			}
 		}
@@ -379,15 +379,15 @@ func (s *stand) listed(ctx context.Context, list projection.ListQuery, want stri
 
 // paged checks the keys of all pages together.
 func (s *stand) paged(ctx context.Context, list projection.ListQuery, want string) error {
-	var got string
+	var got strings.Builder
 	for {
 		rows, err := s.List(ctx, s.model, list)
 		if err != nil {
 			return err
 		}
-		got += keysOf(rows)
-		if len(rows) < list.Limit || len(got) > len(want) {
-			return same(fmt.Sprintf("keys by %q, page by page", list.By), got, want)
+		got.WriteString(keysOf(rows))
+		if len(rows) < list.Limit || got.Len() > len(want) {
+			return same(fmt.Sprintf("keys by %q, page by page", list.By), got.String(), want)
 		}
 		last := rows[len(rows)-1]
 		list.After = &projection.Cursor{Key: last.Key}
