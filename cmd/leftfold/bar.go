@@ -13,8 +13,8 @@ import (
 	"github.com/leftfold/leftfold/projection"
 )
 
-// bar shows how far a task is: live on a terminal, a line every few seconds elsewhere,
-// so that logs stay readable.
+// bar shows how far a task is: live on a terminal; elsewhere by a line when it starts,
+// every few seconds and when it is done, so that logs stay readable.
 type bar struct {
 	title string
 	live  progress.Writer // nil if there is no terminal
@@ -28,34 +28,57 @@ type bar struct {
 	at   map[string]int64 // position of each projection, see follow
 }
 
-const plainEvery = 5 * time.Second
+const (
+	plainEvery = 5 * time.Second
+	besideNote = 20  // columns of what stands beside the note when a task is done
+	wide       = 110 // columns with room for a long bar and the time
+)
 
 func newBar(out io.Writer, title string, total int64) *bar {
 	b := &bar{title: title, out: out, next: time.Now().Add(plainEvery), at: map[string]int64{}}
-	if !isTerminal(out) {
+	width, ok := terminalWidth(out)
+	if !ok {
+		fmt.Fprintf(out, "%s: started\n", title)
 		return b
 	}
 	b.task = &progress.Tracker{Message: title, Total: total, Units: progress.Units{Formatter: func(int64) string { return "" }}}
 	b.live = progress.NewWriter()
-	b.live.SetOutputWriter(out)
-	b.live.SetTrackerLength(30)
-	b.live.SetMessageLength(64)
+	b.live.SetOutputWriter(fromTheLeft{out})
+	b.live.SetTerminalWidth(width) // what does not fit is cut, never wrapped
+	b.live.SetMessageLength(min(64, max(width-besideNote, 20)))
 	b.live.SetUpdateFrequency(100 * time.Millisecond)
 	b.live.SetStyle(progress.StyleBlocks)
+	b.live.SetTrackerLength(10)
+	if width >= wide {
+		b.live.SetTrackerLength(30)
+	}
+	b.live.Style().Visibility.Time = width >= wide
+	b.live.Style().Visibility.ETA = width >= wide && total > 0
 	b.live.Style().Visibility.Value = false
 	b.live.Style().Visibility.Speed = false
-	b.live.Style().Visibility.ETA = total > 0
+	b.live.Style().Options.TimeInProgressPrecision = 100 * time.Millisecond
 	b.live.AppendTracker(b.task)
 	b.shown = make(chan struct{})
 	go func() { defer close(b.shown); b.live.Render() }()
 	return b
 }
 
+// fromTheLeft puts the cursor to the left before each frame: the terminal may just have
+// shown ^C, and only what is right of the cursor is erased.
+type fromTheLeft struct{ io.Writer }
+
+func (w fromTheLeft) Write(frame []byte) (int, error) {
+	if _, err := io.WriteString(w.Writer, "\r"); err != nil {
+		return 0, err
+	}
+	return w.Writer.Write(frame)
+}
+
 // set says how much of the total is done.
 func (b *bar) set(done int64, note string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.note = note
+	b.note = note + ", "
 	if b.live != nil {
 		b.task.UpdateMessage(b.title + ": " + note)
 		b.task.SetValue(min(done, max(b.task.Total-1, 0))) // finish ends it
@@ -84,11 +107,20 @@ func (b *bar) follow(start time.Time) func(projection.Progress) {
 	}
 }
 
+// sayf prints a line of its own, above the bar if that is live.
+func (b *bar) sayf(format string, args ...any) {
+	if b.live != nil {
+		b.live.Log(format, args...)
+		return
+	}
+	fmt.Fprintf(b.out, "%s: %s\n", b.title, fmt.Sprintf(format, args...))
+}
+
 // finish ends the bar. It returns when nothing more will be written.
 func (b *bar) finish(ok bool) {
 	if b.live == nil {
 		if ok {
-			fmt.Fprintf(b.out, "%s: %s, done\n", b.title, b.note)
+			fmt.Fprintf(b.out, "%s: %sdone\n", b.title, b.note)
 		}
 		return
 	}
@@ -101,9 +133,15 @@ func (b *bar) finish(ok bool) {
 	<-b.shown
 }
 
-func isTerminal(out io.Writer) bool {
+// terminalWidth returns how many columns there are, false if out is no terminal that
+// can move its cursor.
+func terminalWidth(out io.Writer) (columns int, ok bool) {
 	file, ok := out.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd())) && os.Getenv("TERM") != "dumb"
+	if !ok || os.Getenv("TERM") == "dumb" {
+		return 0, false
+	}
+	columns, _, err := term.GetSize(int(file.Fd()))
+	return columns, err == nil && columns > 0
 }
 
 func rate[N ~int | ~int64](n N, took time.Duration) int64 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -27,14 +28,14 @@ func (e exports) close() {
 	}
 }
 
-func openExports(files []string) (opened exports, err error) {
+func openExports(ctx context.Context, files []string) (opened exports, err error) {
 	if len(files) == 0 {
 		bundled := data.Open()
 		e, err := newExport("the bundled orders", bundled, int64(bundled.Len()), func() error { return nil })
 		return exports{e}, err
 	}
 	for _, name := range files {
-		e, err := openFile(name)
+		e, err := openFile(ctx, name)
 		if err != nil {
 			opened.close()
 			return nil, err
@@ -44,18 +45,20 @@ func openExports(files []string) (opened exports, err error) {
 	return opened, nil
 }
 
-func openFile(name string) (*export, error) {
+func openFile(ctx context.Context, name string) (*export, error) {
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the orders: %w; give --data the path of a CSV file", err)
 	}
+	// A pipe may stay silent for ever, and only closing it ends a read that waits.
+	unwatch := context.AfterFunc(ctx, func() { _ = file.Close() })
 	info, err := file.Stat()
 	if err == nil && info.IsDir() {
 		err = fmt.Errorf("%s is a directory; give --data the path of a CSV file", name)
 	}
 	var e *export
 	if err == nil {
-		e, err = newExport(name, file, info.Size(), file.Close)
+		e, err = newExport(name, file, info.Size(), func() error { unwatch(); return file.Close() })
 	}
 	if err != nil {
 		_ = file.Close() // the first error tells more

@@ -25,6 +25,7 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -41,17 +42,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError(cmd, err) })
+	root.SetFlagErrorFunc(misused)
 	root.AddCommand(demoCommand(stdout, stderr))
 	return exitCode(ctx, root.ExecuteContext(ctx), stderr)
 }
 
 func exitCode(ctx context.Context, err error, stderr io.Writer) int {
-	var usage *badUsage
+	var usage *usageError
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+	case ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, os.ErrClosed)):
 		fmt.Fprintln(stderr, "leftfold: interrupted; nothing is lost: run the same command again to go on")
 		return exitInterrupted
 	case errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command"):
@@ -63,9 +64,9 @@ func exitCode(ctx context.Context, err error, stderr io.Writer) int {
 	}
 }
 
-// badUsage marks an error of the command line.
-type badUsage struct{ error }
+// usageError marks an error of the command line.
+type usageError struct{ error }
 
-func usageError(cmd *cobra.Command, err error) error {
-	return &badUsage{fmt.Errorf("%s: %w", cmd.CommandPath(), err)}
+func misused(cmd *cobra.Command, err error) error {
+	return &usageError{fmt.Errorf("%s: %w", cmd.CommandPath(), err)}
 }

@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"reflect"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
+	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/examples/shop/app"
 	"github.com/leftfold/leftfold/examples/shop/order"
 	"github.com/leftfold/leftfold/examples/shop/retail"
@@ -30,6 +32,7 @@ type result struct {
 
 // answers are what the queries answered.
 type answers struct {
+	through   eventstore.Position // everything up to here is in them
 	totals    app.Totals
 	days      []sales.DayInCountry
 	customers []sales.Customer
@@ -52,8 +55,6 @@ func (a *answers) askForTables(ctx context.Context, shop *app.App, fresh []query
 	a.days, err = query.Ask[[]sales.DayInCountry](ctx, shop.Queries, app.SalesByDayAndCountry{}, fresh...)
 	return err
 }
-
-func sameTotals(a, b app.Totals) bool { return reflect.DeepEqual(a, b) }
 
 // summary is the JSON form of a result. rows to rejections are of this run, the totals
 // are over the whole store and come from the views.
@@ -102,15 +103,23 @@ func (d *demo) print(r result, path string) error {
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(r.summary())
 	}
-	p := printer{d.stdout}
+	p := printer{d.stdout, plainWidth}
+	if width, ok := terminalWidth(d.stdout); ok {
+		p.width = width
+	}
 	p.tables(r.answers)
 	p.rejections(r.imported.rejections)
 	p.summary(r.summary(), r.findings, path)
 	return nil
 }
 
-// printer prints for people.
-type printer struct{ out io.Writer }
+// printer prints for people. No line of a table is wider than width.
+type printer struct {
+	out   io.Writer
+	width int
+}
+
+const plainWidth = 80 // where there is no terminal to ask
 
 // table prints rows under a title. Columns after the first `left` hold numbers.
 func (p printer) table(title string, left int, header table.Row, rows []table.Row) {
@@ -119,6 +128,8 @@ func (p printer) table(title string, left int, header table.Row, rows []table.Ro
 	t.SetStyle(table.StyleLight)
 	t.Style().Options = table.OptionsNoBordersAndSeparators
 	t.Style().Format.Header = text.FormatDefault
+	t.Style().Size.WidthMax = p.width
+	t.SuppressTrailingSpaces()
 	t.AppendHeader(header)
 	t.AppendRows(rows)
 	var columns []table.ColumnConfig
@@ -137,17 +148,30 @@ func (p printer) tables(a answers) {
 	}
 	p.table("Sales by day", 1, table.Row{"day", "lines", "gross", "countries"}, days)
 	for _, c := range a.customers {
-		customers = append(customers, table.Row{c.ID, c.Country, thousands(c.Lines), retail.Pounds(c.BoughtPence), retail.Pounds(c.ReturnedPence), retail.Pounds(c.NetPence)})
+		customers = append(customers, table.Row{c.ID, cell(c.Country), thousands(c.Lines), retail.Pounds(c.BoughtPence), retail.Pounds(c.ReturnedPence), retail.Pounds(c.NetPence)})
 	}
 	p.table("Best customers", 2, table.Row{"customer", "country", "lines", "bought", "returned", "net"}, customers)
 	for _, i := range a.items {
-		items = append(items, table.Row{i.StockCode, i.Description, thousands(i.Sold), thousands(i.Returned), thousands(i.Adjusted), thousands(i.Moved)})
+		items = append(items, table.Row{i.StockCode, cell(i.Description), thousands(i.Sold), thousands(i.Returned), thousands(i.Adjusted), thousands(i.Moved)})
 	}
 	p.table("Most sold items", 2, table.Row{"item", "description", "sold", "returned", "adjusted", "stock moved"}, items)
 	for _, o := range a.orders {
-		orders = append(orders, table.Row{o.InvoiceNo, orGuest(o.Customer), o.Country, thousands(o.Lines), retail.Pounds(o.Pence)})
+		orders = append(orders, table.Row{o.InvoiceNo, orGuest(o.Customer), cell(o.Country), thousands(o.Lines), retail.Pounds(o.Pence)})
 	}
 	p.table("Largest orders", 3, table.Row{"order", "customer", "country", "lines", "gross"}, orders)
+}
+
+// cell returns text of the export, fit for a column among others.
+func cell(exported string) string { return text.Snip(printable(exported), 30, "…") }
+
+// printable keeps what a file says from moving the cursor.
+func printable(exported string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, exported)
 }
 
 // salesByDay adds up the countries of each day; Country becomes their number.
@@ -180,8 +204,9 @@ func (p printer) rejections(rejected []rejection) {
 		return
 	}
 	var rows []table.Row
+	const besideText = 38 // the other columns
 	for _, r := range rejected[:min(len(rejected), rejectionsShown)] {
-		rows = append(rows, table.Row{r.Line, r.Reason, text.Trim(text.StripEscape(r.Text), 80)})
+		rows = append(rows, table.Row{r.Line, r.Reason, text.Snip(printable(r.Text), max(p.width-besideText, 20), "…")})
 	}
 	p.table("Rejected rows", 3, table.Row{"line", "reason", "row"}, rows)
 	if more := len(rejected) - rejectionsShown; more > 0 {
@@ -194,7 +219,10 @@ func (p printer) summary(s summary, findings []error, path string) {
 		fmt.Fprintf(p.out, "  %-9s %s\n", name, fmt.Sprintf(format, args...))
 	}
 	fmt.Fprintln(p.out, "\nThis run")
-	line("rows", "%s = %s accepted + %s rejected%s", thousands(s.Rows), thousands(s.AcceptedRows), thousands(s.RejectedRows), byReason(s.Rejections))
+	line("rows", "%s = %s accepted + %s rejected", thousands(s.Rows), thousands(s.AcceptedRows), thousands(s.RejectedRows))
+	for _, reason := range slices.Sorted(maps.Keys(s.Rejections)) {
+		line("", "%s %s", thousands(s.Rejections[reason]), reason)
+	}
 	line("commands", "%s, of which %s had been imported before", thousands(s.Commands), thousands(s.CommandsRepeated))
 	line("import", "%s events, %s events/s", thousands(s.EventsAppended), thousands(s.ImportEventsPerSecond))
 	line("replay", "%s events into %s rows, %s events/s", thousands(s.Events), thousands(s.ViewRows), thousands(s.ReplayEventsPerSecond))
@@ -205,23 +233,12 @@ func (p printer) summary(s summary, findings []error, path string) {
 	line("log", "%s events in %s", thousands(s.Events), path)
 	fmt.Fprintln(p.out)
 	if len(findings) == 0 {
-		fmt.Fprintln(p.out, "OK: every row is accounted for; the log has no gaps; views, replay and log agree to the penny")
+		fmt.Fprintln(p.out, "OK: all rows accounted for, no gap in the log; views, replay and log agree")
 		return
 	}
 	for _, finding := range findings {
 		fmt.Fprintf(p.out, "FAILED: %v\n", finding)
 	}
-}
-
-func byReason(rejections map[retail.Reason]int) (list string) {
-	for n, reason := range slices.Sorted(maps.Keys(rejections)) {
-		separator := ", "
-		if n == 0 {
-			separator = ": "
-		}
-		list += fmt.Sprintf("%s%s %s", separator, thousands(rejections[reason]), reason)
-	}
-	return list
 }
 
 // thousands writes a number with separators.

@@ -17,9 +17,9 @@ type Report struct {
 	Rows, Accepted int
 	Rejected       []Rejection
 	Groups         int
-	Repeated       int // groups that had been imported before
-	Appended       int // events appended by this import
-	Token          eventstore.Token
+	Repeated       int              // groups that had been imported before
+	Appended       int              // events appended by this import
+	Token          eventstore.Token // covers every row of the report
 }
 
 // Rejection is a row that was not accepted, where it stands in the file and why.
@@ -72,7 +72,9 @@ func (a *App) settle(ctx context.Context, group retail.Group, report *Report) er
 		}
 	}
 	report.Groups++
-	report.Token = receipt.Token
+	if receipt.Token.Position > report.Token.Position { // that of a repeat lies further back
+		report.Token = receipt.Token
+	}
 	if receipt.Repeated {
 		report.Repeated++
 	} else {

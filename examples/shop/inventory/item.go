@@ -13,7 +13,7 @@ import (
 )
 
 // Item is the state of a stock item: the sum of its corrections. Sales and returns are
-// facts of other streams; the view [Levels] adds them up.
+// facts of other streams; the view sales.StockByItem adds them up.
 type Item struct {
 	Corrected int64
 }

@@ -2,6 +2,7 @@ package retail
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -42,10 +43,18 @@ type Placed struct {
 // ErrHeader: the file does not start with the header of an export.
 var ErrHeader = errors.New("not an export of the till")
 
+// maxLineBytes is how much of a line is kept, and so the most that a file without line
+// ends can make us hold. A row is malformed long before.
+const maxLineBytes = 64 << 10
+
 // NewReader returns a reader after checking the header. A byte-order mark is skipped;
 // a file without any content has no rows.
 func NewReader(r io.Reader) (*Reader, error) {
-	reader := &Reader{lines: bufio.NewReaderSize(r, 64<<10)}
+	reader := &Reader{lines: bufio.NewReaderSize(r, maxLineBytes)}
+	// Peek looks for a header before next looks for the end of a line: /dev/zero has none.
+	if start, _ := reader.lines.Peek(maxHeaderBytes); len(start) == maxHeaderBytes && !bytes.ContainsRune(start, '\n') {
+		return nil, notAnExport(string(start))
+	}
 	line, err := reader.next()
 	if errors.Is(err, io.EOF) {
 		return reader, nil
@@ -56,9 +65,15 @@ func NewReader(r io.Reader) (*Reader, error) {
 	line = strings.TrimPrefix(line, "\uFEFF")
 	fields, err := parse(line, false)
 	if err != nil || !isHeader(fields) {
-		return nil, fmt.Errorf("%w: the first line is %.80q, want %s", ErrHeader, line, Header)
+		return nil, notAnExport(line)
 	}
 	return reader, nil
+}
+
+const maxHeaderBytes = 1024
+
+func notAnExport(firstLine string) error {
+	return fmt.Errorf("%w: the first line is %.80q, want %s", ErrHeader, firstLine, Header)
 }
 
 func isHeader(fields []string) bool {
@@ -136,7 +151,7 @@ func (r *Reader) joined(line string) (whole string, fields []string, ok bool) {
 	return "", nil, false
 }
 
-// next returns the next line without its end.
+// next returns the next line without its end, and of one that is too long the beginning.
 func (r *Reader) next() (string, error) {
 	if len(r.pending) > 0 {
 		line := r.pending[0]
@@ -144,16 +159,26 @@ func (r *Reader) next() (string, error) {
 		r.line++
 		return line, nil
 	}
-	line, err := r.lines.ReadString('\n')
-	if err != nil && (line == "" || !errors.Is(err, io.EOF)) {
-		return "", err
+	var line []byte
+	for {
+		part, err := r.lines.ReadSlice('\n')
+		line = append(line, part[:min(len(part), maxLineBytes-len(line))]...)
+		if errors.Is(err, bufio.ErrBufferFull) {
+			continue
+		}
+		if err != nil && (len(line) == 0 || !errors.Is(err, io.EOF)) {
+			return "", err
+		}
+		r.line++
+		return strings.TrimSuffix(strings.TrimSuffix(string(line), "\n"), "\r"), nil
 	}
-	r.line++
-	return strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), nil
 }
 
 // parse splits one record.
 func parse(text string, lazyQuotes bool) ([]string, error) {
+	if !strings.Contains(text, `"`) {
+		return strings.Split(text, ","), nil // nearly every line; a csv.Reader has a buffer of 4 KiB
+	}
 	c := csv.NewReader(strings.NewReader(text))
 	c.FieldsPerRecord = -1
 	c.LazyQuotes = lazyQuotes

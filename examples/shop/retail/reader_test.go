@@ -82,6 +82,27 @@ func TestAFileThatIsNoExportIsRefused(t *testing.T) {
 	}
 }
 
+// endless is a file like /dev/zero.
+type endless struct{}
+
+func (endless) Read(into []byte) (int, error) { clear(into); return len(into), nil }
+
+func TestAFileThatNeverEndsItsFirstLineIsRefused(t *testing.T) {
+	_, err := retail.NewReader(endless{})
+	assert.ErrorIs(t, err, retail.ErrHeader)
+}
+
+func TestALineOfAnyLengthIsOneRow(t *testing.T) {
+	long := "1,A," + strings.Repeat("x", 1<<20) + ",2,01/12/2010 08:26,2.50,7,France"
+	rows, _ := read(t, strings.Join([]string{retail.Header, good, long, good}, "\n"))
+	require.Len(t, rows, 3)
+	assert.NotEmpty(t, rows[1].Malformed)
+	assert.Equal(t, "1", rows[1].InvoiceNo)
+	assert.Less(t, len(rows[1].Text), 1000)
+	assert.Empty(t, rows[2].Malformed)
+	assert.Equal(t, 4, rows[2].Line)
+}
+
 func TestAnErrorOfTheDiskComesOut(t *testing.T) {
 	broken := errors.New("disk on fire")
 	reader, err := retail.NewReader(io.MultiReader(strings.NewReader(retail.Header+"\n"+good+"\n"), iotest.ErrReader(broken)))

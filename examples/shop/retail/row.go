@@ -98,14 +98,14 @@ func newRow(fields []string, raw string) Row {
 	if len(fields) > 0 && nameable(fields[0]) {
 		row.InvoiceNo = fields[0]
 	}
-	if problem := row.read(fields, len(raw)); problem != "" {
+	if problem := read(fields, &row, len(raw)); problem != "" {
 		return Row{InvoiceNo: row.InvoiceNo, Malformed: problem, Text: row.Text}
 	}
 	return row
 }
 
 // read fills the row, or says why it cannot.
-func (r *Row) read(fields []string, size int) (problem string) {
+func read(fields []string, r *Row, size int) (problem string) {
 	if len(fields) != columns {
 		return "it has " + strconv.Itoa(len(fields)) + " fields, want 8"
 	}
