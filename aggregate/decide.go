@@ -69,7 +69,7 @@ func (d boundary[S]) execute(ctx context.Context, s settings) (eventstore.Receip
 	if s.expected != nil {
 		return eventstore.Receipt{}, &eventstore.InvalidError{What: "ExpectVersion", Reason: "a query has no version; give the Write an Expected"}
 	}
-	// contracts.md makes the id of the streams written. They are known only after
+	// Elsewhere the id is made of the streams written. They are known only after
 	// deciding, and a refusal must be looked up without having decided on any, so here
 	// it is the query: that is what the decision stands on.
 	x := execution{

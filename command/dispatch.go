@@ -15,8 +15,9 @@ type DispatchOption func(*Info)
 
 // ID makes the command idempotent: dispatched again with the same id by the same
 // principal, it takes no further effect and returns the first receipt. The id is the
-// client's, such as the value of an Idempotency-Key header. Default, also for an empty
-// id: none, a repeat takes effect again.
+// client's, such as the value of an Idempotency-Key header. Two commands are the same if
+// their JSON is: fields that JSON leaves out are not compared. Default, also for an
+// empty id: none, a repeat takes effect again.
 func ID(id string) DispatchOption { return func(i *Info) { i.ID = id } }
 
 // Principal says on whose behalf the command is dispatched. Ids of one principal do not

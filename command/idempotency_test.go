@@ -72,7 +72,7 @@ func balances(t testing.TB, store eventstore.Store) [2]int64 {
 	return [2]int64{ada, bob}
 }
 
-// Clause of contracts.md: killed between its two appends and repeated, it ends with
+// A promise of the package: killed between its two appends and repeated, it ends with
 // exactly both.
 func TestACommandKilledBetweenItsAppendsEndsWithBoth(t *testing.T) {
 	killed := errors.New("killed")

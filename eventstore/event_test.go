@@ -58,7 +58,7 @@ func TestTagSplitsAtTheFirstColon(t *testing.T) {
 
 func TestMetadataRoundTrip(t *testing.T) {
 	m := eventstore.Metadata{eventstore.MetadataCorrelationID: "c", eventstore.MetadataActor: `a"b`, "": "<&>\u2028"}
-	require.Equal(t, m.Encode(), m.Encode(), "keys are sorted")
+	require.Regexp(t, `^{"":.*,"actor":.*,"correlation_id":.*}$`, string(m.Encode()), "keys are sorted")
 	again, err := eventstore.ParseMetadata(m.Encode())
 	require.NoError(t, err)
 	require.Equal(t, m, again)

@@ -135,11 +135,8 @@ func (s *Sink) Commit(ctx context.Context, model projection.Model, move projecti
 // move moves the checkpoint, if it is where the move starts. The caller holds the lock.
 func (s *Sink) move(of projection.Generation, move projection.Move) (*readModel, error) {
 	m, ok := s.models[of]
-	if !ok {
-		return nil, projection.ErrNotBuilt
-	}
 	store := move.To.Source.Store
-	if m.checkpoints[store] != move.From {
+	if !ok || m.checkpoints[store] != move.From {
 		return nil, subscription.ErrStale
 	}
 	m.checkpoints[store] = move.To

@@ -14,5 +14,9 @@
 // program that changes the file behind our back. A trigger refuses updates and
 // deletes of events, to stop accidents, not attackers.
 //
+// A file that is removed or replaced while it is open takes no more appends
+// ([ErrReplaced]): close the store, and open it again. To restore a backup, stop every
+// program that uses the file first.
+//
 // The statements are in sql/, one per file, and the schema in migrations/.
 package sqlite

@@ -26,6 +26,9 @@ var (
 	ErrNotOurs = errors.New("sqlite: not a Leftfold file")
 	// ErrNewerSchema: the file was written by a newer release; it was not touched.
 	ErrNewerSchema = errors.New("sqlite: file is of a newer release")
+	// ErrReplaced: the file was removed, or another one put in its place, while it was
+	// open; nothing was written. Close it and open it again.
+	ErrReplaced = errors.New("sqlite: file was removed or replaced while it was open")
 	// ErrCannotOpen: there is no such directory, or it may not be used.
 	ErrCannotOpen = errors.New("sqlite: cannot open the file")
 )
@@ -40,7 +43,7 @@ func (f *file) explain(err error) error {
 	if !ok {
 		return err
 	}
-	kind, advice := classify(failure.Code())
+	advice, kind := classify(failure.Code())
 	if kind == nil {
 		return fmt.Errorf("sqlite: %s: %w", f.path, err)
 	}
@@ -49,20 +52,20 @@ func (f *file) explain(err error) error {
 
 // classify maps a result code of SQLite, see https://www.sqlite.org/rescode.html. The
 // low byte is the class; the rest says more than a user can act on.
-func classify(code int) (kind error, advice string) {
+func classify(code int) (advice string, kind error) {
 	switch code & 0xff {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
-		return ErrBusy, fmt.Sprintf("waited %v; look for another program with a long transaction on it, and try again", busyTimeout)
+		return fmt.Sprintf("waited %v; look for another program with a long transaction on it, and try again", busyTimeout), ErrBusy
 	case sqlite3.SQLITE_FULL:
-		return ErrDiskFull, "nothing was written; free some space and try again"
+		return "nothing was written; free some space and try again", ErrDiskFull
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
-		return ErrReadOnly, "nothing was written; give this user write permission for the file and its directory"
+		return "nothing was written; give this user write permission for the file and its directory", ErrReadOnly
 	case sqlite3.SQLITE_CORRUPT:
-		return ErrCorrupt, "stop every program that uses it, keep a copy of it with its -wal file, and restore a backup"
+		return "stop every program that uses it, keep a copy of it with its -wal file, and restore a backup", ErrCorrupt
 	case sqlite3.SQLITE_NOTADB:
-		return ErrNotOurs, "it is not an SQLite database; choose another path, or restore a backup if it once was one"
+		return "it is not an SQLite database; choose another path, or restore a backup if it once was one", ErrNotOurs
 	case sqlite3.SQLITE_CANTOPEN:
-		return ErrCannotOpen, "check that its directory exists and that this user may write there"
+		return "check that its directory exists and that this user may write there", ErrCannotOpen
 	}
-	return nil, ""
+	return "", nil
 }

@@ -3,7 +3,6 @@ package sqlite_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"os"
 	"path/filepath"
 
@@ -15,13 +14,13 @@ func Example() {
 	ctx := context.Background()
 	directory, err := os.MkdirTemp("", "leftfold")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer os.RemoveAll(directory)
 
 	store, err := sqlite.Open(ctx, filepath.Join(directory, "shop.db"), sqlite.Options{})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer store.Close(ctx)
 
@@ -38,13 +37,13 @@ func Example() {
 		}},
 	})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	fmt.Println("on disk up to position", receipt.Token.Position)
 
 	for event, err := range store.ReadStream(ctx, order, eventstore.StreamRange{}) {
 		if err != nil {
-			log.Fatal(err)
+			panic(err)
 		}
 		fmt.Println(event.Version, event.Type, string(event.Data))
 	}

@@ -73,7 +73,7 @@ func TestADamagedFileIsReportedWithAdvice(t *testing.T) {
 
 	store, err = Open(t.Context(), path, Options{})
 	if err == nil {
-		defer store.Close(t.Context()) //nolint:errcheck // the file is damaged
+		defer store.Close(t.Context()) // the file is damaged
 		err = readAll(t, store)
 	}
 	require.ErrorIs(t, err, ErrCorrupt)
@@ -148,11 +148,11 @@ func TestResultCodesOfSQLiteHaveAKindAndAdvice(t *testing.T) {
 		sqlite3.SQLITE_NOTADB:        ErrNotOurs,
 		sqlite3.SQLITE_CANTOPEN:      ErrCannotOpen,
 	} {
-		kind, advice := classify(code)
+		advice, kind := classify(code)
 		require.ErrorIs(t, kind, want, "code %d", code)
 		require.NotEmpty(t, advice, "code %d", code)
 	}
-	kind, _ := classify(sqlite3.SQLITE_IOERR)
+	_, kind := classify(sqlite3.SQLITE_IOERR)
 	require.NoError(t, kind, "passed on as it is, with the path")
 }
 

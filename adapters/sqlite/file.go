@@ -4,8 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"net/url"
-	"path/filepath"
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -26,12 +25,14 @@ type file struct {
 	// context; what follows is not interrupted, see begin.
 	turn, slots semaphore
 	group       group // those who wait for the turn
+	guard       guard // of the transaction of the one whose turn it is
 
 	maxWAL, trimAt int64 // the size of the write-ahead log that is too large, and that is too large now
 
 	// commit ends a write. Tests put a lost answer or a lost request in its place.
 	commit func(*sql.Tx) error
 
+	opened  os.FileInfo // which file it is; nil while it is being opened
 	closed  atomic.Bool
 	closing sync.Once
 }
@@ -46,28 +47,23 @@ func (e *commitError) Unwrap() error { return e.cause }
 // connect returns the file with its connections, none of them opened yet.
 func connect(path string, readers int) (*file, error) {
 	f := &file{path: path, turn: make(semaphore, 1), slots: make(semaphore, readers), maxWAL: maxWAL, trimAt: maxWAL, commit: (*sql.Tx).Commit}
-	var err error
-	if f.writer, err = newPool(f.dsn("rwc", "_txlock=immediate"), 1); err != nil {
+	writing, err := f.connector("rwc", "_txlock=immediate", &f.guard)
+	if err != nil {
 		return nil, err
 	}
-	if f.readers, err = newPool(f.dsn("rw", sqliteWaits+"&_query_only=1"), readers); err != nil {
+	reading, err := f.connector("rw", sqliteWaits+"&_query_only=1", nil)
+	if err != nil {
 		return nil, err
 	}
-	if f.watcher, err = newPool(f.dsn("rw", sqliteWaits+"&_query_only=1"), 1); err != nil {
-		return nil, err
-	}
+	f.writer, f.readers, f.watcher = newPool(writing, 1), newPool(reading, readers), newPool(reading, 1)
 	return f, nil
-}
-
-// dsn is a URI, not a plain name, because a plain name ends at a question mark.
-func (f *file) dsn(mode, more string) string {
-	u := url.URL{Scheme: "file", Path: filepath.ToSlash(f.path)}
-	u.RawQuery = "mode=" + mode + "&_synchronous=FULL&" + more
-	return u.String()
 }
 
 // read runs do in a transaction that sees one consistent state of the file.
 func (f *file) read(ctx context.Context, do func(*transaction) error) error {
+	if err := f.accepting(ctx); err != nil {
+		return err
+	}
 	if err := f.slots.take(ctx); err != nil {
 		return err
 	}
@@ -76,14 +72,25 @@ func (f *file) read(ctx context.Context, do func(*transaction) error) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() //nolint:errcheck // nothing was written
+	defer tx.Rollback() // nothing was written
 	return f.explain(do(tx))
+}
+
+// accepting is asked before waiting for one's turn and again afterwards.
+func (f *file) accepting(ctx context.Context) error {
+	if f.closed.Load() {
+		return eventstore.ErrClosed
+	}
+	return ctx.Err()
 }
 
 // begin starts a transaction that the end of ctx does not interrupt. A commit that was
 // interrupted would be one more unknown outcome; and for a read, which takes some
 // microseconds, the watching would cost more than the reading.
 func (f *file) begin(ctx context.Context, p *pool) (*transaction, error) {
+	if err := f.accepting(ctx); err != nil {
+		return nil, err
+	}
 	var tx *transaction
 	err := patiently(ctx, func() (err error) {
 		tx, err = p.begin(context.WithoutCancel(ctx))
@@ -113,12 +120,14 @@ func (f *file) dataVersion() (version int64, err error) {
 	return version, f.explain(err)
 }
 
-// close waits for the transactions under way. The last process to close the file
-// moves what is left in the write-ahead log into it.
-func (f *file) close() (err error) {
+// close refuses new transactions and waits for those under way, for no longer than
+// ctx; database/sql would not wait for them. The last process to close the file moves
+// what is left in the write-ahead log into it.
+func (f *file) close(ctx context.Context) (err error) {
 	f.closing.Do(func() {
 		f.closed.Store(true)
-		err = errors.Join(f.watcher.close(), f.readers.close(), f.writer.close())
+		late := errors.Join(f.turn.drain(ctx), f.slots.drain(ctx))
+		err = errors.Join(f.watcher.close(), f.readers.close(), f.writer.close(), late)
 	})
 	return f.explain(err)
 }

@@ -22,6 +22,20 @@ type share struct {
 	panicked any // do's panic, for its own goroutine
 }
 
+func (s *share) answer(err error) {
+	s.err = err
+	close(s.done)
+}
+
+func (s *share) answered() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // group is the writers that wait for a transaction.
 type group struct {
 	mu      sync.Mutex
@@ -62,7 +76,7 @@ func (g *group) take() []*share {
 // that, except that do may run on another goroutine, and may run again after a first
 // time was rolled back.
 func (f *file) write(ctx context.Context, do func(*transaction) error) error {
-	if err := ctx.Err(); err != nil {
+	if err := f.accepting(ctx); err != nil {
 		return err
 	}
 	s := &share{ctx: ctx, do: do, done: make(chan struct{})}
@@ -70,7 +84,7 @@ func (f *file) write(ctx context.Context, do func(*transaction) error) error {
 	select {
 	case <-s.done:
 	case f.turn <- struct{}{}:
-		f.writeTogether(f.group.take())
+		f.writeWaiting(s)
 		f.turn.release()
 		<-s.done
 	case <-ctx.Done():
@@ -85,81 +99,118 @@ func (f *file) write(ctx context.Context, do func(*transaction) error) error {
 	return s.err
 }
 
-// writeTogether does the shares in one transaction and answers them. Its caller holds
-// the turn.
-func (f *file) writeTogether(shares []*share) {
-	if len(shares) > 1 && f.tryTogether(shares) {
+// writeWaiting does and answers the shares that wait, the first one among them unless
+// somebody else has just done it. Its caller holds the turn.
+//
+// BEGIN comes first: while it waits for another process, more shares may join and those
+// whose context ends may leave.
+func (f *file) writeWaiting(first *share) {
+	if first.answered() {
 		return
 	}
-	for _, s := range shares {
-		s.err = f.writeAlone(s)
-		close(s.done)
+	tx, err := f.begin(first.ctx, f.writer)
+	switch {
+	case err == nil:
+		f.writeTogether(tx, f.group.take())
+		f.trimWAL()
+	case first.ctx.Err() != nil: // which is no concern of the others
+		f.group.leave(first)
+		first.answer(err)
+	default:
+		for _, s := range f.group.take() {
+			s.answer(err)
+		}
 	}
 }
 
-// tryTogether reports false, with nothing written and nobody answered, if the
-// transaction came to nothing: some errors of SQLite, such as a full disk, roll all of
-// it back, and only by going one by one can we tell whose they are.
-func (f *file) tryTogether(shares []*share) bool {
-	ctx := context.Background() // one writer who goes away must not end the others
-	tx, err := f.begin(ctx, f.writer)
-	if err != nil {
-		return false
+// writeTogether does the shares in one transaction. If that is lost on the way, they
+// are done one by one: some errors of SQLite, such as a full disk, roll all of it back,
+// and only in this way can we tell whose they are.
+func (f *file) writeTogether(tx *transaction, shares []*share) {
+	if len(shares) == 1 {
+		shares[0].answer(f.writeAlone(tx, shares[0]))
+		return
 	}
-	defer tx.Rollback() //nolint:errcheck // without effect once committed
+	if err := f.tryTogether(tx, shares); err == nil {
+		for _, s := range shares {
+			close(s.done)
+		}
+		return
+	}
+	for _, s := range shares {
+		tx, err := f.begin(s.ctx, f.writer)
+		if err == nil {
+			err = f.writeAlone(tx, s)
+		}
+		s.answer(err)
+	}
+}
+
+// tryTogether sets the shares' errors. Its own error means that nothing was written.
+func (f *file) tryTogether(tx *transaction, shares []*share) error {
+	defer tx.Rollback() // without effect once committed
+	f.guard.close()
+	defer f.guard.open()
 	succeeded := 0
 	for _, s := range shares {
 		if err := f.save(tx, s); err != nil {
-			return false
+			return err
 		}
 		if s.err == nil {
 			succeeded++
 		}
 	}
-	if succeeded > 0 {
-		err = f.commit(tx.Tx)
+	if succeeded == 0 {
+		return nil
 	}
+	err := f.end(tx)
 	for _, s := range shares {
-		if err != nil && s.err == nil {
-			s.err = &commitError{f.explain(err)}
+		if s.err == nil {
+			s.err = err
 		}
-		close(s.done)
 	}
-	f.trimWAL(ctx)
-	return true
+	return nil
 }
 
-// save does one share in a savepoint. Its error means that the transaction is lost.
+// save does one share in a savepoint. Its error means that the transaction is lost: the
+// savepoint went with it.
 func (f *file) save(tx *transaction, s *share) error {
-	if _, err := tx.ExecContext(context.Background(), "SAVEPOINT share"); err != nil {
+	ctx := context.Background() // one writer who goes away must not end the others
+	if err := tx.exec(ctx, savepointSQL); err != nil {
 		return err
 	}
 	s.err = f.run(tx, s)
-	if s.err == nil {
-		_, err := tx.ExecContext(context.Background(), "RELEASE share")
-		return err
+	if s.err != nil {
+		if err := tx.exec(ctx, rollBackToSQL); err != nil {
+			return err
+		}
 	}
-	_, err := tx.ExecContext(context.Background(), "ROLLBACK TO share; RELEASE share")
-	return err
+	return tx.exec(ctx, releaseSQL)
 }
 
 // writeAlone does one share in a transaction of its own.
-func (f *file) writeAlone(s *share) error {
-	if err := s.ctx.Err(); err != nil {
-		return err
-	}
-	tx, err := f.begin(s.ctx, f.writer)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback() //nolint:errcheck // without effect once committed
+func (f *file) writeAlone(tx *transaction, s *share) error {
+	defer tx.Rollback() // without effect once committed
+	f.guard.close()
+	defer f.guard.open()
 	if err := f.run(tx, s); err != nil {
 		return err
 	}
+	if err := f.guard.check(); err != nil {
+		return err
+	}
+	return f.end(tx)
+}
+
+// end commits. Its error means that nothing was written, unless it is a [commitError].
+func (f *file) end(tx *transaction) error {
+	if err := f.inPlace(); err != nil {
+		return err
+	}
+	f.guard.open()
 	if err := f.commit(tx.Tx); err != nil {
 		return &commitError{f.explain(err)}
 	}
-	f.trimWAL(s.ctx)
 	return nil
 }
 
@@ -172,5 +223,8 @@ func (f *file) run(tx *transaction, s *share) (err error) {
 			err = errPanicked
 		}
 	}()
+	if err := s.ctx.Err(); err != nil {
+		return err // it ended while others had their turn
+	}
 	return f.explain(s.do(tx))
 }

@@ -89,7 +89,7 @@ func anchors(ctx context.Context, tx *transaction, after, through eventstore.Pos
 	if err != nil {
 		return a, t, err
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells
+	defer rows.Close() // rows.Err tells
 	found := map[eventstore.Position]eventstore.Anchor{0: {}}
 	for rows.Next() {
 		var anchor eventstore.Anchor

@@ -33,7 +33,7 @@ func openFile(ctx context.Context, path string, readers int) (*file, error) {
 	opening.Lock()
 	defer opening.Unlock()
 	if err := f.ready(ctx); err != nil {
-		_ = f.close() // the first error tells more
+		_ = f.close(ctx) // the first error tells more
 		return nil, err
 	}
 	return f, nil
@@ -49,7 +49,12 @@ func (f *file) ready(ctx context.Context) error {
 	if err := f.migrate(ctx); err != nil {
 		return err
 	}
-	return f.checkDurable(ctx)
+	if err := f.checkDurable(ctx); err != nil {
+		return err
+	}
+	opened, err := os.Stat(f.path)
+	f.opened = opened
+	return err
 }
 
 // checkPath refuses what SQLite would misread or explain badly.
@@ -93,16 +98,17 @@ func (f *file) inspect(ctx context.Context) error {
 	if !exists(f.path) {
 		return nil
 	}
-	look, err := newPool(f.dsn("ro", sqliteWaits+"&_query_only=1"+f.leaveNoTrace()), 1)
+	looking, err := f.connector("ro", sqliteWaits+"&_query_only=1"+f.leaveNoTrace(), nil)
 	if err != nil {
 		return err
 	}
-	defer look.close() //nolint:errcheck // it was only read
+	look := newPool(looking, 1)
+	defer look.close() // it was only read
 	tx, err := look.begin(ctx)
 	if err != nil {
 		return f.explain(err)
 	}
-	defer tx.Rollback() //nolint:errcheck // it was only read
+	defer tx.Rollback() // it was only read
 	_, err = f.recognise(ctx, tx)
 	return f.explain(err)
 }

@@ -3,10 +3,9 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	sqldriver "database/sql/driver"
 	"errors"
 	"strings"
-
-	_ "modernc.org/sqlite" // registers the driver
 )
 
 // pool is connections of one kind to a file, with the statements prepared on them.
@@ -15,14 +14,12 @@ type pool struct {
 	prepared map[string]*sql.Stmt // by text; fixed once the pool is in use
 }
 
-func newPool(dsn string, connections int) (*pool, error) {
-	db, err := sql.Open("sqlite", dsn)
-	if err != nil {
-		return nil, err
-	}
+// newPool returns the connections that open makes, none of them opened yet.
+func newPool(open sqldriver.Connector, connections int) *pool {
+	db := sql.OpenDB(open)
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections) // the default of 2 would close and reopen the others all the time
-	return &pool{db: db, prepared: map[string]*sql.Stmt{}}, nil
+	return &pool{db: db, prepared: map[string]*sql.Stmt{}}
 }
 
 // prepare parses the statements once for all transactions. Not on demand: preparing
@@ -49,9 +46,6 @@ func (p *pool) begin(ctx context.Context) (*transaction, error) {
 }
 
 func (p *pool) close() error {
-	if p == nil {
-		return nil
-	}
 	return p.db.Close() // closes the statements with their connections
 }
 

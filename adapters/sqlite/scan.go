@@ -18,7 +18,7 @@ type page struct {
 // scanPage reads rows that select the columns of an event, as far as a page goes, and
 // passes by those that keep does not want. It closes the rows.
 func scanPage(rows *sql.Rows, limit int, keep func(eventstore.EventData) bool) (page, error) {
-	defer rows.Close() //nolint:errcheck // rows.Err tells
+	defer rows.Close() // rows.Err tells
 	var p page
 	var r row
 	columns := r.columns()

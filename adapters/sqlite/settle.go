@@ -34,7 +34,7 @@ func (a *appender) mark(ctx context.Context, tx *transaction) error {
 func (a *appender) settle(ctx context.Context, lost *commitError) (err error) {
 	batch := a.batch
 	for range settleAttempts {
-		err = a.file.write(ctx, func(tx *transaction) error { return a.look(ctx, tx, batch) })
+		err = a.file.write(ctx, func(tx *transaction) error { return a.look(ctx, tx, batch, lost) })
 		switch {
 		case errors.Is(err, errCommitted):
 			return nil
@@ -52,13 +52,19 @@ var errCommitted = errors.New("committed")
 // pages in the write-ahead log, unseen until a crash, and recovery would bring them
 // to life after we have said that they are not there. Committing a new number
 // overwrites them.
-func (a *appender) look(ctx context.Context, tx *transaction, batch int64) error {
+//
+// A full disk needs no new number, and would have no room for it: the page that makes a
+// commit is written last, and a page that came before it, or itself, was refused.
+func (a *appender) look(ctx context.Context, tx *transaction, batch int64, lost *commitError) error {
 	var committed int64
 	if _, err := tx.find(ctx, writerBatchSQL, []any{a.writer}, &committed); err != nil {
 		return err
 	}
 	if committed == batch {
 		return errCommitted
+	}
+	if errors.Is(lost, ErrDiskFull) {
+		return nil
 	}
 	return a.mark(ctx, tx)
 }

@@ -129,3 +129,21 @@ func openInternalWith(t testing.TB, o Options) *Store {
 	t.Cleanup(func() { require.NoError(t, store.Close(context.Background())) }) // the test's own context is over by then
 	return store
 }
+
+// A COMMIT that failed at its fsync may have left everything in the write-ahead log, and
+// a crash would bring it to life. So before a batch is called not committed, something
+// is committed over it.
+func TestABatchThatIsSettledAsNotCommittedIsWrittenOver(t *testing.T) {
+	store := openInternal(t)
+	store.file.commit = fates(requestLost)
+	request, err := placed("order-1", "x").Prepare(eventstore.Limits{})
+	require.NoError(t, err)
+	a := &store.appender
+	require.ErrorIs(t, a.attempt(t.Context(), []*pending{newPending(request)}), errNotCommitted)
+	var committed int64
+	require.NoError(t, store.file.read(t.Context(), func(tx *transaction) error {
+		_, err := tx.find(t.Context(), writerBatchSQL, []any{a.writer}, &committed)
+		return err
+	}))
+	require.EqualValues(t, 2, committed, "the batch was the first")
+}

@@ -22,6 +22,7 @@ import (
 // TEXT, bytes as BLOB. Read it with any SQL tool; only the projection may write it.
 type Sink struct {
 	file    *file
+	owned   bool // the file was opened for this sink
 	changed wake.Signal
 }
 
@@ -37,16 +38,25 @@ func OpenSink(ctx context.Context, path string) (*Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Sink{file: f}, nil
+	if err := f.prepare(ctx, sinkWrites, sinkReads); err != nil {
+		_ = f.close(ctx) // the first error tells more
+		return nil, err
+	}
+	return &Sink{file: f, owned: true}, nil
 }
 
 // Sink returns the sink that keeps read models in the store's own file, so that a
-// backup of the file has both. It is closed with the store.
-func (s *Store) Sink() *Sink { return &Sink{file: s.file} }
+// backup of the file has both. It is the same one each time, and is closed with the store.
+func (s *Store) Sink() *Sink { return &s.sink }
 
-// Close closes the file of a sink that was opened by [OpenSink]. It waits for
-// transactions under way.
-func (s *Sink) Close() error { return s.file.close() }
+// Close closes the file of a sink that was opened by [OpenSink], once the transactions
+// under way have ended. On the sink of a store it does nothing.
+func (s *Sink) Close() error {
+	if !s.owned {
+		return nil
+	}
+	return s.file.close(context.Background())
+}
 
 // Open implements [projection.Checkpoints].
 func (s *Sink) Open(ctx context.Context, model projection.Model, source eventstore.Identity) error {
@@ -113,12 +123,7 @@ func (s *Sink) Commit(ctx context.Context, model projection.Model, move projecti
 		if err := s.move(ctx, tx, model.Generation, move); err != nil {
 			return err
 		}
-		for _, change := range changes {
-			if err := writeRow(ctx, tx, model, change); err != nil {
-				return fmt.Errorf("row %q of %s: %w", change.Key, model.Generation, err)
-			}
-		}
-		return nil
+		return writeRows(ctx, tx, model, changes)
 	})
 }
 
@@ -138,7 +143,7 @@ func (s *Sink) move(ctx context.Context, tx *transaction, of projection.Generati
 	if err != nil {
 		return err
 	}
-	moved, err := statement.ExecContext(ctx, of.Name, of.Version, m.To.Source.Store[:],
+	moved, err := statement.ExecContext(context.WithoutCancel(ctx), of.Name, of.Version, m.To.Source.Store[:],
 		m.To.Source.Incarnation, m.To.Anchor.Position, m.To.Anchor.EventID[:], m.To.Fence,
 		m.From.Source.Incarnation, m.From.Anchor.Position, m.From.Anchor.EventID[:], m.From.Fence)
 	if err != nil {

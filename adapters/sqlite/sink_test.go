@@ -70,3 +70,12 @@ func TestEffectsWithReadModelsInAnotherFile(t *testing.T) {
 		return projectiontest.Parts{Store: store, Sink: openSink(t)}
 	})
 }
+
+func TestTheSinkOfAStoreIsOneAndClosesWithIt(t *testing.T) {
+	store := openStore(t, newPath(t))
+	sink := store.Sink()
+	require.Same(t, sink, store.Sink(), "a commit through one wakes those who wait at the other")
+	require.NoError(t, sink.Close())
+	_, err := store.Append(t.Context(), request("x/0/0"))
+	require.NoError(t, err, "the file is the store's")
+}

@@ -54,16 +54,40 @@ var (
 	tagSampleSQL string
 	//go:embed sql/first_of_types.sql
 	firstOfTypesSQL string
+
+	// Those of read models that do not depend on a view's columns; the others are made
+	// in view.go.
+
+	//go:embed sql/read_model_hash.sql
+	readModelHashSQL string
+	//go:embed sql/insert_read_model.sql
+	insertReadModelSQL string
+	//go:embed sql/checkpoint.sql
+	checkpointSQL string
+	//go:embed sql/insert_checkpoint.sql
+	insertCheckpointSQL string
+	//go:embed sql/move_checkpoint.sql
+	moveCheckpointSQL string
 )
 
-// What each kind of connection runs often enough to keep prepared.
+// A share of a transaction is a savepoint, see group.go.
+const (
+	savepointSQL  = "SAVEPOINT share"
+	releaseSQL    = "RELEASE share"
+	rollBackToSQL = "ROLLBACK TO share"
+)
+
+// What runs often enough to be kept prepared: by stores and by sinks, on connections
+// that write and on those that read.
 var (
-	appendStatements = []string{
+	appends = []string{
 		headSQL, streamEndSQL, commandSQL, insertEventSQL, insertTagSQL, insertCommandSQL,
 		writerBatchSQL, markBatchSQL, taggedSQL, taggedTypesSQL, tagSampleSQL, firstOfTypesSQL,
 	}
-	readStatements = []string{
+	reads = []string{
 		headSQL, anchorsSQL, streamEndSQL, commandSQL, streamForwardsSQL, streamBackwardsSQL,
 		logAllSQL, logTypesSQL, logPositionsSQL, taggedSQL, taggedTypesSQL, tagSampleSQL,
 	}
+	sinkWrites = []string{moveCheckpointSQL, savepointSQL, releaseSQL, rollBackToSQL}
+	sinkReads  = []string{checkpointSQL, readModelHashSQL}
 )

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/leftfold/leftfold/eventstore"
@@ -27,6 +28,7 @@ type Store struct {
 	queue    *queue
 	appender appender
 	wakeups  wakeups
+	sink     Sink
 	drained  chan struct{} // closed when the appender has answered everybody
 }
 
@@ -52,10 +54,10 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{file: f, limits: o.Limits, queue: newQueue(), drained: make(chan struct{})}
+	s := &Store{file: f, limits: o.Limits, queue: newQueue(), drained: make(chan struct{}), sink: Sink{file: f}}
 	s.appender = appender{file: f, now: o.Now, writer: newWriterID(), appended: s.wakeups.signal.Notify}
 	if err := s.ready(ctx); err != nil {
-		_ = f.close() // the first error tells more
+		_ = f.close(ctx) // the first error tells more
 		return nil, err
 	}
 	s.wakeups.open(f)
@@ -68,7 +70,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 
 // ready prepares the statements and names a new store.
 func (s *Store) ready(ctx context.Context) error {
-	if err := s.file.prepare(ctx, appendStatements, readStatements); err != nil {
+	if err := s.file.prepare(ctx, slices.Concat(appends, sinkWrites), slices.Concat(reads, sinkReads)); err != nil {
 		return err
 	}
 	if _, err := s.Head(ctx); !errors.Is(err, errUnnamed) {
@@ -95,7 +97,7 @@ func (s *Store) Close(ctx context.Context) error {
 		<-s.drained // the batch under way: a matter of one fsync
 	}
 	s.wakeups.close()
-	if err := s.file.close(); err != nil {
+	if err := s.file.close(ctx); err != nil {
 		return err
 	}
 	return late

@@ -27,7 +27,7 @@ func taggedPositions(ctx context.Context, tx *transaction, item eventstore.Query
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells
+	defer rows.Close() // rows.Err tells
 	var positions []eventstore.Position
 	for rows.Next() {
 		var position eventstore.Position

@@ -99,7 +99,7 @@ func (s *Sink) rows(ctx context.Context, model projection.Model, statement strin
 		if err != nil {
 			return err
 		}
-		defer rows.Close() //nolint:errcheck // rows.Err tells
+		defer rows.Close() // rows.Err tells
 		for rows.Next() {
 			row, err := scanRow(rows, model)
 			if err != nil {
@@ -128,20 +128,35 @@ func scanRow(rows interface{ Scan(into ...any) error }, model projection.Model) 
 	return row, nil
 }
 
-// writeRow applies one change.
-func writeRow(ctx context.Context, tx *transaction, model projection.Model, change projection.Change) error {
-	if change.Deleted {
-		return tx.exec(ctx, fmt.Sprintf(`DELETE FROM %s WHERE "key" = ?`, tableOf(model.Generation)), change.Key)
+// writeRows applies the changes. The two statements are prepared once for all of them.
+func writeRows(ctx context.Context, tx *transaction, model projection.Model, changes []projection.Change) error {
+	table := tableOf(model.Generation)
+	put := fmt.Sprintf("INSERT OR REPLACE INTO %s (%s) VALUES (?%s)", table, columnList(model), strings.Repeat(", ?", len(model.Columns)))
+	remove := fmt.Sprintf(`DELETE FROM %s WHERE "key" = ?`, table)
+	for _, change := range changes {
+		var err error
+		switch {
+		case change.Deleted:
+			err = tx.exec(ctx, remove, change.Key)
+		case len(change.Values) != len(model.Columns):
+			err = fmt.Errorf("it has %d values for %d columns", len(change.Values), len(model.Columns))
+		default:
+			err = tx.exec(ctx, put, arguments(change.Row)...)
+		}
+		if err != nil {
+			return fmt.Errorf("row %q of %s: %w", change.Key, model.Generation, err)
+		}
 	}
-	if len(change.Values) != len(model.Columns) {
-		return fmt.Errorf("it has %d values for %d columns", len(change.Values), len(model.Columns))
-	}
-	args := []any{change.Key}
-	for _, value := range change.Values {
+	return nil
+}
+
+func arguments(row projection.Row) []any {
+	args := make([]any, 0, 1+len(row.Values))
+	args = append(args, row.Key)
+	for _, value := range row.Values {
 		args = append(args, toSQL(value))
 	}
-	places := strings.TrimSuffix(strings.Repeat("?, ", len(args)), ", ")
-	return tx.exec(ctx, fmt.Sprintf("INSERT OR REPLACE INTO %s (%s) VALUES (%s)", tableOf(model.Generation), columnList(model), places), args...)
+	return args
 }
 
 // toSQL and fromSQL translate the values that SQLite has no type for.

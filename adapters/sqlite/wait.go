@@ -46,9 +46,6 @@ func pause(ctx context.Context, d time.Duration) error {
 type semaphore chan struct{}
 
 func (s semaphore) take(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	select {
 	case s <- struct{}{}:
 		return nil
@@ -58,3 +55,18 @@ func (s semaphore) take(ctx context.Context) error {
 }
 
 func (s semaphore) release() { <-s }
+
+// drain waits until everybody who is in has left.
+func (s semaphore) drain(ctx context.Context) error {
+	for range cap(s) {
+		select {
+		case s <- struct{}{}: // even if ctx has ended
+		default:
+			if err := s.take(ctx); err != nil {
+				return err
+			}
+		}
+		defer s.release() // only once all of them are taken
+	}
+	return nil
+}

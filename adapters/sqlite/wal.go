@@ -16,7 +16,7 @@ import (
 // trimWAL empties the write-ahead log if it is too large. Its caller holds the turn to
 // write. A failure is nobody's concern: what is in the log is durable there, and the
 // next commits try again, once the log has grown as much again.
-func (f *file) trimWAL(ctx context.Context) {
+func (f *file) trimWAL() {
 	size := f.walSize()
 	if size < f.trimAt {
 		return
@@ -24,19 +24,17 @@ func (f *file) trimWAL(ctx context.Context) {
 	f.trimAt = size + f.maxWAL
 	deadline := time.Now().Add(trimPatience)
 	for time.Now().Before(deadline) {
-		if f.truncateWAL(ctx) {
+		if f.truncateWAL() {
 			f.trimAt = f.maxWAL
 			return
 		}
-		if pause(ctx, busyPoll) != nil {
-			return
-		}
+		time.Sleep(busyPoll)
 	}
 }
 
-func (f *file) truncateWAL(ctx context.Context) bool {
+func (f *file) truncateWAL() bool {
 	var busy, pages, moved int
-	err := f.writer.db.QueryRowContext(context.WithoutCancel(ctx), "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved)
+	err := f.writer.db.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved)
 	return err == nil && busy == 0
 }
 

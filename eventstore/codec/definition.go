@@ -79,6 +79,8 @@ func (d *definition) check() {
 	}
 	if kind := d.goType.Kind(); kind == reflect.Interface || kind == reflect.Pointer {
 		d.failf("%s is not a value type; events are passed and stored as values", d.goType)
+	} else {
+		d.checkShape()
 	}
 	if d.version < 1 || d.version > eventstore.MaxSchemaVersion {
 		d.failf("schema version %d, want 1 to %d", d.version, eventstore.MaxSchemaVersion)

@@ -4,7 +4,8 @@
 // A [Definition] ties a Go type to the name under which its events are stored, and a
 // [Set] holds the definitions that a program knows. Payloads are JSON (encoding/json),
 // so its rules hold: a field the type does not have is ignored, an unexported field is
-// not stored, and text that is not UTF-8 is replaced.
+// not stored, and text that is not UTF-8 is replaced. What it would write and never read
+// back, such as a field of an interface type, is refused when the set is made.
 //
 // What it promises:
 //

@@ -73,7 +73,7 @@ func (f *flawed) stored(e eventstore.EventData) eventstore.EventData {
 	var value any
 	switch {
 	case f.is(payloadAsJSON) && json.Unmarshal(e.Data, &value) == nil:
-		e.Data, _ = json.Marshal(value)
+		e.Data = mustJSON(value)
 	case f.is(payloadAsText):
 		e.Data = bytes.ReplaceAll(bytes.ToValidUTF8(e.Data, []byte("?")), []byte{0}, nil)
 	case f.is(tagsSorted):
@@ -94,4 +94,12 @@ func (f *flawed) remember(r eventstore.AppendRequest, receipt eventstore.Receipt
 		receipt.Versions = maps.Clone(receipt.Versions)
 		f.commands[r.Command.ID] = remembered{f.hash(r), receipt, nil}
 	}
+}
+
+func mustJSON(value any) []byte {
+	text, err := json.Marshal(value)
+	if err != nil {
+		panic(err) // it was JSON before
+	}
+	return text
 }

@@ -3,6 +3,7 @@ package eventstoretest
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/leftfold/leftfold/eventstore"
@@ -139,7 +140,7 @@ func eventCount(c *check) {
 	receipt := c.append(to("order-1", many...))
 	equal(c, "version after the largest append", receipt.Versions["order-1"], eventstore.MaxEvents)
 
-	request := to("order-1", append(many, event("a"))...)
+	request := to("order-1", slices.Concat(many, []eventstore.EventData{event("a")})...)
 	limit := refusedAs[*eventstore.LimitError](c, request, "one event too many")
 	equal(c, "size and limit", [2]int{limit.Size, limit.Limit}, [2]int{eventstore.MaxEvents + 1, eventstore.MaxEvents})
 }
@@ -170,14 +171,14 @@ func breadth(c *check) {
 	}
 	checks[0].Events = []eventstore.EventData{event("a")}
 	c.append(eventstore.AppendRequest{Writes: checks[:eventstore.MaxWrites]})
-	refusedAs[*eventstore.LimitError](c, eventstore.AppendRequest{Writes: checks}, "one stream too many")
+	_ = refusedAs[*eventstore.LimitError](c, eventstore.AppendRequest{Writes: checks}, "one stream too many")
 
 	items := make([]eventstore.QueryItem, eventstore.MaxQueryItems+1)
 	for n := range items {
 		items[n].Tags = []eventstore.Tag{eventstore.NewTag("order", fmt.Sprint(n))}
 	}
 	c.append(unless(to("order-0", event("b")), eventstore.Query{Items: items[1:]}, 0))
-	refusedAs[*eventstore.LimitError](c, unless(to("order-0", event("c")), eventstore.Query{Items: items}, 0), "one item too many")
+	_ = refusedAs[*eventstore.LimitError](c, unless(to("order-0", event("c")), eventstore.Query{Items: items}, 0), "one item too many")
 }
 
 func malformedCondition(c *check) {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -176,9 +177,9 @@ func (c *check) settle(stream eventstore.StreamID, history []porcupine.Operation
 
 func describe(history []porcupine.Operation) string {
 	slices.SortFunc(history, func(a, b porcupine.Operation) int { return int(a.Call - b.Call) })
-	text := ""
+	var text strings.Builder
 	for _, op := range history {
-		text += fmt.Sprintf("[%d, %d] client %d: %s\n", op.Call, op.Return, op.ClientId, streamModel.DescribeOperation(op.Input, op.Output))
+		fmt.Fprintf(&text, "[%d, %d] client %d: %s\n", op.Call, op.Return, op.ClientId, streamModel.DescribeOperation(op.Input, op.Output))
 	}
-	return text
+	return text.String()
 }

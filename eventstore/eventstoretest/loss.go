@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -209,9 +210,7 @@ func (c *check) checkAcked(log []eventstore.Recorded, writers []hostileWriter) {
 	for _, w := range writers {
 		c.must(w.err, "hostile writer")
 		refused += w.refused
-		for payload, position := range w.acked {
-			acked[payload] = position
-		}
+		maps.Copy(acked, w.acked)
 	}
 	if refused == 0 {
 		c.fatalf("no append was refused, so the mix was not hostile")

@@ -1,6 +1,6 @@
 -- The first ?4 positions with ?2 < position <= ?3 of events that carry the tag ?1 and
 -- all of the tags in ?5 (a JSON array). Runs along the primary key of event_tags for
--- ?1 and probes it for each of the others, so ?1 should be the rarest; see rarest.go.
+-- ?1 and probes it for each of the others, so ?1 should be the rarest; see tagged.go.
 SELECT lead.position
 FROM event_tags AS lead
 WHERE lead.tag = ?1 AND lead.position > ?2 AND lead.position <= ?3
