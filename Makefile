@@ -49,7 +49,7 @@ test: ## Everything CI runs: format, vet, lint, tests with -race, examples, demo
 	LEFTFOLD_TEST=all go run ./internal/verify
 
 .PHONY: torture
-torture: ## The crash and loss tests at their full counts; takes hours
+torture: ## The crash and loss tests at their full counts; about five minutes on two cores
 	LEFTFOLD_TORTURE=1 go test -count=1 -timeout 0 -v $(PKG)
 
 .PHONY: bench

@@ -92,6 +92,56 @@ func ExampleRepository_LoadAsOf() {
 	// Output: balance 200 at version 2 <nil>
 }
 
+func ExampleRepository_LoadAt() {
+	ctx := context.Background()
+	accounts := aggregate.NewRepository(memory.NewStore(), Accounts)
+	for range 3 {
+		_, _ = accounts.Execute(ctx, "ada", Deposit(100))
+	}
+
+	account, err := accounts.LoadAt(ctx, "ada", 2)
+	fmt.Println("balance", account.Balance, err)
+	_, err = accounts.LoadAt(ctx, "ada", 7)
+	fmt.Println(err)
+	// Output:
+	// balance 200 <nil>
+	// load account-ada at version 7: it is at version 3
+}
+
+// The user saw version 1 and pressed a button, as an If-Match header says. Meanwhile
+// somebody else was faster, so the user must look again.
+func ExampleExpectVersion() {
+	ctx := context.Background()
+	accounts := aggregate.NewRepository(memory.NewStore(), Accounts)
+	_, _ = accounts.Execute(ctx, "ada", Deposit(100))
+	_, seen, _ := accounts.Load(ctx, "ada")
+	_, _ = accounts.Execute(ctx, "ada", Deposit(1))
+
+	_, err := accounts.Execute(ctx, "ada", Withdraw(100), aggregate.ExpectVersion(seen))
+	fmt.Println(err)
+	fmt.Println(errors.Is(err, eventstore.ErrVersionConflict))
+	// Output:
+	// execute account-ada: version conflict on account-ada: expected version 1, it is at version 2
+	// true
+}
+
+// What is known about an event besides its facts goes into its metadata.
+func ExampleMetadata() {
+	ctx, store := context.Background(), memory.NewStore()
+	accounts := aggregate.NewRepository(store, Accounts)
+	_, _ = accounts.Execute(ctx, "ada", Deposit(100),
+		aggregate.Metadata(eventstore.Metadata{eventstore.MetadataActor: "teller-3"}))
+
+	for event, err := range store.ReadStream(ctx, Accounts.Stream("ada"), eventstore.StreamRange{}) {
+		if err != nil {
+			panic(err)
+		}
+		metadata, err := eventstore.ParseMetadata(event.Metadata)
+		fmt.Println(event.Type, metadata[eventstore.MetadataActor], err)
+	}
+	// Output: account.deposited teller-3 <nil>
+}
+
 // A course has two places. Whoever enrols, in whatever stream, the query finds them, and
 // the append is refused if another student was faster: then Decide counts again.
 func ExampleDecide() {

@@ -9,7 +9,12 @@ import (
 )
 
 // Load returns the aggregate's state and the version that it is the state of. An
-// aggregate without events has the zero state at version 0.
+// aggregate without events has the zero state at version 0. The state holds every append
+// that returned before the call.
+//
+// Errors wrap a decode error of package codec, [eventstore.ErrStreamDeleted], those of a
+// bad id ([eventstore.ErrInvalid], [eventstore.ErrTooLarge]) and of a failed read. With an
+// error the state is zero: never the fold of a part of the events.
 func (r *Repository[S, E]) Load(ctx context.Context, id string) (S, eventstore.Version, error) {
 	state, version, err := r.typ.load(ctx, r.store, r.typ.Stream(id), eventstore.StreamRange{})
 	return orZero(state, version, err)
@@ -17,7 +22,8 @@ func (r *Repository[S, E]) Load(ctx context.Context, id string) (S, eventstore.V
 
 // LoadAt returns the state that the aggregate had right after the event of that version.
 // At version 0 it is the zero state. A version that the aggregate has not reached is a
-// [VersionNotReachedError].
+// [VersionNotReachedError], a negative one [eventstore.ErrInvalid]; the other errors are
+// those of [Repository.Load].
 func (r *Repository[S, E]) LoadAt(ctx context.Context, id string, version eventstore.Version) (S, error) {
 	var zero S
 	if version == 0 {
@@ -39,6 +45,8 @@ func (r *Repository[S, E]) LoadAt(ctx context.Context, id string, version events
 //
 // Clocks may run backwards, so an event recorded at or before t may follow one recorded
 // after it. It is left out: a state without one of its earlier events never existed.
+// Before the first event the state is zero at version 0. Errors are those of
+// [Repository.Load].
 func (r *Repository[S, E]) LoadAsOf(ctx context.Context, id string, t time.Time) (S, eventstore.Version, error) {
 	until := func(recorded eventstore.Recorded) bool { return recorded.RecordedAt.After(t) }
 	state, version, err := r.typ.loadUntil(ctx, r.store, r.typ.Stream(id), eventstore.StreamRange{}, until)

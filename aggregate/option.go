@@ -35,18 +35,22 @@ func CommandID(id string) ExecuteOption { return func(s *settings) { s.commandID
 
 // ExpectVersion refuses the call with a version conflict if the aggregate is not at the
 // version: what the user decided on is not what is there. It is not decided again. It
-// is for calls with one aggregate. Default: the newest version, whatever it is.
+// is for calls with one aggregate. Under a command id a repeat is no conflict: it gets the
+// first receipt. Default: the newest version, whatever it is.
 func ExpectVersion(v eventstore.Version) ExecuteOption {
 	return func(s *settings) { s.expected, s.maxAttempts = &v, 1 }
 }
 
-// Metadata is stored with every event of the call. Default: none.
+// Metadata is stored with every event of the call; for usual keys see
+// [eventstore.MetadataCorrelationID]. Nothing is taken from ctx or from the command bus.
+// Default: none.
 func Metadata(m eventstore.Metadata) ExecuteOption {
 	encoded := m.Encode()
 	return func(s *settings) { s.metadata = encoded }
 }
 
-// NoRetry returns the first conflict instead of deciding again.
+// NoRetry returns the first conflict ([eventstore.ErrVersionConflict], for [Decide] also
+// [eventstore.ErrConditionFailed]) instead of deciding again.
 func NoRetry() ExecuteOption { return func(s *settings) { s.maxAttempts = 1 } }
 
 // command returns what the call's append is remembered as. It counts: call it once for

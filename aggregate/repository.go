@@ -18,7 +18,7 @@ type Store interface {
 	eventstore.Appender
 	eventstore.StreamReader
 
-	// Head is that of [eventstore.LogReader].
+	// Head is that of [eventstore.LogReader]: the token of a decision without events.
 	Head(ctx context.Context) (eventstore.Token, error)
 }
 
@@ -33,7 +33,7 @@ type Repository[S, E any] struct {
 // Options are those of a [Repository]. The zero value works.
 type Options struct {
 	// MaxAttempts is how often one Execute decides before it returns the conflict that
-	// it keeps meeting. Default: 10.
+	// it keeps meeting; 1 never decides again. Default: 10.
 	MaxAttempts int
 }
 
@@ -68,8 +68,14 @@ func (r *Repository[S, E]) With(store Store) *Repository[S, E] {
 // when the decision refuses now, because a command that has succeeded often makes
 // itself impossible. A decision without events is remembered like any other.
 //
+// When Execute returns nil the events are durable, as far as the store promises, and the
+// receipt's token makes a query see them. A decision without events appends nothing; the
+// token is then that of the head.
+//
 // Errors wrap the decision's own, a decode error, those of [eventstore.Appender] and of
-// ctx. On any but [eventstore.ErrOutcomeUnknown] nothing was appended. Under a
+// ctx, so errors.Is finds a refusal. A conflict that outlasted the attempts is
+// [eventstore.ErrVersionConflict]. On any error but [eventstore.ErrOutcomeUnknown] nothing
+// was appended. Under a
 // command id an append of unknown outcome is repeated a few times, which mostly settles
 // it; the receipt may then say Repeated of this very call. Repeat the command if not.
 func (r *Repository[S, E]) Execute(ctx context.Context, id string, decide Decision[S, E], options ...ExecuteOption) (eventstore.Receipt, error) {

@@ -25,7 +25,8 @@ func Validate() Middleware {
 	}
 }
 
-// Authorize refuses the commands that allow returns an error for. Errors wrap it.
+// Authorize refuses the commands that allow returns an error for. Errors wrap it. The
+// principal is what the caller of [Bus.Dispatch] gave; empty if it gave none.
 func Authorize(allow func(ctx context.Context, principal, name string, cmd any) error) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, cmd any) (eventstore.Receipt, error) {
@@ -38,8 +39,8 @@ func Authorize(allow func(ctx context.Context, principal, name string, cmd any) 
 	}
 }
 
-// Timeout ends the handler's context after d. Outside of [Retry] it bounds all tries
-// together, inside each one.
+// Timeout ends the handler's context after d, at once if d is not positive. Outside of
+// [Retry] it bounds all tries together, inside each one.
 func Timeout(d time.Duration) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, cmd any) (eventstore.Receipt, error) {
@@ -51,7 +52,8 @@ func Timeout(d time.Duration) Middleware {
 }
 
 // Log writes one record for each command: at level Info with the receipt, at level Warn
-// with the error. Payloads are not logged; they are the users' data.
+// with the error. Payloads are not logged; they are the users' data. The text of an error
+// is logged, so keep them out of errors too.
 func Log(logger *slog.Logger) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, cmd any) (eventstore.Receipt, error) {

@@ -18,7 +18,8 @@ const (
 
 // Retry handles a command up to attempts times while the store is busy
 // ([eventstore.ErrStoreBusy]) or the outcome unknown ([eventstore.ErrOutcomeUnknown]),
-// with growing random pauses in between.
+// with growing random pauses in between, up to a second each. With 1 or less it tries
+// once.
 //
 // Only commands with an id of their own are tried again. For any other the second try
 // could repeat what the first has done: a busy store has not taken the append that met

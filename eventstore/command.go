@@ -55,7 +55,8 @@ func NewCommandID(parts ...string) CommandID {
 	return CommandID(h.Sum(nil)[:16])
 }
 
-// HashCommand returns the hash of a command: its name and its canonical payload.
+// HashCommand returns the hash of a command: its name and its canonical payload. The same
+// command must give the same bytes each time it is sent, so leave out times and new ids.
 func HashCommand(name string, payload []byte) CommandHash {
 	return CommandHash(NewCommandID("command", name, string(payload)))
 }

@@ -7,20 +7,26 @@ import (
 
 // What happened, for errors.Is. Where fields help, a typed error matches the sentinel.
 var (
-	// ErrVersionConflict: the expected version was wrong; see [VersionConflictError].
+	// ErrVersionConflict: the expected version was wrong; see [VersionConflictError]. Read
+	// the stream and decide again; package aggregate does.
 	ErrVersionConflict = errors.New("version conflict")
-	// ErrConditionFailed: a matching event exists; see [ConditionFailedError].
+	// ErrConditionFailed: a matching event exists; see [ConditionFailedError]. Read and
+	// decide again, as after a version conflict.
 	ErrConditionFailed = errors.New("append condition failed")
-	// ErrConditionTooWide: a condition without tags looks back too far.
+	// ErrConditionTooWide: a condition without tags looks back more than
+	// [MaxUntaggedLookback] positions. Name a tag in each item of the query, or read again
+	// for a newer After.
 	ErrConditionTooWide = errors.New("append condition too wide")
-	// ErrAheadOfLog: the position lies beyond the head.
+	// ErrAheadOfLog: the position lies beyond the head. It is another store's, or the log
+	// was rolled back.
 	ErrAheadOfLog = errors.New("position is ahead of the log")
-	// ErrIdempotencyMismatch: the command id was used for another command.
+	// ErrIdempotencyMismatch: the command id was used for another command. Nothing was
+	// appended. A new command needs a new id.
 	ErrIdempotencyMismatch = errors.New("command id was used for another command")
 	// ErrOutcomeUnknown: the answer was lost; the events may be appended or not. Repeat with
 	// the same command id to find out.
 	ErrOutcomeUnknown = errors.New("outcome of the append is unknown")
-	// ErrStreamDeleted: the stream ends with a tombstone.
+	// ErrStreamDeleted: the stream ends with a tombstone. It stays deleted.
 	ErrStreamDeleted = errors.New("stream is deleted")
 	// ErrInvalid: the request is malformed; see [InvalidError].
 	ErrInvalid = errors.New("invalid")
@@ -32,7 +38,8 @@ var (
 	ErrClosed = errors.New("store is closed")
 	// ErrForeignToken: the token belongs to a store that is not read here.
 	ErrForeignToken = errors.New("token of another store")
-	// ErrDiverged: the log is not the one that was read before: it was restored or failed over.
+	// ErrDiverged: the log is not the one that was read before: it was restored or failed
+	// over. What was read from it may be of events that are gone; build the read model anew.
 	ErrDiverged = errors.New("log has diverged from what was read before")
 )
 
@@ -70,7 +77,9 @@ func (e *ConditionFailedError) Is(target error) bool { return target == ErrCondi
 
 // InvalidError says what is malformed and why. It matches [ErrInvalid].
 type InvalidError struct {
-	What, Value, Reason string
+	What   string // such as "stream id"
+	Value  string // as it was given; empty if the reason says it all
+	Reason string // what would be valid
 }
 
 func (e *InvalidError) Error() string {
@@ -85,8 +94,8 @@ func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
 
 // LimitError says which limit is exceeded. It matches [ErrTooLarge].
 type LimitError struct {
-	What        string
-	Size, Limit int
+	What        string // what was counted, with its unit
+	Size, Limit int    // in that unit
 }
 
 func (e *LimitError) Error() string {

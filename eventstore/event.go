@@ -16,20 +16,24 @@ import (
 type EventData struct {
 	// ID identifies the event and anchors checkpoints. Default: a new UUIDv7.
 	//
-	// It does not make an append idempotent; [AppendRequest.Command] does.
+	// It does not make an append idempotent; [AppendRequest.Command] does. No store checks
+	// that it is unique.
 	ID EventID
 
 	// Type is the stable stored name, such as "order.placed". It is never derived
-	// from a Go type name, so that code can be renamed and the log cannot.
+	// from a Go type name, so that code can be renamed and the log cannot. 1 to
+	// [MaxNameBytes] bytes of printable UTF-8; "$" is not allowed in front. Required.
 	Type string
 
-	// SchemaVersion is the shape of Data. Default: 1.
+	// SchemaVersion is the shape of Data, 1 to [MaxSchemaVersion]. Default: 1.
 	SchemaVersion int
 
 	// Tags select the event in queries across streams. At most [MaxTags], no duplicates.
+	// Their order is kept and means nothing.
 	Tags []Tag
 
 	// Data is the payload, stored byte for byte. Whether it is JSON is the codec's business.
+	// Data and Metadata together have at most [Limits].EventBytes. Default: empty.
 	Data []byte
 
 	// Metadata holds facts about the event that are not of the domain: causation,

@@ -127,6 +127,31 @@ func ExampleLogRead() {
 	// checkpoint 5
 }
 
+// The newest event of a stream first, and no more than that.
+func ExampleStreamRange() {
+	ctx, store := context.Background(), memory.NewStore()
+	_, err := store.Append(ctx, eventstore.AppendRequest{Writes: []eventstore.Write{
+		{Stream: "order-42", Events: []eventstore.EventData{{Type: "placed"}, {Type: "paid"}, {Type: "shipped"}}},
+	}})
+	if err != nil {
+		panic(err)
+	}
+	for event, err := range store.ReadStream(ctx, "order-42", eventstore.StreamRange{Backwards: true, Limit: 1}) {
+		fmt.Println(event.Version, event.Type, err)
+	}
+	// Output: 3 shipped <nil>
+}
+
+// Tagged asks for all of its tags; Or joins queries of which one is enough.
+func ExampleQuery_Or() {
+	both := eventstore.Tagged("course:go", "student:ada")
+	either := eventstore.Tagged("course:go").Or(eventstore.Tagged("student:ada"))
+
+	enrolled := eventstore.EventData{Type: "student.enrolled", Tags: []eventstore.Tag{"course:go", "student:bob"}}
+	fmt.Println(both.Matches(enrolled), either.Matches(enrolled))
+	// Output: false true
+}
+
 func ExampleParseToken() {
 	token, err := eventstore.ParseToken("0190b8a4-3c5e-7cc0-b000-1a2b3c4d5e6f.1.42")
 	fmt.Println(token.Position, token.Incarnation, err)

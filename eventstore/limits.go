@@ -8,24 +8,26 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of every store. They are checked before any I/O.
+// Limits of every store. They are checked before any I/O; what exceeds one is a
+// [LimitError], a schema version out of range an [InvalidError], and a condition that
+// looks back too far [ErrConditionTooWide].
 const (
-	MaxNameBytes        = 255      // of a stream id, an event type or a tag
-	MaxTags             = 32       // of one event
-	MaxEvents           = 10_000   // of one append
-	MaxWrites           = 10_000   // streams of one append
-	MaxQueryItems       = 10_000   // of one query
-	MaxQueryTypes       = 10_000   // of one item of a query
-	MaxAppendBytes      = 64 << 20 // of one append: payloads, metadata and names
-	DefaultEventBytes   = 1 << 20  // of one event's payload and metadata together
-	MaxUntaggedLookback = 10_000   // positions, see [Condition]
-	MaxSchemaVersion    = 1<<15 - 1
+	MaxNameBytes        = 255       // of a stream id, an event type or a tag
+	MaxTags             = 32        // of one event, and of one item of a query
+	MaxEvents           = 10_000    // of one append
+	MaxWrites           = 10_000    // streams of one append
+	MaxQueryItems       = 10_000    // of one query
+	MaxQueryTypes       = 10_000    // of one item of a query
+	MaxAppendBytes      = 64 << 20  // of one append: payloads, metadata and names
+	DefaultEventBytes   = 1 << 20   // of one event's payload and metadata together
+	MaxUntaggedLookback = 10_000    // positions, see [Condition]
+	MaxSchemaVersion    = 1<<15 - 1 // 32,767; the lowest is 1
 )
 
 // Limits are the limits that a store lets its user choose.
 type Limits struct {
 	// EventBytes is the most that payload and metadata of one event may have together.
-	// Default: [DefaultEventBytes].
+	// More than [MaxAppendBytes] is of no use. Default: [DefaultEventBytes].
 	EventBytes int
 }
 
@@ -81,7 +83,8 @@ func (r AppendRequest) EventCount() int {
 	return count
 }
 
-// Bytes returns the size of the request as the limits count it.
+// Bytes returns the size of the request as [MaxAppendBytes] counts it: payloads,
+// metadata, event types, tags and stream ids.
 func (r AppendRequest) Bytes() int {
 	size := 0
 	for _, w := range r.Writes {
@@ -158,7 +161,8 @@ func (c Condition) validate() error {
 	return c.FailIf.Validate()
 }
 
-// Validate checks the sizes and names in the query.
+// Validate checks the sizes and names in the query. Its errors are [InvalidError] and
+// [LimitError], as those of every Validate here.
 func (q Query) Validate() error {
 	if n := len(q.Items); n > MaxQueryItems {
 		return &LimitError{What: "query: number of items", Size: n, Limit: MaxQueryItems}
@@ -203,7 +207,8 @@ func (t Tag) Validate() error {
 	return nil
 }
 
-// Validate checks the range: no bound or limit is negative.
+// Validate checks the range: no bound or limit is negative. A Through below After is an
+// empty range, no error.
 func (r StreamRange) Validate() error {
 	if r.After < 0 || r.Through < 0 || r.Limit < 0 {
 		return &InvalidError{What: "stream range", Reason: "After, Through and Limit must not be negative"}
@@ -211,7 +216,7 @@ func (r StreamRange) Validate() error {
 	return nil
 }
 
-// Validate checks the query's names, bounds and limit.
+// Validate checks the query's names, bounds and limit. A Through below After is an error.
 func (q LogQuery) Validate() error {
 	if q.After < 0 || q.Through < 0 || q.Limit < 0 {
 		return &InvalidError{What: "log query", Reason: "After, Through and Limit must not be negative"}

@@ -18,10 +18,11 @@ type QueryItem struct {
 	Tags  []Tag
 }
 
-// Types returns a query for events of any of the types.
+// Types returns a query for events of any of the types; without a type, for every event.
 func Types(types ...string) Query { return Query{Items: []QueryItem{{Types: types}}} }
 
-// Tagged returns a query for events that carry all of the tags.
+// Tagged returns a query for events that carry all of the tags; without a tag, for every
+// event. For events that carry any of them, join queries with [Query.Or].
 func Tagged(tags ...Tag) Query { return Query{Items: []QueryItem{{Tags: tags}}} }
 
 // Or returns a query that matches what either query matches.

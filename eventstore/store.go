@@ -63,11 +63,12 @@ type StreamReader interface {
 type LogReader interface {
 	// ReadLog starts a read of the events after a position, up to a head that is fixed
 	// at the call. After beyond the head is [ErrAheadOfLog]: the log was rolled back, or
-	// the position is another store's.
+	// the position is another store's. A malformed query is [ErrInvalid] or [ErrTooLarge].
 	ReadLog(ctx context.Context, query LogQuery) (*LogRead, error)
 
 	// Head returns the position of the newest event, with the store's identity. It
-	// covers every append that returned before Head was called.
+	// covers every append that returned before Head was called. At an empty log the
+	// position is 0.
 	Head(ctx context.Context) (Token, error)
 }
 
@@ -76,7 +77,8 @@ type AppendRequest struct {
 	// Command makes the append idempotent. Default: none; a repeat appends again.
 	Command Command
 
-	// Writes are the streams to append to, each at most once.
+	// Writes are the streams to append to, each at most once. Their events take positions
+	// in the order given. At most [MaxWrites] and [MaxEvents] events in all.
 	Writes []Write
 
 	// Condition refuses the append if the log has moved on. Default: none.
@@ -86,9 +88,12 @@ type AppendRequest struct {
 // Write is the part of an append that goes to one stream. Without events it only
 // checks the expected version.
 type Write struct {
-	Stream   StreamID
+	// Stream is created by its first event. Required.
+	Stream StreamID
+	// Expected refuses the whole append if it does not hold. Default: [Any].
 	Expected ExpectedVersion
-	Events   []EventData
+	// Events are added in this order. Default: none.
+	Events []EventData
 }
 
 // Condition refuses an append if an event that matches FailIf exists after a
@@ -99,8 +104,12 @@ type Write struct {
 // A query with an item that names no tag looks back at most [MaxUntaggedLookback]
 // positions; further back is [ErrConditionTooWide].
 type Condition struct {
+	// FailIf is the query that the decision was read with. The zero query matches every
+	// event, of any stream.
 	FailIf Query
-	After  Position
+	// After is the end of that read, the position of [LogRead].Through. Beyond the head it
+	// is [ErrAheadOfLog]. Default: 0, no matching event may exist at all.
+	After Position
 }
 
 // Receipt is what an append returns.

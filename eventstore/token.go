@@ -35,7 +35,8 @@ func (i Identity) Check(t Token) error {
 }
 
 // Token says how far a log had come: everything up to Position of one life of one
-// store. A receipt carries the token that a reader needs to see what was written.
+// store. A receipt carries the token that a reader needs to see what was written. It is no
+// secret: it tells how many events there are.
 type Token struct {
 	Identity
 	Position Position
@@ -59,7 +60,7 @@ func (t *Token) UnmarshalText(text []byte) error {
 	return err
 }
 
-// ParseToken reads what [Token.String] wrote.
+// ParseToken reads what [Token.String] wrote. Anything else is an [InvalidError].
 func ParseToken(text string) (Token, error) {
 	bad := func(why string) (Token, error) {
 		return Token{}, &InvalidError{What: "token", Value: text, Reason: why}

@@ -31,6 +31,12 @@ type HandlerOptions struct {
 // [EventError]; an error that wraps [subscription.ErrPermanent], and a panic, stop it at
 // once. handle must not keep tx or the event's bytes.
 //
+// Tx is what the sink's transactions are: *sql.Tx for the SQLite sink, *memory.Tx for the
+// one in memory. handle may be called again for a window that was rolled back, and on
+// another goroutine than the runner's, because a sink may commit several writers
+// together. So it must not end its goroutine (runtime.Goexit, t.FailNow), and what it
+// does outside tx happens at least once.
+//
 // NewHandler panics on a bad name, version or query.
 func NewHandler[Tx any](name string, options HandlerOptions, handle func(ctx context.Context, tx Tx, event eventstore.Recorded) error) *Handler[Tx] {
 	generation := Generation{Name: name, Version: options.Version}
@@ -40,8 +46,23 @@ func NewHandler[Tx any](name string, options HandlerOptions, handle func(ctx con
 	if handle == nil {
 		panic(fmt.Sprintf("projection.NewHandler(%q): it has no function", name))
 	}
-	model := Model{Generation: generation, Hash: hashOf("handler", generation.String(), options.Query.String())}
+	model := Model{Generation: generation, Hash: hashOf(definitionLines(generation, options.Query)...)}
 	return &Handler[Tx]{model: model, query: options.Query, handle: handle}
+}
+
+// definitionLines are all that can be seen of a handler's definition, each name apart.
+func definitionLines(generation Generation, query eventstore.Query) []string {
+	lines := []string{"handler", generation.String()}
+	for _, item := range query.Items {
+		lines = append(lines, "item")
+		for _, name := range item.Types {
+			lines = append(lines, "type "+name)
+		}
+		for _, tag := range item.Tags {
+			lines = append(lines, "tag "+string(tag))
+		}
+	}
+	return lines
 }
 
 // handlerTarget applies windows of the log by a handler in a sink's transactions.

@@ -1,6 +1,8 @@
 package projection
 
 import (
+	"encoding"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -76,7 +78,7 @@ func (m *mapping) add(index int, f reflect.StructField) error {
 	column := field{index: index, pointer: pointer, kind: kind}
 	m.columns = append(m.columns, Column{Name: name, Kind: kind, Nullable: pointer})
 	m.fields = append(m.fields, column)
-	if kind == Time || kind == Bytes {
+	if kind == Time || kind == Bytes || kind == Float {
 		m.settled = append(m.settled, column)
 	}
 	return nil
@@ -91,9 +93,26 @@ func storable(t reflect.Type) bool {
 		return false
 	case reflect.Interface:
 		return t.NumMethod() == 0
+	case reflect.Struct:
+		return visible(t)
 	default:
 		return true
 	}
+}
+
+// visible reports whether JSON writes down anything of the struct. Of an atomic.Int64, or of
+// a type made from time.Time, it would store {} and lose the value without a word.
+func visible(t reflect.Type) bool {
+	p := reflect.PointerTo(t)
+	if p.Implements(reflect.TypeFor[json.Marshaler]()) || p.Implements(reflect.TypeFor[encoding.TextMarshaler]()) {
+		return true
+	}
+	for f := range t.Fields() {
+		if f.IsExported() || f.Anonymous {
+			return true
+		}
+	}
+	return t.NumField() == 0
 }
 
 func (m *mapping) checkName(name string) error {

@@ -2,6 +2,7 @@ package projection
 
 import (
 	"math"
+	"math/big"
 	"reflect"
 	"strings"
 	"testing"
@@ -194,6 +195,23 @@ func TestAStoredRowSharesNoBytes(t *testing.T) {
 	require.NoError(t, m.decode(encoded, reflect.ValueOf(&back).Elem()))
 	source.Data[0], back.Data[0] = 'x', 'y'
 	assert.Equal(t, []byte("abc"), encoded.Values[0])
+}
+
+// A big.Int has its MarshalJSON on the pointer; without it all that is left is {}.
+func TestANestedValueIsWrittenByTheMarshalJSONOfItsPointer(t *testing.T) {
+	type row struct {
+		Sum   big.Int
+		Maybe *big.Int
+	}
+	m := mappingOf[row](t)
+	source := row{Maybe: big.NewInt(8)}
+	source.Sum.SetInt64(7)
+	encoded, err := m.encode("k", reflect.ValueOf(&source).Elem())
+	require.NoError(t, err)
+	assert.Equal(t, []any{"7", "8"}, encoded.Values)
+	var back row
+	require.NoError(t, m.decode(encoded, reflect.ValueOf(&back).Elem()))
+	assert.Equal(t, source, back)
 }
 
 type moody struct{ N int }

@@ -36,7 +36,8 @@ func (g Generation) validate() error {
 //
 // A row of a View has its key and one value per column. The columns are R's exported
 // fields in their order, named in snake_case or by the tag `leftfold:"name"`; "-"
-// leaves a field out, and the string field tagged "key" is the row's key.
+// leaves a field out. A string field tagged "key" holds the row's key; without one the
+// row has its key all the same, and the struct does not show it.
 //
 //	Go field                          Kind    value in a Row
 //	bool                              Bool    bool

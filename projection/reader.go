@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"math"
 	"reflect"
 	"slices"
 
@@ -80,8 +81,8 @@ func (r *Reader[R]) List(ctx context.Context, list ListQuery) (Page[R], error) {
 	if err := query.Await(ctx, r.readModel()); err != nil {
 		return Page[R]{}, err
 	}
-	size := list.Limit
-	list.Limit++ // one more, to know whether there is a next page
+	size := min(list.Limit, math.MaxInt-1)
+	list.Limit = size + 1 // one more, to know whether there is a next page
 	stored, err := r.sink.List(ctx, r.model(), list)
 	if err != nil {
 		return Page[R]{}, fmt.Errorf("list %s: %w", r.view.generation, err)

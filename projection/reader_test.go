@@ -1,6 +1,7 @@
 package projection_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -88,6 +89,13 @@ func TestPagesFollowTheOrderToItsEnd(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestALimitMayBeAsLargeAsAnIntCanBe(t *testing.T) {
+	page, err := bank(t).List(t.Context(), projection.ListQuery{Limit: math.MaxInt})
+	require.NoError(t, err)
+	assert.Equal(t, "abcde", ids(page.Rows))
+	assert.Nil(t, page.Next)
 }
 
 func TestAllCanBeRangedOverTwice(t *testing.T) {

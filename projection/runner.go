@@ -90,7 +90,7 @@ func (r Runner) open(ctx context.Context) ([]*subscription.Subscription, error) 
 			return nil, errors.New("projection.Runner: a task is empty; make one with projection.Into or projection.On")
 		}
 		if names[task.generation.Name] {
-			return nil, fmt.Errorf("projection.Runner: %s is given twice", task.generation.Name)
+			return nil, fmt.Errorf("projection.Runner: %s is given twice; run another version or another sink of it by a runner of its own", task.generation.Name)
 		}
 		names[task.generation.Name] = true
 		s, err := task.open(ctx, r.Log, r.Events, subscription.Options{Window: r.Window, OnProgress: r.OnProgress})

@@ -48,6 +48,9 @@ func (f field) encode(v reflect.Value) (any, error) {
 	case Time:
 		return encodeTime(v.Interface().(time.Time))
 	default:
+		if v.CanAddr() { // MarshalJSON may be declared on the pointer, as that of big.Int is
+			v = v.Addr()
+		}
 		return encodeJSON(v.Interface())
 	}
 }
@@ -57,7 +60,15 @@ func encodeFloat(number float64) (any, error) {
 	if math.IsNaN(number) {
 		return nil, errors.New("not a number (NaN)")
 	}
-	return number, nil
+	return settledFloat(number), nil
+}
+
+// settledFloat returns the number without the sign of a zero, which SQLite drops.
+func settledFloat(number float64) float64 {
+	if number == 0 {
+		return 0
+	}
+	return number
 }
 
 // encodeTime keeps to the years that JSON and every database can write down.
@@ -104,6 +115,10 @@ func (m *mapping) settle(row reflect.Value) {
 				continue
 			}
 			v = v.Elem()
+		}
+		if f.kind == Float {
+			v.SetFloat(settledFloat(v.Float()))
+			continue
 		}
 		switch value := v.Addr().Interface().(type) {
 		case *time.Time:

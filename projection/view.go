@@ -23,7 +23,9 @@ type View[R any] struct {
 // ViewOptions describe a view.
 type ViewOptions struct {
 	// Version is the generation of the read model, at least 1. Raise it when a fold or the
-	// struct changes: the new generation is built beside the old one. Required.
+	// struct changes: the new generation is built beside the old one, from position 0.
+	// The old one's rows stay in the sink as they are, for readers of the old program;
+	// remove them when there are none. Required.
 	Version int
 
 	// Indexes are the columns that rows can be listed by. Their fields must not be
@@ -32,7 +34,8 @@ type ViewOptions struct {
 }
 
 // NewView returns the view with the rules. An event runs through every rule of its
-// type, in the order given. It panics on a mistake in the definition, and names it.
+// type, in the order given; events of types without a rule are passed over, whether the
+// program knows them or not. It panics on a mistake in the definition, and names it.
 //
 // Between two events a row is as if it had been stored and read back: times in UTC with
 // microseconds, empty bytes nil. So a fold sees the same row wherever a window of events

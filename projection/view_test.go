@@ -1,6 +1,7 @@
 package projection_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,9 @@ import (
 )
 
 type base struct{ N int }
+
+// stamp has lost the methods of a time; JSON would write {}.
+type stamp time.Time
 
 func define[R any](name string, options projection.ViewOptions) func() {
 	return func() {
@@ -68,6 +72,8 @@ func TestAMistakeInAViewIsNamed(t *testing.T) {
 		`a func() cannot be stored`:                      define[struct{ F func() }]("v", v1),
 		`a *chan int cannot be stored`:                   define[struct{ C *chan int }]("v", v1),
 		`a error cannot be stored`:                       define[struct{ E error }]("v", v1),
+		`a projection_test.stamp cannot be stored`:       define[struct{ At stamp }]("v", v1),
+		`a *projection_test.stamp cannot be stored`:      define[struct{ At *stamp }]("v", v1),
 		`the index names column "n", which does not`:     define[account]("v", indexed("n")),
 		`column "cents" is indexed twice`:                define[account]("v", indexed("cents", "cents")),
 		`the index names column "log", which has no`:     define[account]("v", indexed("log")),
@@ -117,6 +123,33 @@ func TestEveryWindowGivesTheSameRows(t *testing.T) {
 	want := []visit{{ID: "a", Last: at.Truncate(time.Microsecond).UTC(), Same: 5, Nils: 6}}
 	for _, window := range []int{1, 2, 5, 100} {
 		assert.Equal(t, want, rows(t, store, view, window), "in windows of %d", window)
+	}
+}
+
+// SQLite stores -0 as 0.
+func TestAZeroHasNoSignInAnyWindow(t *testing.T) {
+	type scale struct {
+		ID    string `leftfold:"key"`
+		Value float64
+		Maybe *float64
+		Below int64
+	}
+	view := projection.NewView("scales", projection.ViewOptions{Version: 1},
+		projection.When(func(s *scale, _ paid, _ eventstore.Recorded) {
+			if math.Signbit(s.Value) || s.Maybe != nil && math.Signbit(*s.Maybe) {
+				s.Below++
+			}
+			below := math.Copysign(0, -1)
+			s.Value, s.Maybe = below, &below
+		}))
+	store := memory.NewStore()
+	for range 3 {
+		appendTo(t, store, "a", paid{})
+	}
+	for _, window := range []int{1, 2, 100} {
+		row := rows(t, store, view, window)[0]
+		assert.Zero(t, row.Below, "in windows of %d", window)
+		assert.False(t, math.Signbit(row.Value) || math.Signbit(*row.Maybe))
 	}
 }
 

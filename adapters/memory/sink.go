@@ -263,7 +263,9 @@ func (tx *Tx) Put(table, key string, value any) {
 // Delete removes the key.
 func (tx *Tx) Delete(table, key string) { tx.Put(table, key, nil) }
 
-// Transact implements [projection.TxSink]. Transactions run one at a time.
+// Transact implements [projection.TxSink]. Transactions run one at a time, and nobody
+// reads the sink meanwhile: apply must use its tx and nothing else of the sink, or it
+// waits for itself.
 func (s *Sink) Transact(ctx context.Context, of projection.Generation, move projection.Move, apply func(ctx context.Context, tx *Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err

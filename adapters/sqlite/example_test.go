@@ -2,12 +2,14 @@ package sqlite_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"github.com/leftfold/leftfold/adapters/sqlite"
 	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/projection"
 )
 
 func Example() {
@@ -51,4 +53,52 @@ func Example() {
 	// on disk up to position 2
 	// 1 order.placed {"customer":"17850"}
 	// 2 order.paid {"pence":1530}
+}
+
+// A handler writes with SQL, in the transaction that moves its checkpoint: each event is
+// counted once, however often the projection runs. Any program reads the table, with the
+// driver "sqlite" that this package brings or with another one.
+func ExampleSink_Transact() {
+	ctx := context.Background()
+	directory, err := os.MkdirTemp("", "leftfold")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(directory)
+	path := filepath.Join(directory, "shop.db")
+	store, err := sqlite.Open(ctx, path, sqlite.Options{})
+	if err != nil {
+		panic(err)
+	}
+	defer store.Close(ctx)
+	_, err = store.Append(ctx, eventstore.AppendRequest{Writes: []eventstore.Write{
+		{Stream: "order-42", Events: []eventstore.EventData{{Type: "item.added"}, {Type: "item.added"}, {Type: "order.placed"}}},
+	}})
+	if err != nil {
+		panic(err)
+	}
+
+	counts := projection.NewHandler("counts", projection.HandlerOptions{Version: 1},
+		func(ctx context.Context, tx *sql.Tx, event eventstore.Recorded) error {
+			_, err := tx.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS counts (type TEXT PRIMARY KEY, n INTEGER)`)
+			if err != nil {
+				return err
+			}
+			_, err = tx.ExecContext(ctx, `INSERT INTO counts VALUES (?, 1) ON CONFLICT DO UPDATE SET n = n + 1`, event.Type)
+			return err
+		})
+	runner := projection.Runner{Log: store, Tasks: []projection.Task{projection.On(store.Sink(), counts)}}
+	fmt.Println(runner.CatchUp(ctx), runner.CatchUp(ctx))
+
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		panic(err)
+	}
+	defer db.Close()
+	var added int
+	err = db.QueryRowContext(ctx, `SELECT n FROM counts WHERE type = 'item.added'`).Scan(&added)
+	fmt.Println(added, err)
+	// Output:
+	// <nil> <nil>
+	// 2 <nil>
 }

@@ -126,13 +126,23 @@ func TestAnotherProcessThatHoldsTheLockMakesTheStoreBusy(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestEventsCannotBeChangedOrRemoved(t *testing.T) {
+func TestWhatIsRecordedCannotBeChangedOrRemoved(t *testing.T) {
 	store := openInternal(t)
-	_, err := store.Append(t.Context(), placed("order-1", "x"))
+	request := placed("order-1", "x")
+	request.Command.ID = eventstore.NewCommandID("x")
+	request.Writes[0].Events[0].Tags = []eventstore.Tag{"order:1"}
+	_, err := store.Append(t.Context(), request)
 	require.NoError(t, err)
-	for _, statement := range []string{"UPDATE events SET data = x'00'", "DELETE FROM events"} {
+	for statement, why := range map[string]string{
+		"UPDATE events SET data = x'00'":     "an event cannot be changed",
+		"DELETE FROM events":                 "an event cannot be removed",
+		"UPDATE commands SET position = 9":   "a receipt cannot be changed",
+		"DELETE FROM commands":               "a receipt cannot be removed",
+		"UPDATE event_tags SET tag = 'no:1'": "a tag cannot be changed",
+		"DELETE FROM event_tags":             "a tag cannot be removed",
+	} {
 		_, err := store.file.writer.db.Exec(statement)
-		require.ErrorContains(t, err, "events are append-only", statement)
+		require.ErrorContains(t, err, why, statement)
 	}
 }
 

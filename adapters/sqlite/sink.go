@@ -14,7 +14,11 @@ import (
 // Sink keeps read models in a SQLite file: each view is an ordinary table, and its
 // checkpoint moves in the transaction that writes the rows. It implements
 // [projection.Sink], and [projection.TxSink] for handlers that write through a
-// *sql.Tx; a handler must not commit or roll back that transaction itself.
+// *sql.Tx; a handler must not commit or roll back that transaction itself. It creates its
+// own tables in it. Their names must not start with view_, and these are taken: store,
+// events, event_tags, commands, writers, read_models, checkpoints. Nothing but a trigger on
+// events keeps a handler from writing to those, and a log so changed is broken. A handler
+// may be called again for the same event, after its transaction was rolled back.
 //
 // The table of a view is named view_<name>_<version>. It has the key as TEXT primary
 // key and a column for each field: bool and int as INTEGER, time as INTEGER

@@ -82,8 +82,8 @@ func TestATypoInTheLastFileIsFoundBeforeTheFirstIsImported(t *testing.T) {
 func TestAFileWithNothingInItIsNotedAndFine(t *testing.T) {
 	for content, note := range map[string]string{
 		"":                     "is empty: there was nothing to import",
-		retail.Header:          "has a header and no rows: there was nothing to import",
-		retail.Header + "\n\n": "has a header and no rows: there was nothing to import",
+		retail.Header:          "has no rows: there was nothing to import",
+		retail.Header + "\n\n": "has no rows: there was nothing to import",
 	} {
 		r := leftfold(t.Context(), demoArgs(t.TempDir(), raw(t, content))...)
 		assert.Equal(t, exitOK, r.code, r.stderr)

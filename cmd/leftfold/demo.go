@@ -188,7 +188,7 @@ func (d *demo) importOne(ctx context.Context, shop *app.App, export *export) (ap
 	case export.read.n == 0:
 		fmt.Fprintf(d.stderr, "%s is empty: there was nothing to import\n", export.name)
 	case report.Rows == 0:
-		fmt.Fprintf(d.stderr, "%s has a header and no rows: there was nothing to import\n", export.name)
+		fmt.Fprintf(d.stderr, "%s has no rows: there was nothing to import\n", export.name)
 	}
 	return report, err
 }

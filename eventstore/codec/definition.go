@@ -98,10 +98,11 @@ func (d *definition) failf(format string, args ...any) {
 
 // err returns everything that is wrong with the definition.
 func (d *definition) err() error {
-	if len(d.errs) == 0 {
-		return nil
+	named := make([]error, len(d.errs))
+	for n, err := range d.errs {
+		named[n] = fmt.Errorf("event %q of type %s: %w", d.name, d.goType, err)
 	}
-	return fmt.Errorf("event %q of type %s: %w", d.name, d.goType, errors.Join(d.errs...))
+	return errors.Join(named...)
 }
 
 // same reports whether two definitions mean the same: they are one definition, or they

@@ -1,6 +1,7 @@
 package codec_test
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/leftfold/leftfold/eventstore"
@@ -32,6 +33,45 @@ func ExampleUpcast() {
 	decoded, err := events.Decode(stored)
 	fmt.Printf("%+v %v\n", decoded[0], err)
 	// Output: {First:Ada Last:Lovelace} <nil>
+}
+
+// A stored event that the program does not know is an error, never skipped.
+func ExampleSet_Decode() {
+	type Enrolled struct{ Course, Student string }
+	events, _ := codec.NewSet(codec.Event[Enrolled]("student.enrolled"))
+
+	decoded, err := events.Decode(eventstore.Recorded{
+		Stream: "student-ada", Version: 1, Position: 7,
+		EventData: eventstore.EventData{Type: "student.enrolled", SchemaVersion: 1, Data: []byte(`{"Course":"go","Student":"ada"}`)},
+	})
+	enrolled := decoded[0].(Enrolled) // always one value today
+	fmt.Println(enrolled.Course, enrolled.Student, err)
+
+	_, err = events.Decode(eventstore.Recorded{
+		Stream: "student-ada", Version: 2, Position: 8,
+		EventData: eventstore.EventData{Type: "student.graduated", SchemaVersion: 1, Data: []byte(`{}`)},
+	})
+	fmt.Println(errors.Is(err, codec.ErrUnknownType))
+	fmt.Println(err)
+	// Output:
+	// go ada <nil>
+	// true
+	// event at position 8 of student-ada has type "student.graduated", which this build does not know: register it with codec.Event[T]("student.graduated"), or deploy the newer version that wrote it
+}
+
+// The mistakes in a set are reported when it is made, all of them at once.
+func ExampleNewSet() {
+	type Enrolled struct{ Course, Student string }
+	type Left struct{ Course, Student string }
+	_, err := codec.NewSet(
+		codec.Event[Enrolled]("student.enrolled", codec.Version(3)), // what were 1 and 2?
+		codec.Event[Left]("student.left"),
+		codec.Event[Left]("student.gone"))
+	fmt.Println(err)
+	// Output:
+	// event "student.enrolled" of type codec_test.Enrolled: no upcast from version 1 to 2; add codec.Upcast(1, …)
+	// event "student.enrolled" of type codec_test.Enrolled: no upcast from version 2 to 3; add codec.Upcast(2, …)
+	// type codec_test.Left has two event names: "student.left" and "student.gone"
 }
 
 func ExampleTags() {

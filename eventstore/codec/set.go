@@ -22,7 +22,8 @@ type EventType struct {
 }
 
 // NewSet returns a set of the definitions. Its error names every mistake: a bad name,
-// a gap in the upcasts, a name with two types, a type with two names, an event given twice.
+// a gap in the upcasts, a name with two types, a type with two names, an event given
+// twice. A definition that is wrong in itself is not compared with the others.
 func NewSet(definitions ...Definition) (*Set, error) {
 	set := newSet(len(definitions))
 	var errs []error

@@ -59,7 +59,7 @@ func (d *definition) checkSteps() {
 func (d *definition) checkStep(version int, byVersion map[int]step) {
 	s, found := byVersion[version]
 	if !found {
-		d.failf("no upcast from version %d to %d", version, version+1)
+		d.failf("no upcast from version %d to %d; add codec.Upcast(%[1]d, …)", version, version+1)
 		return
 	}
 	want, wanted := d.goType, "the event's type"

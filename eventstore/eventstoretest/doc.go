@@ -14,6 +14,9 @@
 // writers. They print no seed, because the scheduler is part of the input; what
 // they prove is a matter of rounds, see [Options] and [Scale].
 //
-// Each safety clause is known to be able to fail: mutants_test.go plants the bug
-// that it guards against and demands that the clause finds it.
+// Each clause is known to be able to fail: mutants_test.go plants the bug that it guards
+// against and demands that the clause finds it.
+//
+// A wrapper that embeds an eventstore.Store hides the store's optional powers, and their
+// clauses are skipped; go test -v names them.
 package eventstoretest

@@ -52,3 +52,17 @@ CREATE TABLE writers (
 	writer_id BLOB    PRIMARY KEY,
 	batch     INTEGER NOT NULL
 ) STRICT;
+
+-- Nothing is forgotten either. A handler that writes its own tables into this file has
+-- the right to write these; the triggers stop it from doing so by mistake.
+CREATE TRIGGER commands_are_not_changed BEFORE UPDATE ON commands
+BEGIN SELECT RAISE(ABORT, 'commands are remembered for ever: a receipt cannot be changed'); END;
+
+CREATE TRIGGER commands_are_not_removed BEFORE DELETE ON commands
+BEGIN SELECT RAISE(ABORT, 'commands are remembered for ever: a receipt cannot be removed'); END;
+
+CREATE TRIGGER event_tags_are_not_changed BEFORE UPDATE ON event_tags
+BEGIN SELECT RAISE(ABORT, 'events are append-only: a tag cannot be changed'); END;
+
+CREATE TRIGGER event_tags_are_not_removed BEFORE DELETE ON event_tags
+BEGIN SELECT RAISE(ABORT, 'events are append-only: a tag cannot be removed'); END;

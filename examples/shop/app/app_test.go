@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -237,6 +238,25 @@ func TestIdenticalGroupsInOneFileAreCountedEach(t *testing.T) {
 	assert.Equal(t, 4, report.Appended)
 	assert.EqualValues(t, 1200, s.totals().GrossPence)
 	assert.Equal(t, 0, s.imports(csvOf(row, other, row, other)).Appended)
+}
+
+func TestANULInAFileDoesNotStopTheViewsForGood(t *testing.T) {
+	s := open(t)
+	report := s.imports(csvOf("1,A,x\x00y,2,01/12/2010 08:26,2,7,Fra\x00nce", "1,A,x,2,01/12/2010 08:26,2,\x007,France", "1,A\x00,x,2,01/12/2010 08:26,2,7,France"))
+	assert.Equal(t, map[string]int{"malformed": 2}, reasons(report), "it may stand in what is only shown, and not in a name")
+	assert.EqualValues(t, 400, s.totals().GrossPence)
+}
+
+func TestSumsThatDoNotFitAreFoundByTheAudit(t *testing.T) {
+	s := open(t)
+	row := "1,A,x,1000000000,01/12/2010 08:26,10000000,7,France"
+	s.imports(csvOf(slices.Repeat([]string{row}, 9)...))
+	totals, _, err := s.Audit(t.Context())
+	require.NoError(t, err)
+	assert.EqualValues(t, 9_000_000_000_000_000_000, totals.GrossPence)
+	s.imports(csvOf(row))
+	_, _, err = s.Audit(t.Context())
+	assert.ErrorContains(t, err, "position 10: ")
 }
 
 func TestAnEventOfAnUnknownTypeStopsTheImportThatMeetsIt(t *testing.T) {

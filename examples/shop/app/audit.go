@@ -64,6 +64,11 @@ func (b *books) enter(m eventstore.Recorded) error {
 	for _, event := range events {
 		b.add(m.Stream.ID(), event)
 	}
+	// What is added is never negative and far below the most that fits, so a sum that runs
+	// over is negative here. The views run over in the same way: comparing would not tell.
+	if b.sum.GrossPence < 0 || b.sum.ReturnedPence < 0 {
+		return fmt.Errorf("position %d: what was sold or returned adds up to more pence than an int64 holds", m.Position)
+	}
 	return nil
 }
 

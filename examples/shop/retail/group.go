@@ -18,14 +18,20 @@ type Group struct {
 	ID string
 }
 
-// maxGroupRows cuts a group that would be too large for one append.
-const maxGroupRows = 5000
+// A group that would be too large for one append is cut. Escaped in JSON, a byte of a row
+// can take six.
+const (
+	maxGroupRows  = 5000
+	maxGroupBytes = 8 << 20
+)
 
-// Groups yields the rows as groups.
+// Groups yields the rows as groups. An error of the underlying reader comes last, in the
+// place of the group that it interrupts.
 func (r *Reader) Groups() iter.Seq2[Group, error] {
 	return func(yield func(Group, error) bool) {
 		seen := map[string]int{}
 		var group Group
+		bytes := 0 // of the group's raw rows
 		flush := func() bool {
 			if len(group.Rows) == 0 {
 				return true
@@ -39,14 +45,19 @@ func (r *Reader) Groups() iter.Seq2[Group, error] {
 		}
 		for row, err := range r.Rows() {
 			if err != nil {
-				if flush() {
-					yield(Group{}, err)
-				}
+				// Not the rows before it: if the invoice goes on behind the error, half of it is
+				// another command than all of it, and its rows would be settled twice.
+				yield(Group{}, err)
 				return
 			}
-			if (row.InvoiceNo != group.InvoiceNo || len(group.Rows) == maxGroupRows) && !flush() {
+			full := len(group.Rows) == maxGroupRows || bytes+len(row.raw) > maxGroupBytes
+			if (row.InvoiceNo != group.InvoiceNo || full) && !flush() {
 				return
 			}
+			if len(group.Rows) == 0 {
+				bytes = 0
+			}
+			bytes += len(row.raw)
 			group.InvoiceNo = row.InvoiceNo
 			group.Rows = append(group.Rows, row)
 		}

@@ -25,6 +25,7 @@ type Reader struct {
 	pending []string // lines that were looked at and not used
 	line    int      // number of the line read last
 	broken  []BrokenLine
+	failed  error // why there are no more lines; the underlying reader may say it only once
 }
 
 // BrokenLine is a line whose quotes do not match. Its row came out as malformed.
@@ -56,6 +57,9 @@ func NewReader(r io.Reader) (*Reader, error) {
 		return nil, notAnExport(string(start))
 	}
 	line, err := reader.next()
+	for ; err == nil && strings.TrimPrefix(line, "\uFEFF") == ""; line, err = reader.next() {
+		continue // nothing but a mark or an empty line
+	}
 	if errors.Is(err, io.EOF) {
 		return reader, nil
 	}
@@ -159,6 +163,9 @@ func (r *Reader) next() (string, error) {
 		r.line++
 		return line, nil
 	}
+	if r.failed != nil {
+		return "", r.failed
+	}
 	var line []byte
 	for {
 		part, err := r.lines.ReadSlice('\n')
@@ -167,6 +174,7 @@ func (r *Reader) next() (string, error) {
 			continue
 		}
 		if err != nil && (len(line) == 0 || !errors.Is(err, io.EOF)) {
+			r.failed = err
 			return "", err
 		}
 		r.line++

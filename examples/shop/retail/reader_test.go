@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/examples/shop/data"
 	"github.com/leftfold/leftfold/examples/shop/retail"
 )
@@ -34,6 +35,8 @@ func TestFilesAsTillsWriteThem(t *testing.T) {
 		last  string // what is wrong with the last row
 	}{
 		"nothing at all":               {"", nil, ""},
+		"nothing but a mark":           {"\uFEFF", nil, ""},
+		"nothing but empty lines":      {"\uFEFF\r\n\n", nil, ""},
 		"a header only":                {retail.Header + "\n", nil, ""},
 		"a header without its newline": {retail.Header, nil, ""},
 		"a byte-order mark":            {"\uFEFF" + retail.Header + "\n" + good + "\n", []int{2}, ""},
@@ -105,17 +108,47 @@ func TestALineOfAnyLengthIsOneRow(t *testing.T) {
 
 func TestAnErrorOfTheDiskComesOut(t *testing.T) {
 	broken := errors.New("disk on fire")
-	reader, err := retail.NewReader(io.MultiReader(strings.NewReader(retail.Header+"\n"+good+"\n"), iotest.ErrReader(broken)))
+	other := strings.Replace(good, "1,A", "2,A", 1)
+	reader, err := retail.NewReader(io.MultiReader(strings.NewReader(retail.Header+"\n"+good+"\n"+other+"\n"), iotest.ErrReader(broken)))
 	require.NoError(t, err)
 	var last error
-	count := 0
-	for _, err := range reader.Groups() {
+	var invoices []string
+	for group, err := range reader.Groups() {
 		if last = err; err == nil {
-			count++
+			invoices = append(invoices, group.InvoiceNo)
 		}
 	}
-	assert.Equal(t, 1, count, "what was read before comes first")
+	assert.Equal(t, []string{"1"}, invoices, "what was read before comes first, but not the invoice that may go on")
 	assert.ErrorIs(t, last, broken)
+}
+
+func TestAnErrorThatTheDiskTellsOnlyOnceIsNotOverlooked(t *testing.T) {
+	open := `1,A,"x,2,01/12/2010 08:26,2.50,7,France` // the reader looks for its quote when the error comes
+	reader, err := retail.NewReader(io.MultiReader(
+		strings.NewReader(retail.Header+"\n"+strings.Repeat(good+"\n", 30)+open+"\n"+good[:10]), iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader("x"+good[10:])))))
+	require.NoError(t, err)
+	var last error
+	for _, err := range reader.Rows() {
+		last = err
+	}
+	assert.ErrorIs(t, last, iotest.ErrTimeout)
+}
+
+func TestEveryGroupFitsIntoOneAppend(t *testing.T) {
+	row := strings.Replace(good, "x", strings.Repeat("<", 8000), 1)
+	reader, err := retail.NewReader(strings.NewReader(retail.Header + strings.Repeat("\n"+row, 2500)))
+	require.NoError(t, err)
+	rows := 0
+	for group, err := range reader.Groups() {
+		require.NoError(t, err)
+		inJSON := 0
+		for _, row := range group.Rows {
+			inJSON += len(row.Description) * len(`\u003c`)
+		}
+		assert.Less(t, inJSON, eventstore.MaxAppendBytes)
+		rows += len(group.Rows)
+	}
+	assert.Equal(t, 2500, rows)
 }
 
 func TestPricesAreExact(t *testing.T) {

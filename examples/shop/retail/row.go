@@ -115,7 +115,7 @@ func read(fields []string, r *Row, size int) (problem string) {
 	if r.InvoiceNo == "" {
 		return "InvoiceNo is empty or unreadable"
 	}
-	r.StockCode, r.Description, r.Customer, r.Country = fields[1], fields[2], fields[6], fields[7]
+	r.StockCode, r.Description, r.Customer, r.Country = fields[1], storable(fields[2]), fields[6], storable(fields[7])
 	if !nameable(r.StockCode) {
 		return "StockCode is empty or unreadable"
 	}
@@ -143,6 +143,10 @@ func nameable(text string) bool {
 	return text != "" && len(text) <= maxNameBytes && utf8.ValidString(text) &&
 		!strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
 }
+
+// storable returns text that a view can hold, which NUL is not. An event that no view can
+// take would stop the projections for good: it is in the log, and events are never changed.
+func storable(text string) string { return strings.ReplaceAll(text, "\x00", "\uFFFD") }
 
 func shortened(text string) string {
 	if runes := []rune(text); len(runes) > maxTextRunes {
