@@ -34,7 +34,7 @@ type HandlerOptions struct {
 // Tx is what the sink's transactions are: *sql.Tx for the SQLite sink, *memory.Tx for the
 // one in memory. handle may be called again for a window that was rolled back, and on
 // another goroutine than the runner's, because a sink may commit several writers
-// together. So it must not end its goroutine (runtime.Goexit, t.FailNow), and what it
+// together. If it ends its goroutine (runtime.Goexit, t.FailNow) nothing is written. What it
 // does outside tx happens at least once.
 //
 // NewHandler panics on a bad name, version or query.

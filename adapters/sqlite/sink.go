@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 
 	"github.com/leftfold/leftfold/eventstore"
@@ -138,7 +139,7 @@ func (s *Sink) Transact(ctx context.Context, of projection.Generation, move proj
 		if err := s.move(ctx, tx, of, move); err != nil {
 			return err
 		}
-		return apply(ctx, tx.Tx)
+		return apart(func() error { return apply(ctx, tx.Tx) })
 	})
 }
 
@@ -172,4 +173,24 @@ func (s *Sink) write(ctx context.Context, do func(tx *transaction) error) error 
 	}
 	s.changed.Notify()
 	return nil
+}
+
+// errHandlerExited means that nothing was written.
+var errHandlerExited = errors.New("sqlite: the handler ended its goroutine (runtime.Goexit, or t.FailNow in a test) instead of returning")
+
+// apart runs a handler's function on a goroutine of its own. The one we are on may be
+// another writer's, see group.go, and a handler that ended it would take that writer
+// along and never give back the turn.
+func apart(do func() error) error {
+	err, panicked, done := errHandlerExited, any(nil), make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() { panicked = recover() }()
+		err = do()
+	}()
+	<-done
+	if panicked != nil {
+		panic(panicked)
+	}
+	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 
 	"github.com/leftfold/leftfold/eventstore/subscription"
@@ -70,6 +71,19 @@ func txSinkClauses[Tx any]() []clause[TxParts[Tx]] {
 		on("a move from another checkpoint than the stored one is ErrStale and writes nothing", func(ctx context.Context, s *txStand[Tx]) error {
 			before := s.at
 			return first(s.add(ctx, before, "a", nil), is("transact", s.add(ctx, before, "a", nil), subscription.ErrStale), s.has(ctx, "a", 1))
+		}),
+		on("a handler that ends its goroutine leaves nothing behind and holds up nobody", func(ctx context.Context, s *txStand[Tx]) error {
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				_ = s.Sink.Transact(ctx, handlerModel.Generation, projection.Move{From: s.at, To: onward(s.at, 1)}, func(ctx context.Context, tx Tx) error {
+					_ = s.Add(ctx, tx, "a")
+					runtime.Goexit()
+					return nil
+				})
+			}()
+			<-ended
+			return first(s.has(ctx, "a", 0), s.add(ctx, s.at, "a", nil), s.has(ctx, "a", 1))
 		}),
 		on("a handler's panic leaves nothing behind", func(ctx context.Context, s *txStand[Tx]) error {
 			func() {
