@@ -44,11 +44,7 @@ func (v *View[R]) Fold(events *codec.Set, log []eventstore.Recorded) (map[string
 }
 
 func (t *viewTarget[R]) foldWindow(log []eventstore.Recorded) ([]*row[R], error) {
-	decoded, err := t.decode(log)
-	if err != nil {
-		return nil, err
-	}
-	b, err := t.touch(decoded)
+	b, err := t.batchOf(log)
 	if err != nil {
 		return nil, err
 	}
@@ -57,11 +53,7 @@ func (t *viewTarget[R]) foldWindow(log []eventstore.Recorded) ([]*row[R], error)
 
 // foldStepwise is foldWindow with every row stored and read back after each event.
 func (t *viewTarget[R]) foldStepwise(log []eventstore.Recorded) ([]*row[R], error) {
-	decoded, err := t.decode(log)
-	if err != nil {
-		return nil, err
-	}
-	b, err := t.touch(decoded)
+	b, err := t.batchOf(log)
 	if err != nil {
 		return nil, err
 	}

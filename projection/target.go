@@ -28,11 +28,7 @@ func (t *viewTarget[R]) Checkpoint(ctx context.Context, source eventstore.StoreI
 }
 
 func (t *viewTarget[R]) Apply(ctx context.Context, w subscription.Window) error {
-	decoded, err := t.decode(w.Events)
-	if err != nil {
-		return err
-	}
-	batch, err := t.touch(decoded)
+	batch, err := t.batchOf(w.Events)
 	if err != nil {
 		return err
 	}
@@ -47,6 +43,15 @@ func (t *viewTarget[R]) Apply(ctx context.Context, w subscription.Window) error 
 		return err
 	}
 	return t.sink.Commit(ctx, t.model, Move{w.From, w.To}, changes)
+}
+
+// batchOf returns what the events do to which rows; nothing is loaded or folded yet.
+func (t *viewTarget[R]) batchOf(events []eventstore.Recorded) (*batch[R], error) {
+	decoded, err := t.decode(events)
+	if err != nil {
+		return nil, err
+	}
+	return t.touch(decoded)
 }
 
 // decoded is an event as a Go value. An upcast may turn one stored event into several.

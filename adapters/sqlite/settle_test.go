@@ -147,3 +147,30 @@ func TestABatchThatIsSettledAsNotCommittedIsWrittenOver(t *testing.T) {
 	}))
 	require.EqualValues(t, 2, committed, "the batch was the first")
 }
+
+// A program that is open for months sees thousands of others come and go. If one of them
+// forgot its row while it settles a batch, the batch would be taken for lost and appended again.
+func TestAWriterThatIsActiveIsNotForgottenForThoseWhoCameLater(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "leftfold.db")
+	open := func() *Store {
+		store, err := Open(t.Context(), path, Options{})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, store.Close(context.Background())) })
+		_, err = store.Append(t.Context(), placed("order-1", "x"))
+		require.NoError(t, err)
+		return store
+	}
+	old := open()
+	_, err := old.file.writer.db.Exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+		INSERT INTO writers (writer_id, batch) SELECT cast(i AS BLOB), 1 FROM n`)
+	require.NoError(t, err)
+	_, err = old.Append(t.Context(), placed("order-1", "y"))
+	require.NoError(t, err)
+
+	young := open() // whose first batch forgets the others
+	var rows, known int
+	require.NoError(t, young.file.writer.db.QueryRow("SELECT count(*) FROM writers").Scan(&rows))
+	require.NoError(t, young.file.writer.db.QueryRow("SELECT count(*) FROM writers WHERE writer_id = ?", old.appender.writer).Scan(&known))
+	require.Equal(t, 1001, rows, "the newest thousand, and the one that came")
+	require.Equal(t, 1, known)
+}

@@ -47,7 +47,7 @@ CREATE TABLE commands (
 ) STRICT, WITHOUT ROWID;
 
 -- The last batch that each open store has committed; see settle.go. The implicit rowid
--- tells the order in which the stores came, for pruning.
+-- tells the order in which they committed last, for pruning.
 CREATE TABLE writers (
 	writer_id BLOB    PRIMARY KEY,
 	batch     INTEGER NOT NULL
