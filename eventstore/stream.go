@@ -97,6 +97,12 @@ func (e ExpectedVersion) Accepts(actual Version) bool {
 	}
 }
 
+// Version returns the version that must be the newest, and whether the belief names one:
+// 0 for [NoStream]. [Any] and [StreamExists] name none.
+func (e ExpectedVersion) Version() (v Version, named bool) {
+	return e.version, e.belief == exactly || e.belief == noStream
+}
+
 // String returns the belief in words, for errors and logs.
 func (e ExpectedVersion) String() string {
 	switch e.belief {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/internal/groupcommit"
 )
 
 // Append implements [eventstore.Appender].
@@ -19,7 +20,7 @@ func (s *Store) Append(ctx context.Context, request eventstore.AppendRequest) (e
 	if err != nil {
 		return eventstore.Receipt{}, err
 	}
-	return s.queue.submit(ctx, newPending(request))
+	return s.queue.Submit(ctx, groupcommit.NewPending(request))
 }
 
 // DeleteStream implements [eventstore.StreamDeleter].
@@ -28,7 +29,7 @@ func (s *Store) DeleteStream(ctx context.Context, stream eventstore.StreamID, ex
 		return eventstore.Receipt{}, err
 	}
 	tombstone := eventstore.EventData{ID: eventstore.NewEventID(), Type: eventstore.TombstoneType, SchemaVersion: 1}
-	return s.queue.submit(ctx, newPending(eventstore.AppendRequest{
+	return s.queue.Submit(ctx, groupcommit.NewPending(eventstore.AppendRequest{
 		Writes: []eventstore.Write{{Stream: stream, Expected: expected, Events: []eventstore.EventData{tombstone}}},
 	}))
 }

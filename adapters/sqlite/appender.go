@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/internal/groupcommit"
 )
 
 // appender writes the batches of one store, one after the other.
@@ -28,15 +29,17 @@ func newWriterID() []byte {
 }
 
 // run appends what is queued until the queue is closed and empty.
-func (a *appender) run(q *queue) {
+func (a *appender) run(q *groupcommit.Queue) {
 	ctx := context.Background() // a caller who goes away must not end the batch of the others
-	for batch := q.take(); batch != nil; batch = q.take() {
-		a.process(ctx, batch)
+	for q.Wait() {
+		if batch := q.Cut(nil); len(batch) > 0 {
+			a.process(ctx, batch)
+		}
 	}
 }
 
 // process appends a batch and answers everybody in it.
-func (a *appender) process(ctx context.Context, batch []*pending) {
+func (a *appender) process(ctx context.Context, batch []*groupcommit.Pending) {
 	err := a.attempt(ctx, batch)
 	if err == nil || !shouldSplit(err, len(batch)) {
 		answer(batch, err)
@@ -48,9 +51,9 @@ func (a *appender) process(ctx context.Context, batch []*pending) {
 	}
 }
 
-func answer(batch []*pending, err error) {
+func answer(batch []*groupcommit.Pending, err error) {
 	for _, p := range batch {
-		p.answer(err)
+		p.Answer(err)
 	}
 }
 
@@ -73,7 +76,7 @@ var errNothingWritten = errors.New("nothing was written")
 // attempt writes the batch in one transaction. Each append gets its receipt or its
 // refusal; they hold if attempt returns nil, and else nothing was appended, unless the
 // error is [eventstore.ErrOutcomeUnknown].
-func (a *appender) attempt(ctx context.Context, batch []*pending) error {
+func (a *appender) attempt(ctx context.Context, batch []*groupcommit.Pending) error {
 	err := a.file.write(ctx, func(tx *transaction) error { return a.write(ctx, tx, batch) })
 	if errors.Is(err, errNothingWritten) {
 		return nil
@@ -87,18 +90,18 @@ func (a *appender) attempt(ctx context.Context, batch []*pending) error {
 	return err
 }
 
-func (a *appender) write(ctx context.Context, tx *transaction, batch []*pending) error {
+func (a *appender) write(ctx context.Context, tx *transaction, batch []*groupcommit.Pending) error {
 	log, err := openLog(ctx, tx, a.now())
 	if err != nil {
 		return err
 	}
 	for _, p := range batch {
-		receipt, err := log.append(ctx, p.request)
+		receipt, err := log.append(ctx, p.Request)
 		refused, ok := errors.AsType[refusal](err)
 		if err != nil && !ok {
 			return err
 		}
-		p.receipt, p.err = receipt, refused.error
+		p.Receipt, p.Err = receipt, refused.error
 	}
 	if !log.written {
 		return errNothingWritten

@@ -12,6 +12,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/internal/groupcommit"
 )
 
 func TestAFullDiskRefusesTheAppendAndNothingElse(t *testing.T) {
@@ -45,19 +46,19 @@ func limitPages(t *testing.T, store *Store, more int) {
 func TestOneGuiltyAppendDoesNotFailItsBatch(t *testing.T) {
 	store := openInternal(t)
 	limitPages(t, store, 20)
-	small := func(n int) *pending {
-		return newPending(placed(eventstore.NewStreamID("order", fmt.Sprint(n)), "small"))
+	small := func(n int) *groupcommit.Pending {
+		return groupcommit.NewPending(placed(eventstore.NewStreamID("order", fmt.Sprint(n)), "small"))
 	}
-	large := newPending(placed("order-large", string(make([]byte, 1<<20))))
-	batch := []*pending{small(1), large, small(2)}
+	large := groupcommit.NewPending(placed("order-large", string(make([]byte, 1<<20))))
+	batch := []*groupcommit.Pending{small(1), large, small(2)}
 	for _, p := range batch {
-		p.request, _ = p.request.Prepare(eventstore.Limits{})
+		p.Request, _ = p.Request.Prepare(eventstore.Limits{})
 	}
 	store.appender.process(t.Context(), batch)
-	require.NoError(t, batch[0].err)
-	require.ErrorIs(t, batch[1].err, ErrDiskFull)
-	require.NoError(t, batch[2].err)
-	require.EqualValues(t, 2, batch[2].receipt.Token.Position)
+	require.NoError(t, batch[0].Err)
+	require.ErrorIs(t, batch[1].Err, ErrDiskFull)
+	require.NoError(t, batch[2].Err)
+	require.EqualValues(t, 2, batch[2].Receipt.Token.Position)
 }
 
 func TestADamagedFileIsReportedWithAdvice(t *testing.T) {

@@ -6,53 +6,12 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/internal/groupcommit"
 )
-
-func TestABatchHoldsWhatWaits(t *testing.T) {
-	q := newQueue()
-	for range 5 {
-		require.NoError(t, q.put(t.Context(), sized(300, 0)))
-	}
-	require.Len(t, q.take(), 3, "three times 300 events")
-	require.Len(t, q.take(), 2)
-
-	for _, bytes := range []int{batchBytes / 2, batchBytes / 2, 2 * batchBytes, 1} {
-		require.NoError(t, q.put(t.Context(), sized(1, bytes)))
-	}
-	require.Len(t, q.take(), 2)
-	require.Len(t, q.take(), 1, "an append larger than a batch goes alone")
-	require.Len(t, q.take(), 1)
-	require.Zero(t, q.size)
-}
-
-func TestAFullQueueWaitsForRoomOrTheContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		q := newQueue()
-		for range queuedBatches + 1 {
-			require.NoError(t, q.put(t.Context(), sized(batchEvents, 0)))
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		answers := make(chan error, 1)
-		go func() { answers <- q.put(ctx, sized(1, 0)) }()
-		synctest.Wait()
-		require.Empty(t, answers)
-		cancel()
-		err := <-answers
-		require.ErrorIs(t, err, eventstore.ErrStoreBusy)
-		require.ErrorIs(t, err, context.Canceled)
-
-		go func() { answers <- q.put(t.Context(), sized(1, 0)) }()
-		synctest.Wait()
-		require.Empty(t, answers)
-		q.take()
-		require.NoError(t, <-answers)
-	})
-}
 
 func TestAnAppendThatIsGivenUpInTheQueueIsNotAppended(t *testing.T) {
 	store := openInternal(t)
@@ -122,10 +81,6 @@ func TestCloseInAHurryRefusesWhatWaits(t *testing.T) {
 	require.ErrorIs(t, <-closed, context.Canceled)
 }
 
-func sized(events, bytes int) *pending {
-	return &pending{size: size{events, bytes}, done: make(chan struct{})}
-}
-
 // held is a commit that waits.
 type held struct{ reached, now chan struct{} }
 
@@ -142,19 +97,19 @@ func holdCommit(store *Store) held {
 }
 
 // put queues an append; await waits for its answer.
-func put(t *testing.T, store *Store, stream eventstore.StreamID) *pending {
+func put(t *testing.T, store *Store, stream eventstore.StreamID) *groupcommit.Pending {
 	t.Helper()
 	request, err := placed(stream, "x").Prepare(eventstore.Limits{})
 	require.NoError(t, err)
-	p := newPending(request)
-	require.NoError(t, store.queue.put(t.Context(), p))
+	p := groupcommit.NewPending(request)
+	require.NoError(t, store.queue.Put(t.Context(), p))
 	return p
 }
 
-func await(ctx context.Context, store *Store, p *pending) <-chan error {
+func await(ctx context.Context, store *Store, p *groupcommit.Pending) <-chan error {
 	answer := make(chan error, 1)
 	go func() {
-		_, err := store.queue.await(ctx, p)
+		_, err := store.queue.Await(ctx, p)
 		answer <- err
 	}()
 	return answer

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/internal/groupcommit"
 )
 
 var errLost = errors.New("the answer was lost")
@@ -139,7 +140,7 @@ func TestABatchThatIsSettledAsNotCommittedIsWrittenOver(t *testing.T) {
 	request, err := placed("order-1", "x").Prepare(eventstore.Limits{})
 	require.NoError(t, err)
 	a := &store.appender
-	require.ErrorIs(t, a.attempt(t.Context(), []*pending{newPending(request)}), errNotCommitted)
+	require.ErrorIs(t, a.attempt(t.Context(), []*groupcommit.Pending{groupcommit.NewPending(request)}), errNotCommitted)
 	var committed int64
 	require.NoError(t, store.file.read(t.Context(), func(tx *transaction) error {
 		_, err := tx.find(t.Context(), writerBatchSQL, []any{a.writer}, &committed)

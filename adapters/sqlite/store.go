@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/internal/groupcommit"
 )
 
 // Options are the choices of [Open]. The zero value works.
@@ -25,7 +26,7 @@ type Options struct {
 type Store struct {
 	file     *file
 	limits   eventstore.Limits
-	queue    *queue
+	queue    *groupcommit.Queue
 	appender appender
 	wakeups  wakeups
 	sink     Sink
@@ -54,7 +55,9 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{file: f, limits: o.Limits, queue: newQueue(), drained: make(chan struct{}), sink: Sink{file: f}}
+	s := &Store{file: f, limits: o.Limits, queue: groupcommit.NewQueue(groupcommit.Options{
+		BatchEvents: batchEvents, BatchBytes: batchBytes, Batches: queuedBatches, Yields: yields,
+	}), drained: make(chan struct{}), sink: Sink{file: f}}
 	s.appender = appender{file: f, now: o.Now, writer: newWriterID(), appended: s.wakeups.signal.Notify}
 	if err := s.ready(ctx); err != nil {
 		_ = f.close(ctx) // the first error tells more
@@ -87,13 +90,13 @@ func (s *Store) ready(ctx context.Context) error {
 // started are refused too and Close returns the error of ctx; the file is closed even so.
 // Reads under way end with an error. Closing again does nothing.
 func (s *Store) Close(ctx context.Context) error {
-	s.queue.close()
+	s.queue.Close()
 	var late error
 	select {
 	case <-s.drained:
 	case <-ctx.Done():
 		late = ctx.Err()
-		s.queue.discard()
+		s.queue.Discard()
 		<-s.drained // the batch under way: a matter of one fsync
 	}
 	s.wakeups.close()

@@ -10,6 +10,7 @@ const (
 	batchEvents   = 1000
 	batchBytes    = 4 << 20
 	queuedBatches = 8
+	yields        = 1
 
 	// How much of a read is in memory at a time: a page is fetched whole and its
 	// connection given back before the caller sees the first event. BenchmarkReplay.

@@ -1,0 +1,39 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/internal/groupcommit"
+)
+
+// Append implements [eventstore.Appender]. It waits until the append's batch is committed;
+// all appends that wait at the same time, by any number of goroutines, share one.
+//
+// The end of ctx takes back an append that still waits (the error of ctx: not appended).
+// One that was sent is waited for a quarter of a second longer, then it is
+// [eventstore.ErrOutcomeUnknown]: it will be appended or not, and nobody knows.
+func (s *Store) Append(ctx context.Context, request eventstore.AppendRequest) (eventstore.Receipt, error) {
+	prepared, err := request.Prepare(s.limits)
+	if err != nil {
+		return eventstore.Receipt{}, err
+	}
+	return s.submit(ctx, prepared)
+}
+
+// DeleteStream implements [eventstore.StreamDeleter].
+func (s *Store) DeleteStream(ctx context.Context, stream eventstore.StreamID, expected eventstore.ExpectedVersion) (eventstore.Receipt, error) {
+	if err := stream.Validate(); err != nil {
+		return eventstore.Receipt{}, err
+	}
+	return s.submit(ctx, tombstone(stream, expected))
+}
+
+func tombstone(stream eventstore.StreamID, expected eventstore.ExpectedVersion) eventstore.AppendRequest {
+	event := eventstore.EventData{ID: eventstore.NewEventID(), Type: eventstore.TombstoneType, SchemaVersion: 1}
+	return eventstore.AppendRequest{Writes: []eventstore.Write{{Stream: stream, Expected: expected, Events: []eventstore.EventData{event}}}}
+}
+
+func (s *Store) submit(ctx context.Context, request eventstore.AppendRequest) (eventstore.Receipt, error) {
+	return s.queue.Submit(ctx, groupcommit.NewPending(request))
+}

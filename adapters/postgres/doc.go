@@ -1,0 +1,30 @@
+// Package postgres keeps the log in one schema of a Postgres database.
+//
+// What it promises: everything that package eventstore promises, for any number of
+// processes that write and read one schema. When Append returns, its transaction has been
+// committed by a server that flushes before it acknowledges; [Open] refuses others.
+//
+// # How an append is made
+//
+// All appends that wait at one moment go to the server together, as one call of the function
+// leftfold.append and so as one transaction with one flush. The function takes the one lock
+// of the store, reads the head, checks the whole batch against the log, and inserts it at
+// the next positions. Positions therefore have no gaps and follow the order of commits: a
+// reader that has seen p will never meet an event at or below p again. The lock is held for
+// one round trip and one flush, shared by the whole batch.
+//
+// # What it costs
+//
+// One store is one total order, so its rate is what one backend of the server can do. Stores
+// in other schemas do not wait for it. One lone writer is a little slower than with a plain
+// INSERT, and lone writers in several processes take turns; from about eight writers on the
+// shared flush wins. benchmarks/results.txt has the figures.
+//
+// # Privileges
+//
+// A role that appends needs the right to execute three functions and no right to write a
+// table; see [Grant]. Triggers refuse changes of what was recorded to everybody, the owner
+// included, who could drop them.
+//
+// The statements are in sql/, one per file, and the schema with its functions in migrations/.
+package postgres

@@ -1,0 +1,139 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/leftfold/leftfold/eventstore"
+)
+
+// What went wrong, for errors.Is. Each message says what to do. An append that fails with
+// one of these was not made.
+var (
+	// ErrUnavailable: the server cannot be reached, or broke the connection, or is starting or
+	// stopping. It is an [eventstore.ErrStoreBusy] too: try again.
+	ErrUnavailable = fmt.Errorf("postgres: server is not available: %w", eventstore.ErrStoreBusy)
+	// ErrReadOnly: the server is a standby, or the transaction is read-only.
+	ErrReadOnly = errors.New("postgres: server is read-only")
+	// ErrDiskFull: the server has no room left. Reads go on.
+	ErrDiskFull = errors.New("postgres: disk is full")
+	// ErrDenied: the role lacks a right; see [Grant].
+	ErrDenied = errors.New("postgres: permission denied")
+	// ErrNoStore: the schema has no store; see [Migrate].
+	ErrNoStore = errors.New("postgres: no store in this schema")
+	// ErrOldSchema: the schema is of an older release; see [Migrate].
+	ErrOldSchema = errors.New("postgres: schema is of an older release")
+	// ErrNewerSchema: the schema is of a newer release, which this program cannot use.
+	ErrNewerSchema = errors.New("postgres: schema is of a newer release")
+	// ErrNotDurable: the server acknowledges commits that a crash would lose.
+	ErrNotDurable = errors.New("postgres: server acknowledges before it is durable")
+	// ErrUnsupportedServer: the server is older than Postgres 14.
+	ErrUnsupportedServer = errors.New("postgres: server version is not supported")
+	// ErrIsolation: the transaction of an append is not READ COMMITTED.
+	ErrIsolation = errors.New("postgres: isolation level is not READ COMMITTED")
+)
+
+// class is what an error of the server means for what to do next.
+type class int
+
+const (
+	unknownClass  class = iota
+	deterministic       // the same again will fail again
+	busy                // nothing was done; the same again may work
+	unavailable         // there is no server at the moment
+	readOnly
+	full
+	denied
+	absent // our schema or a part of it
+	isolation
+)
+
+// Our own SQLSTATEs, in a class that no standard uses.
+const (
+	stateAppendOnly = "LF001" // a change of what was recorded
+	stateIsolation  = "LF002"
+	stateFenced     = "LF003" // a batch that its writer has given up
+)
+
+var classes = map[string]class{
+	"25006":         readOnly,    // read_only_sql_transaction
+	"53100":         full,        // disk_full
+	"42501":         denied,      // insufficient_privilege
+	"3F000":         absent,      // invalid_schema_name
+	"42P01":         absent,      // undefined_table
+	"42883":         absent,      // undefined_function
+	"42704":         absent,      // undefined_object, such as a type
+	"40001":         busy,        // serialization_failure
+	"40P01":         busy,        // deadlock_detected
+	"55P03":         busy,        // lock_not_available
+	"57014":         busy,        // query_canceled, as by a statement timeout
+	"53200":         busy,        // out_of_memory
+	"53300":         unavailable, // too_many_connections
+	"57P01":         unavailable, // admin_shutdown
+	"57P02":         unavailable, // crash_shutdown
+	"57P03":         unavailable, // cannot_connect_now
+	"57P05":         unavailable, // idle_session_timeout
+	"25P03":         unavailable, // idle_in_transaction_session_timeout
+	stateAppendOnly: denied,
+	stateIsolation:  isolation,
+}
+
+// classOf looks at the SQLSTATE; see
+// https://www.postgresql.org/docs/current/errcodes-appendix.html.
+func classOf(failure *pgconn.PgError) class {
+	if class, ok := classes[failure.Code]; ok {
+		return class
+	}
+	switch {
+	case strings.HasPrefix(failure.Code, "08"): // connection exceptions
+		return unavailable
+	case strings.HasPrefix(failure.Code, "22"), // data
+		strings.HasPrefix(failure.Code, "23"), // constraints
+		strings.HasPrefix(failure.Code, "42"), // names and syntax
+		strings.HasPrefix(failure.Code, "54"): // limits
+		return deterministic
+	}
+	return unknownClass
+}
+
+// explain turns an error of the driver into one that tells the user what to do. Other
+// errors pass as they are.
+func explain(err error) error {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	failure, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	switch classOf(failure) {
+	case busy:
+		return fmt.Errorf("postgres: %w: %w", eventstore.ErrStoreBusy, err)
+	case unavailable:
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	case readOnly:
+		return fmt.Errorf("%w: append to the primary: %w", ErrReadOnly, err)
+	case full:
+		return fmt.Errorf("%w: nothing was written; free some space and try again: %w", ErrDiskFull, err)
+	case denied:
+		return fmt.Errorf("%w: grant the role what it needs with postgres.Grant: %w", ErrDenied, err)
+	case absent:
+		return fmt.Errorf("%w: run postgres.Migrate: %w", ErrNoStore, err)
+	case isolation:
+		return fmt.Errorf("%w: begin the transaction with pgx.TxOptions{IsoLevel: pgx.ReadCommitted}: %w", ErrIsolation, err)
+	default:
+		return fmt.Errorf("postgres: %w", err)
+	}
+}
+
+// passes reports whether an error may go away by itself, soon.
+func passes(err error) bool {
+	return errors.Is(err, eventstore.ErrStoreBusy) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// needsAnotherServer reports whether to connect anew: a name may lead to another server by then.
+func needsAnotherServer(err error) bool { return errors.Is(err, ErrReadOnly) }

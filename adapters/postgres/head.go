@@ -1,0 +1,42 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/leftfold/leftfold/eventstore"
+)
+
+// Head implements [eventstore.LogReader].
+func (s *Store) Head(ctx context.Context) (token eventstore.Token, err error) {
+	err = s.read(ctx, func(on session) error {
+		return on.one(ctx, s.db.sql.head, func(row [][]byte) error {
+			token = readToken(row)
+			return nil
+		})
+	})
+	if err != nil {
+		return eventstore.Token{}, fmt.Errorf("read the head: %w", err)
+	}
+	return token, nil
+}
+
+// readToken reads a store's id, its incarnation and a position.
+func readToken(row [][]byte) eventstore.Token {
+	identity := eventstore.Identity{Store: eventstore.StoreID(row[0]), Incarnation: readInt4(row[1])}
+	return eventstore.Token{Identity: identity, Position: eventstore.Position(readInt8(row[2]))}
+}
+
+// adopt returns who the store is and its head. On the primary it starts a new incarnation
+// if the log has come to another cluster or timeline since it was last opened.
+func (s session) adopt(ctx context.Context, sql statements) (identity eventstore.Identity, head eventstore.Position, err error) {
+	err = s.one(ctx, sql.adopt, func(row [][]byte) error {
+		token := readToken(row)
+		identity, head = token.Identity, token.Position
+		return nil
+	})
+	if err != nil {
+		return identity, 0, fmt.Errorf("look up the store: %w", err)
+	}
+	return identity, head, nil
+}

@@ -1,0 +1,112 @@
+package postgres
+
+import (
+	"strings"
+
+	"github.com/leftfold/leftfold/eventstore"
+)
+
+// page is some events in order, and the last row that was looked at for them: the next page
+// goes on behind it. It is the last one if nothing follows.
+type page struct {
+	events  []eventstore.Recorded
+	reached place
+	last    bool
+}
+
+// pageScan collects the rows of a page: at most limit, and no more than fit in memory.
+type pageScan struct {
+	page
+	limit int // how many rows the statement was asked for
+	keep  func(eventstore.EventData) bool
+
+	rows, size int
+	cut        bool // there were more than fit; the rest is read over
+	types      interned
+	streams    interned
+}
+
+func newPageScan(limit int, keep func(eventstore.EventData) bool) *pageScan {
+	return &pageScan{limit: limit, keep: keep}
+}
+
+// scan takes a row that selects the columns of an event. Its slices are the connection's:
+// what stays is copied.
+func (p *pageScan) scan(row [][]byte) error {
+	p.rows++
+	if p.cut {
+		return nil
+	}
+	e := eventstore.Recorded{
+		EventData: eventstore.EventData{
+			Type:          p.types.text(row[4]),
+			SchemaVersion: int(readInt2(row[5])),
+			Tags:          splitTags(row[7]),
+		},
+		Position:   eventstore.Position(readInt8(row[0])),
+		Version:    eventstore.Version(readInt8(row[2])),
+		RecordedAt: readTime(row[6]),
+	}
+	copy(e.ID[:], row[3])
+	p.reached = place{e.Position, e.Version}
+	if p.keep != nil && !p.keep(e.EventData) {
+		return nil
+	}
+	e.Stream = eventstore.StreamID(p.streams.text(row[1]))
+	e.Metadata, e.Data = cloned(row[8], row[9])
+	if p.events == nil {
+		p.events = make([]eventstore.Recorded, 0, min(p.limit, 256))
+	}
+	p.events = append(p.events, e)
+	p.size += len(e.Data) + len(e.Metadata)
+	p.cut = p.size >= pageBytes
+	return nil
+}
+
+// done returns the page. It is the last one if the statement had no more rows than were
+// taken.
+func (p *pageScan) done() page {
+	p.last = p.rows < p.limit && !p.cut
+	return p.page
+}
+
+// cloned copies both with one allocation. No metadata is nil.
+func cloned(metadata, data []byte) (m, d []byte) {
+	both := make([]byte, len(metadata)+len(data))
+	copy(both[copy(both, metadata):], data)
+	d = both[len(metadata):]
+	if len(metadata) > 0 {
+		m = both[:len(metadata):len(metadata)]
+	}
+	return m, d
+}
+
+func splitTags(lines []byte) []eventstore.Tag {
+	if len(lines) == 0 {
+		return nil
+	}
+	texts := strings.Split(string(lines), "\n")
+	tags := make([]eventstore.Tag, len(texts))
+	for n, text := range texts {
+		tags[n] = eventstore.Tag(text)
+	}
+	return tags
+}
+
+// interned keeps the last few texts of a column: neighbours often share one.
+type interned struct {
+	texts [8]string
+	next  int
+}
+
+func (i *interned) text(b []byte) string {
+	for _, known := range i.texts {
+		if len(known) == len(b) && known == string(b) {
+			return known
+		}
+	}
+	text := string(b)
+	i.texts[i.next%len(i.texts)] = text
+	i.next++
+	return text
+}

@@ -1,0 +1,3 @@
+-- Who the store is, on the cluster as it is now; see the function in migrations/.
+SELECT id, incarnation, head
+FROM leftfold.adopt();

@@ -1,0 +1,51 @@
+package postgres
+
+import (
+	"embed"
+	"path"
+)
+
+// The statements, one a file; each file says what it locks and which index it relies on.
+//
+//go:embed sql/*.sql
+var sqlFiles embed.FS
+
+// statements are those of one store.
+type statements struct {
+	append, settle, adopt, compositeTypes, versionAt statement
+
+	head, command, streamEnd, streamForwards, streamBackwards statement
+
+	logStart, logAll, logTypes, logPositions, anchor, tagged, tagSample statement
+}
+
+func newStatements(s schema) statements {
+	load := func(name string) statement {
+		text, err := sqlFiles.ReadFile("sql/" + name + ".sql")
+		if err != nil {
+			panic(err) // the file is part of the program
+		}
+		return statement{name: path.Join("leftfold", string(s), name), text: s.in(string(text))}
+	}
+	return statements{
+		append:         load("append"),
+		settle:         load("settle"),
+		adopt:          load("adopt"),
+		compositeTypes: load("composite_types"),
+		versionAt:      load("version_at"),
+
+		head:            load("head"),
+		command:         load("command"),
+		streamEnd:       load("stream_end"),
+		streamForwards:  load("stream_forwards"),
+		streamBackwards: load("stream_backwards"),
+
+		logStart:     load("log_start"),
+		logAll:       load("log_all"),
+		logTypes:     load("log_types"),
+		logPositions: load("log_positions"),
+		anchor:       load("anchor"),
+		tagged:       load("tagged"),
+		tagSample:    load("tag_sample"),
+	}
+}

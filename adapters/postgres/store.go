@@ -1,0 +1,153 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/internal/groupcommit"
+)
+
+// Options are the choices of [Open]. The zero value works.
+type Options struct {
+	// Schema is where the store lives; each schema is a store of its own. Default: [DefaultSchema].
+	Schema string
+	// Limits of an append. Default: those of package eventstore.
+	Limits eventstore.Limits
+	// Readers is the most connections for reads; a read that finds none free waits. Default: 8.
+	Readers int
+	// Listen is how to reach the server for notifications where the pool leads through a
+	// proxy such as PgBouncer, which does not deliver them. Default: nil, behind a proxy the
+	// store polls instead.
+	Listen *pgx.ConnConfig
+	// AcceptLoss opens a store on a server that acknowledges commits before they are durable
+	// (fsync, full_page_writes or synchronous_commit off), and loses some of them in a crash.
+	// Default: false, [ErrNotDurable].
+	AcceptLoss bool
+}
+
+// Store is an [eventstore.Store] in one schema of a Postgres database. It can also wake
+// readers ([eventstore.Notifier]) and delete streams ([eventstore.StreamDeleter]). It is
+// safe for concurrent use.
+type Store struct {
+	db       *database
+	identity eventstore.Identity // when it was opened
+	limits   eventstore.Limits
+	queue    *groupcommit.Queue
+	appender appender
+	wakeups  wakeups
+	drained  chan struct{} // closed when the appender has answered everybody
+}
+
+var (
+	_ eventstore.Store         = (*Store)(nil)
+	_ eventstore.Notifier      = (*Store)(nil)
+	_ eventstore.StreamDeleter = (*Store)(nil)
+)
+
+// Open opens the store in a schema that [Migrate] has made. Several stores, of this or other
+// processes, may be open on one schema.
+//
+// The store opens connections of its own, from the pool's configuration: one to append, one
+// to listen, and up to Options.Readers to read. It takes none out of the pool, so that it
+// cannot wait for a connection that waits for it. The pool may be closed, the store goes on.
+//
+// On a standby the store can be read; appends are [ErrReadOnly].
+//
+// Errors: [ErrNoStore], [ErrOldSchema], [ErrNewerSchema], [ErrNotDurable],
+// [ErrUnsupportedServer], [ErrDenied], [ErrUnavailable], [eventstore.ErrInvalid].
+func Open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
+	name, err := newSchema(o.Schema)
+	if err != nil {
+		return nil, err
+	}
+	if o.Readers <= 0 {
+		o.Readers = defaultReaders
+	}
+	db, err := openDatabase(ctx, pool.Config(), name, o.Readers)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{db: db, limits: o.Limits, drained: make(chan struct{})}
+	if err := s.check(ctx, o); err != nil {
+		db.close()
+		return nil, fmt.Errorf("open the store in schema %s: %w", name, err)
+	}
+	s.queue = groupcommit.NewQueue(groupcommit.Options{
+		BatchEvents: batchEvents, BatchBytes: batchBytes, Batches: queuedBatches, Yields: yields, Patience: answerPatience,
+	})
+	s.appender = appender{db: db, writer: eventstore.NewEventID(), appended: s.wakeups.saw}
+	s.wakeups.open(s, o.Listen)
+	go func() {
+		defer close(s.drained)
+		s.appender.run(s.queue)
+	}()
+	return s, nil
+}
+
+// check holds the server and the schema against what this program needs.
+func (s *Store) check(ctx context.Context, o Options) error {
+	return s.read(ctx, func(on session) error {
+		if err := pgx.BeginFunc(ctx, on.conn, func(tx pgx.Tx) error {
+			done, err := readVersion(ctx, tx, s.db.schema)
+			if err != nil {
+				return err
+			}
+			known, err := readMigrations(migrationFiles, s.db.schema)
+			if err != nil {
+				return err
+			}
+			return errors.Join(done.check(len(known)), checkDurable(ctx, tx, o.AcceptLoss))
+		}); err != nil {
+			return err
+		}
+		var err error
+		s.identity, _, err = on.adopt(ctx, s.db.sql)
+		return err
+	})
+}
+
+// checkDurable refuses a server that acknowledges a commit before it is on disk.
+func checkDurable(ctx context.Context, tx pgx.Tx, acceptLoss bool) error {
+	if acceptLoss {
+		return nil
+	}
+	for _, setting := range []string{"fsync", "full_page_writes", "synchronous_commit"} {
+		var value string
+		if err := tx.QueryRow(ctx, "SELECT current_setting($1)", setting).Scan(&value); err != nil {
+			return explain(err)
+		}
+		if value == "off" {
+			return fmt.Errorf("%w: %s is off; turn it on, or set Options.AcceptLoss if you can afford to lose events in a crash", ErrNotDurable, setting)
+		}
+	}
+	return nil
+}
+
+// read runs f on a connection for reads.
+func (s *Store) read(ctx context.Context, f func(session) error) error {
+	return s.db.do(ctx, f)
+}
+
+// Close refuses new appends with [eventstore.ErrClosed], waits until those in the queue
+// are answered, and closes the store's connections. If ctx ends first, the appends that have
+// not been sent are refused too and Close returns the error of ctx. Reads under way end, and
+// reads that come later give [eventstore.ErrClosed]. Closing again does nothing.
+func (s *Store) Close(ctx context.Context) error {
+	s.queue.Close()
+	var late error
+	select {
+	case <-s.drained:
+	case <-ctx.Done():
+		late = ctx.Err()
+		s.queue.Discard()
+		<-s.drained
+	}
+	s.wakeups.close()
+	s.db.close()
+	return late
+}

@@ -1,0 +1,153 @@
+package postgres
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/leftfold/leftfold/eventstore"
+)
+
+// Parameters and rows travel in Postgres's binary format, written and read by hand: a
+// batch is arrays of composites, and a replay is a million rows; reflection over them would
+// cost more than all the rest of our work.
+// https://www.postgresql.org/docs/current/protocol-overview.html#PROTOCOL-FORMAT-CODES
+
+// OIDs of built-in types; they are the same in every cluster.
+const (
+	oidBool  = 16
+	oidBytea = 17
+	oidInt8  = 20
+	oidInt2  = 21
+	oidInt4  = 23
+	oidText  = 25
+	oidUUID  = 2950
+	oidTexts = 1009
+)
+
+// encoder appends values, each after its length, as arrays and composites have them.
+type encoder struct{ b []byte }
+
+func (e *encoder) int32(v int) {
+	e.b = binary.BigEndian.AppendUint32(e.b, uint32(v)) //nolint:gosec // lengths, counts and OIDs, all below 2^32
+}
+func (e *encoder) null()         { e.b = binary.BigEndian.AppendUint32(e.b, math.MaxUint32) }
+func (e *encoder) raw(v []byte)  { e.int32(len(v)); e.b = append(e.b, v...) }
+func (e *encoder) text(v string) { e.int32(len(v)); e.b = append(e.b, v...) }
+func (e *encoder) int4(v int)    { e.int32(4); e.int32(v) }
+func (e *encoder) int2(v int) {
+	e.int32(2)
+	e.b = binary.BigEndian.AppendUint16(e.b, uint16(v)) //nolint:gosec // slices and schema versions, below 2^15
+}
+func (e *encoder) int8(v int64) {
+	e.int32(8)
+	e.b = binary.BigEndian.AppendUint64(e.b, uint64(v)) //nolint:gosec // the same bits
+}
+func (e *encoder) bool(v bool) {
+	e.int32(1)
+	e.b = append(e.b, boolean(v)...)
+}
+
+// array starts an array of one dimension.
+func (e *encoder) array(element uint32, length int) {
+	e.int32(1) // dimensions
+	e.int32(0) // no element is NULL
+	e.int32(int(element))
+	e.int32(length)
+	e.int32(1) // the index of the first
+}
+
+// composite starts a composite value; end fills in its length.
+func (e *encoder) composite(fields int) (start int) {
+	start = len(e.b)
+	e.int32(0)
+	e.int32(fields)
+	return start
+}
+
+func (e *encoder) end(start int) {
+	binary.BigEndian.PutUint32(e.b[start:], uint32(len(e.b)-start-4)) //nolint:gosec // a batch is below 2^31 bytes
+}
+
+// orNull writes no bytes as NULL.
+func (e *encoder) orNull(v []byte) {
+	if len(v) == 0 {
+		e.null()
+		return
+	}
+	e.raw(v)
+}
+
+// Parameters of their own.
+
+func bigint(v int64) []byte {
+	return binary.BigEndian.AppendUint64(nil, uint64(v)) //nolint:gosec // the same bits
+}
+
+func position(p eventstore.Position) []byte { return bigint(int64(p)) }
+
+func boolean(v bool) []byte {
+	if v {
+		return []byte{1}
+	}
+	return []byte{0}
+}
+
+// texts returns an array of text; NULL if there is none.
+func texts[S ~string](values []S) []byte {
+	if len(values) == 0 {
+		return nil
+	}
+	var e encoder
+	e.array(oidText, len(values))
+	for _, v := range values {
+		e.text(string(v))
+	}
+	return e.b
+}
+
+func bigints[N ~int64](values []N) []byte {
+	var e encoder
+	e.array(oidInt8, len(values))
+	for _, v := range values {
+		e.int8(int64(v))
+	}
+	return e.b
+}
+
+// Columns. A column of another length than its type has is a bug of ours or of the server;
+// these functions panic on it, and session.rows turns that into an error.
+
+func readInt8(b []byte) int64 { return int64(binary.BigEndian.Uint64(b)) } //nolint:gosec // the same bits
+func readInt4(b []byte) int32 { return int32(binary.BigEndian.Uint32(b)) } //nolint:gosec // the same bits
+func readInt2(b []byte) int16 { return int16(binary.BigEndian.Uint16(b)) } //nolint:gosec // the same bits
+
+// Postgres counts microseconds from the year 2000.
+var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
+
+func readTime(b []byte) time.Time { return time.UnixMicro(epoch + readInt8(b)).UTC() }
+
+// readInts reads an array of bigint or integer without NULLs; nil for NULL.
+func readInts(b []byte) ([]int64, error) {
+	if len(b) < 12 { // NULL, or no dimension: empty
+		return nil, nil
+	}
+	if dimensions, null := readInt4(b), readInt4(b[4:]); dimensions != 1 || null != 0 {
+		return nil, fmt.Errorf("read an array: %d dimensions, NULLs %d", dimensions, null)
+	}
+	values := make([]int64, readInt4(b[12:]))
+	b = b[20:]
+	for n := range values {
+		switch length := readInt4(b); length {
+		case 4:
+			values[n] = int64(readInt4(b[4:]))
+		case 8:
+			values[n] = readInt8(b[4:])
+		default:
+			return nil, fmt.Errorf("read an array: an element of %d bytes", length)
+		}
+		b = b[4+readInt4(b):]
+	}
+	return values, nil
+}
