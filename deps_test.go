@@ -44,10 +44,12 @@ var importTable = []rule{
 	{pkg: "eventstore/eventstoretest", own: list("eventstore"), modules: list(porcupine)},
 	{pkg: "aggregate/aggregatetest", own: list("aggregate", "eventstore", "eventstore/codec")},
 	{pkg: "projection/projectiontest", own: list("projection", "eventstore", "eventstore/codec", "eventstore/subscription", "query")},
+	{pkg: "adapters/postgres/postgrestest", own: list("adapters/postgres", "internal/testservers"), modules: list(pgx)},
 
 	// Adapters: one technology each, any port, never another adapter.
 	{pkg: "adapters/memory", own: core},
 	{pkg: "adapters/sqlite", own: core, modules: list("modernc.org/sqlite")},
+	{pkg: "adapters/postgres", own: core, modules: list(pgx)},
 
 	// What puts the parts together.
 	{pkg: "examples/...", own: everything},
@@ -55,7 +57,16 @@ var importTable = []rule{
 
 	// Parts that several packages share, and our own tools.
 	{pkg: "internal/wake"},
-	{pkg: "internal/verify"},
+	{pkg: "internal/groupcommit", own: list("eventstore")},
+	{pkg: "internal/verify", own: list("internal/testservers")}, // which of them the machine lacks
+
+	// Real servers, and the faults between us and them. They are no test kits, so that
+	// benchmarks use them too, and need a client only to ask whether a server is ready:
+	// pgx, which adapters/postgres has anyway, and none for Redis. The proxy knows the
+	// frames of Postgres's protocol by itself: a fault must not depend on the driver under
+	// test. Nothing that a user imports in production may import them.
+	{pkg: "internal/testservers", modules: list(pgx)},
+	{pkg: "internal/pgproxy", modules: list(pgx)}, // only its tests do
 }
 
 // Whatever the table says, these hold too:
@@ -66,7 +77,7 @@ var importTable = []rule{
 //
 // A _test.go file may import every package of ours, and testOnly.
 var (
-	core       = list("eventstore", "eventstore/codec", "eventstore/subscription", "aggregate", "command", "query", "projection", "internal/wake")
+	core       = list("eventstore", "eventstore/codec", "eventstore/subscription", "aggregate", "command", "query", "projection", "internal/wake", "internal/groupcommit")
 	everything = list("...")
 	testOnly   = list("github.com/stretchr/testify", "pgregory.net/rapid", "go.uber.org/goleak")
 )
@@ -74,6 +85,7 @@ var (
 const (
 	module    = "github.com/leftfold/leftfold"
 	porcupine = "github.com/anishathalye/porcupine"
+	pgx       = "github.com/jackc/pgx/v5"
 	addToIt   = "add it to the table in deps_test.go with an ADR"
 )
 

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/internal/groupcommit"
@@ -35,5 +36,8 @@ func tombstone(stream eventstore.StreamID, expected eventstore.ExpectedVersion) 
 }
 
 func (s *Store) submit(ctx context.Context, request eventstore.AppendRequest) (eventstore.Receipt, error) {
+	if ctx.Value(ownTransaction{s}) != nil {
+		return eventstore.Receipt{}, fmt.Errorf("%w: append through the store that Transact handed you", ErrOwnTransaction)
+	}
 	return s.queue.Submit(ctx, groupcommit.NewPending(request))
 }

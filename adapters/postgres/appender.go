@@ -108,14 +108,13 @@ func (a *appender) done(head eventstore.Position) {
 func (a *appender) call(ctx context.Context, appends []*groupcommit.Pending) (got answer, err error) {
 	conn := a.conn.Conn()
 	a.parameters.encode(appends)
-	params := append([][]byte{a.writer[:], bigint(a.session)}, a.parameters.values()...)
 
 	// The deadline is the connection's, not a context's: a watched context would cost a lone
 	// writer a twentieth of its rate.
 	if err := conn.PgConn().Conn().SetDeadline(time.Now().Add(batchPatience)); err != nil {
 		return got, err
 	}
-	err = a.db.session(conn).one(ctx, a.db.sql.append, got.scan, params...)
+	err = a.db.session(conn).one(ctx, a.db.sql.append, got.scan, a.parameters.values(a.writer, a.session)...)
 	if !conn.IsClosed() {
 		err = errors.Join(err, conn.PgConn().Conn().SetDeadline(time.Time{}))
 	}
@@ -176,13 +175,7 @@ func isDeterministic(err error) bool {
 }
 
 func (s session) compositeTypes(ctx context.Context, sql statements) (types compositeTypes, err error) {
-	err = s.one(ctx, sql.compositeTypes, func(row [][]byte) error {
-		for n, oid := range []*uint32{&types.write, &types.event, &types.command, &types.condition} {
-			*oid = uint32(readInt4(row[n])) //nolint:gosec // OIDs are unsigned
-		}
-		return nil
-	})
-	if err != nil {
+	if err := s.one(ctx, sql.compositeTypes, types.scan); err != nil {
 		return types, fmt.Errorf("look up the types of appends: %w", err)
 	}
 	return types, nil

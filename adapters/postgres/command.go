@@ -8,13 +8,12 @@ import (
 	"github.com/leftfold/leftfold/eventstore"
 )
 
-// LookupCommand implements [eventstore.Appender].
-func (s *Store) LookupCommand(ctx context.Context, c eventstore.Command) (receipt eventstore.Receipt, known bool, err error) {
+func (r reader) lookupCommand(ctx context.Context, c eventstore.Command) (receipt eventstore.Receipt, known bool, err error) {
 	if c.ID.IsZero() {
 		return eventstore.Receipt{}, false, ctx.Err()
 	}
-	err = s.read(ctx, func(on session) error {
-		known, err = on.row(ctx, s.db.sql.command, func(row [][]byte) error {
+	err = r.on(ctx, func(on session) error {
+		known, err = on.row(ctx, r.sql.command, func(row [][]byte) error {
 			receipt, err = readReceipt(row, c)
 			return err
 		}, c.ID[:])

@@ -7,10 +7,9 @@ import (
 	"github.com/leftfold/leftfold/eventstore"
 )
 
-// Head implements [eventstore.LogReader].
-func (s *Store) Head(ctx context.Context) (token eventstore.Token, err error) {
-	err = s.read(ctx, func(on session) error {
-		return on.one(ctx, s.db.sql.head, func(row [][]byte) error {
+func (r reader) head(ctx context.Context) (token eventstore.Token, err error) {
+	err = r.on(ctx, func(on session) error {
+		return on.one(ctx, r.sql.head, func(row [][]byte) error {
 			token = readToken(row)
 			return nil
 		})

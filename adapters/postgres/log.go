@@ -7,24 +7,24 @@ import (
 	"github.com/leftfold/leftfold/eventstore"
 )
 
-// ReadLog implements [eventstore.LogReader]. Its end is fixed in one statement; events up
-// to there are all committed and never change, so the pages may come from later snapshots.
-func (s *Store) ReadLog(ctx context.Context, query eventstore.LogQuery) (*eventstore.LogRead, error) {
+// readLog fixes the end of the read in one statement. Events up to there are all committed
+// and never change, so the pages may come from later snapshots.
+func (r reader) readLog(ctx context.Context, query eventstore.LogQuery) (*eventstore.LogRead, error) {
 	if err := query.Validate(); err != nil {
 		return nil, err
 	}
-	read := logRead{sql: &s.db.sql, query: query}
-	if err := s.read(ctx, func(on session) error { return read.start(ctx, on) }); err != nil {
+	read := logRead{sql: r.sql, query: query}
+	if err := r.on(ctx, func(on session) error { return read.start(ctx, on) }); err != nil {
 		return nil, err
 	}
-	next := func(ctx context.Context, behind place) (p page, err error) {
-		err = s.read(ctx, func(on session) error {
+	next := func(behind place) (p page, err error) {
+		err = r.on(ctx, func(on session) error {
 			p, err = read.page(ctx, on, behind.position, pageEvents)
 			return err
 		})
 		return p, err
 	}
-	return eventstore.NewLogRead(read.facts, paged(ctx, read.first, query.Limit, next)), nil
+	return eventstore.NewLogRead(read.facts, r.paged(read.first, query.Limit, next)), nil
 }
 
 // logRead is a read of the log while it is being set up.

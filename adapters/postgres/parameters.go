@@ -20,6 +20,13 @@ type parameters struct {
 // compositeTypes are the OIDs of our types, which differ from database to database.
 type compositeTypes struct{ write, event, command, condition uint32 }
 
+func (t *compositeTypes) scan(row [][]byte) error {
+	for n, oid := range []*uint32{&t.write, &t.event, &t.command, &t.condition} {
+		*oid = uint32(readInt4(row[n]))
+	}
+	return nil
+}
+
 // Expected versions that are no versions, as leftfold.new_write has them.
 const (
 	expectAny     = -1
@@ -45,9 +52,11 @@ func (p *parameters) reset() {
 	p.tagged = false
 }
 
-// values returns the parameters behind those that name the writer.
-func (p *parameters) values() [][]byte {
+// values returns the parameters of leftfold.append.
+func (p *parameters) values(writer eventstore.EventID, session int64) [][]byte {
 	return [][]byte{
+		writer[:],
+		bigint(session),
 		finished(&p.writes, p.types.write, p.counts.writes),
 		finished(&p.events, p.types.event, p.counts.events),
 		boolean(p.tagged),

@@ -35,7 +35,7 @@ func openDatabase(ctx context.Context, config *pgxpool.Config, s schema, readers
 	if err != nil {
 		return nil, err
 	}
-	config.MaxConns, config.MinConns, config.MinIdleConns = int32(readers)+1, 0, 0 //nolint:gosec // a handful
+	config.MaxConns, config.MinConns, config.MinIdleConns = int32(readers)+1, 0, 0
 	if pooled {
 		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
 	} else {

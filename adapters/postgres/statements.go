@@ -12,11 +12,11 @@ var sqlFiles embed.FS
 
 // statements are those of one store.
 type statements struct {
-	append, settle, adopt, compositeTypes, versionAt statement
+	append, settle, adopt, lock, compositeTypes, versionAt statement
 
 	head, command, streamEnd, streamForwards, streamBackwards statement
 
-	logStart, logAll, logTypes, logPositions, anchor, tagged, tagSample statement
+	logStart, logAll, logTypes, logPositions, tagged, tagSample statement
 }
 
 func newStatements(s schema) statements {
@@ -31,6 +31,7 @@ func newStatements(s schema) statements {
 		append:         load("append"),
 		settle:         load("settle"),
 		adopt:          load("adopt"),
+		lock:           load("lock"),
 		compositeTypes: load("composite_types"),
 		versionAt:      load("version_at"),
 
@@ -44,7 +45,6 @@ func newStatements(s schema) statements {
 		logAll:       load("log_all"),
 		logTypes:     load("log_types"),
 		logPositions: load("log_positions"),
-		anchor:       load("anchor"),
 		tagged:       load("tagged"),
 		tagSample:    load("tag_sample"),
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -35,6 +36,7 @@ type Options struct {
 // safe for concurrent use.
 type Store struct {
 	db       *database
+	reader   reader
 	identity eventstore.Identity // when it was opened
 	limits   eventstore.Limits
 	queue    *groupcommit.Queue
@@ -72,7 +74,7 @@ func Open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, limits: o.Limits, drained: make(chan struct{})}
+	s := &Store{db: db, limits: o.Limits, drained: make(chan struct{}), reader: reader{sql: &db.sql, on: db.do, ahead: true}}
 	if err := s.check(ctx, o); err != nil {
 		db.close()
 		return nil, fmt.Errorf("open the store in schema %s: %w", name, err)
@@ -91,7 +93,7 @@ func Open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 
 // check holds the server and the schema against what this program needs.
 func (s *Store) check(ctx context.Context, o Options) error {
-	return s.read(ctx, func(on session) error {
+	return s.db.do(ctx, func(on session) error {
 		if err := pgx.BeginFunc(ctx, on.conn, func(tx pgx.Tx) error {
 			done, err := readVersion(ctx, tx, s.db.schema)
 			if err != nil {
@@ -128,10 +130,24 @@ func checkDurable(ctx context.Context, tx pgx.Tx, acceptLoss bool) error {
 	return nil
 }
 
-// read runs f on a connection for reads.
-func (s *Store) read(ctx context.Context, f func(session) error) error {
-	return s.db.do(ctx, f)
+// LookupCommand implements [eventstore.Appender].
+func (s *Store) LookupCommand(ctx context.Context, command eventstore.Command) (eventstore.Receipt, bool, error) {
+	return s.reader.lookupCommand(ctx, command)
 }
+
+// ReadStream implements [eventstore.StreamReader]. The prefix of the log is fixed when
+// the loop starts.
+func (s *Store) ReadStream(ctx context.Context, stream eventstore.StreamID, in eventstore.StreamRange) iter.Seq2[eventstore.Recorded, error] {
+	return s.reader.readStream(ctx, stream, in)
+}
+
+// ReadLog implements [eventstore.LogReader].
+func (s *Store) ReadLog(ctx context.Context, query eventstore.LogQuery) (*eventstore.LogRead, error) {
+	return s.reader.readLog(ctx, query)
+}
+
+// Head implements [eventstore.LogReader].
+func (s *Store) Head(ctx context.Context) (eventstore.Token, error) { return s.reader.head(ctx) }
 
 // Close refuses new appends with [eventstore.ErrClosed], waits until those in the queue
 // are answered, and closes the store's connections. If ctx ends first, the appends that have

@@ -9,18 +9,16 @@ import (
 	"github.com/leftfold/leftfold/eventstore"
 )
 
-// ReadStream implements [eventstore.StreamReader]. The prefix of the log is fixed when
-// the loop starts.
-func (s *Store) ReadStream(ctx context.Context, stream eventstore.StreamID, in eventstore.StreamRange) iter.Seq2[eventstore.Recorded, error] {
+func (r reader) readStream(ctx context.Context, stream eventstore.StreamID, in eventstore.StreamRange) iter.Seq2[eventstore.Recorded, error] {
 	return func(yield func(eventstore.Recorded, error) bool) {
-		read := streamRead{sql: &s.db.sql, stream: stream, key: streamKey(stream), in: in}
-		first, err := s.startStream(ctx, &read)
+		read := streamRead{sql: r.sql, stream: stream, key: streamKey(stream), in: in}
+		first, err := r.startStream(ctx, &read)
 		if err != nil {
 			yield(eventstore.Recorded{}, err)
 			return
 		}
-		paged(ctx, first, in.Limit, func(ctx context.Context, behind place) (p page, err error) {
-			err = s.read(ctx, func(on session) error {
+		r.paged(first, in.Limit, func(behind place) (p page, err error) {
+			err = r.on(ctx, func(on session) error {
 				p, err = read.page(ctx, on, read.behind(behind.version), pageEvents)
 				return err
 			})
@@ -40,30 +38,30 @@ type streamRead struct {
 // startStream fixes the end of the read and fetches its first page. Most reads are of a
 // whole stream that fits into a page: its last row is the end of the stream, and no second
 // question is asked.
-func (s *Store) startStream(ctx context.Context, r *streamRead) (first page, err error) {
-	if err := r.stream.Validate(); err != nil {
+func (r reader) startStream(ctx context.Context, read *streamRead) (first page, err error) {
+	if err := read.stream.Validate(); err != nil {
 		return page{}, err
 	}
-	if err := r.in.Validate(); err != nil {
+	if err := read.in.Validate(); err != nil {
 		return page{}, err
 	}
-	unbounded := r.in.Through == 0
+	unbounded := read.in.Through == 0
 	if unbounded {
-		r.in.Through = math.MaxInt64
+		read.in.Through = math.MaxInt64
 	}
-	err = s.read(ctx, func(on session) error {
-		if first, err = r.page(ctx, on, r.in, firstPageEvents); err != nil {
+	err = r.on(ctx, func(on session) error {
+		if first, err = read.page(ctx, on, read.in, firstPageEvents); err != nil {
 			return err
 		}
-		end, seen := r.newest(first, unbounded)
+		end, seen := read.newest(first, unbounded)
 		if !seen {
-			if end, err = r.end(ctx, on); err != nil {
+			if end, err = read.end(ctx, on); err != nil {
 				return err
 			}
-			r.in.Through = min(r.in.Through, end.Version)
+			read.in.Through = min(read.in.Through, end.Version)
 		}
 		if end.Type == eventstore.TombstoneType {
-			return fmt.Errorf("read %s: %w", r.stream, eventstore.ErrStreamDeleted)
+			return fmt.Errorf("read %s: %w", read.stream, eventstore.ErrStreamDeleted)
 		}
 		return nil
 	})

@@ -30,7 +30,7 @@ const (
 type encoder struct{ b []byte }
 
 func (e *encoder) int32(v int) {
-	e.b = binary.BigEndian.AppendUint32(e.b, uint32(v)) //nolint:gosec // lengths, counts and OIDs, all below 2^32
+	e.b = binary.BigEndian.AppendUint32(e.b, uint32(v))
 }
 func (e *encoder) null()         { e.b = binary.BigEndian.AppendUint32(e.b, math.MaxUint32) }
 func (e *encoder) raw(v []byte)  { e.int32(len(v)); e.b = append(e.b, v...) }
@@ -38,11 +38,11 @@ func (e *encoder) text(v string) { e.int32(len(v)); e.b = append(e.b, v...) }
 func (e *encoder) int4(v int)    { e.int32(4); e.int32(v) }
 func (e *encoder) int2(v int) {
 	e.int32(2)
-	e.b = binary.BigEndian.AppendUint16(e.b, uint16(v)) //nolint:gosec // slices and schema versions, below 2^15
+	e.b = binary.BigEndian.AppendUint16(e.b, uint16(v))
 }
 func (e *encoder) int8(v int64) {
 	e.int32(8)
-	e.b = binary.BigEndian.AppendUint64(e.b, uint64(v)) //nolint:gosec // the same bits
+	e.b = binary.BigEndian.AppendUint64(e.b, uint64(v))
 }
 func (e *encoder) bool(v bool) {
 	e.int32(1)
@@ -67,7 +67,7 @@ func (e *encoder) composite(fields int) (start int) {
 }
 
 func (e *encoder) end(start int) {
-	binary.BigEndian.PutUint32(e.b[start:], uint32(len(e.b)-start-4)) //nolint:gosec // a batch is below 2^31 bytes
+	binary.BigEndian.PutUint32(e.b[start:], uint32(len(e.b)-start-4))
 }
 
 // orNull writes no bytes as NULL.
@@ -82,7 +82,7 @@ func (e *encoder) orNull(v []byte) {
 // Parameters of their own.
 
 func bigint(v int64) []byte {
-	return binary.BigEndian.AppendUint64(nil, uint64(v)) //nolint:gosec // the same bits
+	return binary.BigEndian.AppendUint64(nil, uint64(v))
 }
 
 func position(p eventstore.Position) []byte { return bigint(int64(p)) }
@@ -119,9 +119,9 @@ func bigints[N ~int64](values []N) []byte {
 // Columns. A column of another length than its type has is a bug of ours or of the server;
 // these functions panic on it, and session.rows turns that into an error.
 
-func readInt8(b []byte) int64 { return int64(binary.BigEndian.Uint64(b)) } //nolint:gosec // the same bits
-func readInt4(b []byte) int32 { return int32(binary.BigEndian.Uint32(b)) } //nolint:gosec // the same bits
-func readInt2(b []byte) int16 { return int16(binary.BigEndian.Uint16(b)) } //nolint:gosec // the same bits
+func readInt8(b []byte) int64 { return int64(binary.BigEndian.Uint64(b)) }
+func readInt4(b []byte) int32 { return int32(binary.BigEndian.Uint32(b)) }
+func readInt2(b []byte) int16 { return int16(binary.BigEndian.Uint16(b)) }
 
 // Postgres counts microseconds from the year 2000.
 var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()

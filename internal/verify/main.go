@@ -61,6 +61,7 @@ func verify(ctx context.Context, out io.Writer) (passed bool, err error) {
 		{"go vet", 10 * time.Minute, command("go", "vet", "./...").run},
 		{"golangci-lint", 15 * time.Minute, command("go", "run", golangciLint, "run").run},
 		{"a C compiler, for -race", 5 * time.Minute, cCompiler},
+		{"Postgres, Redis and PgBouncer", 10 * time.Minute, servers{scratch}.run},
 		{"tests, with -race", 30 * time.Minute, race.withRace},
 		{"tortures, without -race", 30 * time.Minute, tortures.torturesOnly},
 		{"examples", 10 * time.Minute, examples{scratch}.run},

@@ -1,0 +1,64 @@
+package postgres
+
+import (
+	"context"
+	"iter"
+
+	"github.com/leftfold/leftfold/eventstore"
+)
+
+// reader reads the log, on connections of the store or inside the caller's transaction.
+type reader struct {
+	sql *statements
+	// on runs f on a connection that is busy with nothing else meanwhile.
+	on func(ctx context.Context, f func(session) error) error
+	// ahead fetches the next page while the caller works on the last one. Not in a
+	// transaction: its one connection is the caller's between two pages.
+	ahead bool
+}
+
+// paged yields the first page and those that next returns, at most limit events (0: all).
+// No connection is held while the loop body runs: it may append, or never come back.
+func (r reader) paged(first page, limit int, next func(behind place) (page, error)) iter.Seq2[eventstore.Recorded, error] {
+	return func(yield func(eventstore.Recorded, error) bool) {
+		left := limit
+		for p := first; ; {
+			following := r.follow(p, left, next)
+			for _, e := range p.events {
+				if left--; !yield(e, nil) || left == 0 {
+					following.abandon()
+					return
+				}
+			}
+			if p.last {
+				return
+			}
+			var err error
+			if p, err = following.page(); err != nil {
+				yield(eventstore.Recorded{}, err)
+				return
+			}
+		}
+	}
+}
+
+// following is the page behind another one: being fetched, or to be fetched when it is
+// asked for.
+type following struct {
+	page    func() (page, error)
+	abandon func() // waits for the goroutine that fetches it
+}
+
+func (r reader) follow(p page, left int, next func(place) (page, error)) following {
+	if !r.ahead || p.last || left > 0 && len(p.events) >= left {
+		return following{func() (page, error) { return next(p.reached) }, func() {}}
+	}
+	var fetched page
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		fetched, err = next(p.reached)
+	}()
+	return following{func() (page, error) { <-done; return fetched, err }, func() { <-done }}
+}
