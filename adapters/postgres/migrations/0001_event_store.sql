@@ -283,6 +283,19 @@ BEGIN
 	nothing := pg_notify('leftfold', (head + cardinality(events))::text);
 END $$;
 
+-- lock takes the lock of the store for a transaction that appends among other things, and
+-- returns the store's id. It waits less long than append does: its transaction may hold locks
+-- that others wait for.
+CREATE FUNCTION leftfold.lock() RETURNS uuid
+LANGUAGE plpgsql SECURITY DEFINER
+	SET search_path = pg_catalog, pg_temp
+	SET lock_timeout = '2s'
+AS $$
+BEGIN
+	PERFORM pg_advisory_xact_lock(1818585702, leftfold.lock_key());
+	RETURN (SELECT s.id FROM leftfold.store s);
+END $$;
+
 -- settle forbids the earlier sessions of a writer, and finds the first events of its writes
 -- that are in the log behind a position. Both are one transaction under the lock of the
 -- store: a batch of an earlier session is found, or it will never be there.
