@@ -59,6 +59,10 @@ bench: ## Benchmarks with medians: make bench BENCH=Append COUNT=10 PKG=./adapte
 	@echo "Medians; bin/bench.txt is what benchstat reads:"
 	@go run $(BENCHSTAT) bin/bench.txt
 
+.PHONY: bench-peers
+bench-peers: ## Beside other Go event stores on one Postgres; about 25 minutes, rewrites benchmarks/results.*
+	cd benchmarks && go run .
+
 ##@ The rest
 
 .PHONY: clean

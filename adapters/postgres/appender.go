@@ -25,6 +25,8 @@ type appender struct {
 	writer  eventstore.EventID
 	session int64
 
+	patience time.Duration // with the server, for one batch
+
 	conn       *pgxpool.Conn // nil: not connected
 	parameters parameters
 	head       eventstore.Position // the newest that we know of
@@ -111,7 +113,7 @@ func (a *appender) call(ctx context.Context, appends []*groupcommit.Pending) (go
 
 	// The deadline is the connection's, not a context's: a watched context would cost a lone
 	// writer a twentieth of its rate.
-	if err := conn.PgConn().Conn().SetDeadline(time.Now().Add(batchPatience)); err != nil {
+	if err := conn.PgConn().Conn().SetDeadline(time.Now().Add(a.patience)); err != nil {
 		return got, err
 	}
 	err = a.db.session(conn).one(ctx, a.db.sql.append, got.scan, a.parameters.values(a.writer, a.session)...)

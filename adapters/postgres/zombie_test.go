@@ -1,0 +1,102 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/internal/pgproxy"
+	"github.com/leftfold/leftfold/internal/testservers"
+)
+
+// A batch may hang in some buffer on its way, be given up and made again through another
+// connection, and then arrive. The fence refuses it.
+func TestABatchThatWasGivenUpIsRefusedWhenItArrives(t *testing.T) {
+	arrivals := arriveLate(t, func(*pgxpool.Pool) {})
+	require.Equal(t, 1, arrivals)
+}
+
+// TestMutantWithoutAFenceAppendsTwice proves that the batch above does arrive: where the
+// fence is removed before, its events are there a second time.
+func TestMutantWithoutAFenceAppendsTwice(t *testing.T) {
+	arrivals := arriveLate(t, func(pool *pgxpool.Pool) {
+		_, err := pool.Exec(t.Context(), "DELETE FROM leftfold.fences")
+		require.NoError(t, err)
+	})
+	require.Equal(t, 2, arrivals)
+}
+
+// arriveLate holds back the first batch of a store until the store has given it up and
+// appended its event anew, and returns how often the event is in the log in the end.
+func arriveLate(t *testing.T, before func(*pgxpool.Pool)) (times int) {
+	t.Helper()
+	pool := internalPool(t)
+	release, answered := make(chan struct{}), make(chan struct{})
+	held := -1
+	proxy, err := pgproxy.Start(t.Context(), fmt.Sprintf("%s:%d", pool.Config().ConnConfig.Host, pool.Config().ConnConfig.Port), func(f pgproxy.Frame) pgproxy.Action {
+		switch {
+		case f.FromClient && f.Type == pgproxy.Bind && held < 0 && bytes.Contains(f.Payload, []byte("/append\x00")):
+			held = f.Conn
+			return pgproxy.Pause(release)
+		case !f.FromClient && f.Type == pgproxy.ReadyForQuery && f.Conn == held && isClosed(release):
+			close(answered)
+		}
+		return pgproxy.Forward
+	})
+	require.NoError(t, err)
+	t.Cleanup(proxy.Close)
+
+	config := pool.Config().ConnConfig
+	through, err := pgxpool.New(t.Context(), fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", config.User, proxy.Addr(), config.Database))
+	require.NoError(t, err)
+	t.Cleanup(through.Close)
+	store, err := Open(t.Context(), through, Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = store.Close(context.Background()) })
+	store.appender.patience = 200 * time.Millisecond
+
+	event := eventstore.EventData{ID: eventstore.NewEventID(), Type: "order.placed"}
+	_, err = store.Append(t.Context(), eventstore.AppendRequest{Writes: []eventstore.Write{{Stream: "order-1", Events: []eventstore.EventData{event}}}})
+	require.NoError(t, err, "settled, and made again")
+
+	before(pool)
+	close(release)
+	<-answered
+	require.NoError(t, pool.QueryRow(t.Context(), "SELECT count(*) FROM leftfold.events").Scan(&times))
+	return times
+}
+
+func isClosed(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// internalPool returns a pool on a database of its own that has an empty store.
+func internalPool(t testing.TB) *pgxpool.Pool {
+	t.Helper()
+	server, err := testservers.SharedPostgres()
+	if err != nil && os.Getenv("LEFTFOLD_TEST") != "all" {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+	name, err := server.NewDatabase(t.Context(), "")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.DropDatabase(context.Background(), name)) })
+	pool, err := pgxpool.New(t.Context(), server.URL(name))
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	_, err = Migrate(t.Context(), pool, MigrateOptions{})
+	require.NoError(t, err)
+	return pool
+}
