@@ -148,9 +148,7 @@ func isTombstone(w eventstore.Write) bool {
 func (p *parameters) event(nth int, key [16]byte, slice int, stream eventstore.StreamID, event eventstore.EventData) {
 	p.counts.events++
 	e := &p.events
-	start := e.composite(12)
-	e.int32(oidInt4)
-	e.int4(p.counts.events)
+	start := e.composite(11)
 	e.int32(oidInt4)
 	e.int4(p.counts.writes)
 	e.int32(oidInt4)

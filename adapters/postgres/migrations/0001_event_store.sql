@@ -83,8 +83,8 @@ CREATE TRIGGER commands_only_grow BEFORE UPDATE OR DELETE OR TRUNCATE ON leftfol
 CREATE FUNCTION leftfold.lock_key() RETURNS integer LANGUAGE sql STABLE
 	RETURN 'leftfold.events'::regclass::oid::integer;
 
--- What a batch of appends carries. Numbers of appends, writes and events count from 1 through
--- the batch.
+-- What a batch of appends carries. Numbers of appends and of writes count from 1 through the
+-- batch; events stand in the order of their positions.
 CREATE TYPE leftfold.new_write AS (
 	append     integer,
 	stream_key uuid,
@@ -93,7 +93,6 @@ CREATE TYPE leftfold.new_write AS (
 	stream_id  text     -- for the receipt; NULL where no command is to be remembered
 );
 CREATE TYPE leftfold.new_event AS (
-	n              integer,
 	write          integer,
 	nth            integer, -- in its write, from 1
 	event_id       uuid,
@@ -266,23 +265,23 @@ BEGIN
 	END IF;
 
 	IF skipped IS NOT NULL THEN -- the others close up
-		SELECT array_agg((left_in.place, write, nth, event_id, stream_key, slice, schema_version, stream_id, type, tags, metadata, data)::leftfold.new_event)
-		INTO events
-		FROM (SELECT e.*, row_number() OVER (ORDER BY e.n) AS place FROM unnest(events) e WHERE writes[e.write].append <> ALL (skipped)) left_in;
+		SELECT array_agg(e::leftfold.new_event) INTO events FROM unnest(events) e WHERE writes[e.write].append <> ALL (skipped);
 	END IF;
 
 	INSERT INTO leftfold.events (position, version, recorded_at, event_id, stream_key, slice, schema_version, stream_id, type, tags, metadata, data)
-	SELECT head + e.n, versions[e.write] + e.nth, now, e.event_id, e.stream_key, e.slice, e.schema_version, e.stream_id, e.type, e.tags, e.metadata, e.data
-	FROM unnest(events) e;
+	SELECT head + e.place, versions[e.write] + e.nth, now, e.event_id, e.stream_key, e.slice, e.schema_version, e.stream_id, e.type, e.tags, e.metadata, e.data
+	FROM unnest(events) WITH ORDINALITY AS e(write, nth, event_id, stream_key, slice, schema_version, stream_id, type, tags, metadata, data, place);
 
 	IF tagged THEN
 		INSERT INTO leftfold.event_tags (tag, position)
-		SELECT t.tag, head + e.n FROM unnest(events) e, string_to_table(e.tags, E'\n') t(tag) ORDER BY 1, 2;
+		SELECT t.tag, head + e.place
+		FROM unnest(events) WITH ORDINALITY AS e(write, nth, event_id, stream_key, slice, schema_version, stream_id, type, tags, metadata, data, place), string_to_table(e.tags, E'\n') t(tag)
+		ORDER BY 1, 2;
 	END IF;
 	IF commands IS NOT NULL THEN
 		PERFORM leftfold.remember(commands, writes, versions, head, skipped, now);
 	END IF;
-	nothing := pg_notify('leftfold', (head + cardinality(events))::text);
+	nothing := pg_notify('leftfold', (head + coalesce(cardinality(events), 0))::text);
 END $$;
 
 -- lock takes the lock of the store for a transaction that appends among other things, and

@@ -1,0 +1,66 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/leftfold/leftfold/eventstore"
+)
+
+// Privilege is what a role may do with a store. The role needs no right to write a table for
+// any of it: appends go through functions that run as their owner.
+type Privilege int
+
+const (
+	// ToRead is what a program needs to open the store, and to read streams and the log.
+	ToRead Privilege = iota + 1
+	// ToAppend is what a program needs besides to append, in transactions of its own too.
+	ToAppend
+)
+
+var grants = map[Privilege]string{
+	ToRead: `GRANT USAGE ON SCHEMA leftfold TO %[1]s;
+GRANT SELECT ON leftfold.migrations, leftfold.store, leftfold.events, leftfold.event_tags, leftfold.commands TO %[1]s;
+GRANT EXECUTE ON FUNCTION leftfold.adopt TO %[1]s;
+`,
+	ToAppend: `GRANT USAGE ON SCHEMA leftfold TO %[1]s;
+GRANT EXECUTE ON FUNCTION leftfold.append, leftfold.settle, leftfold.lock TO %[1]s;
+`,
+}
+
+// GrantSQL returns the statements that give a role the privileges, for those who run SQL
+// with a tool of their own.
+func GrantSQL(schemaName, role string, privileges ...Privilege) (string, error) {
+	s, err := newSchema(schemaName)
+	if err != nil {
+		return "", err
+	}
+	text := ""
+	for _, p := range privileges {
+		statements, ok := grants[p]
+		if !ok {
+			return "", &eventstore.InvalidError{What: "privilege", Value: fmt.Sprint(int(p)), Reason: "want ToRead or ToAppend"}
+		}
+		text += fmt.Sprintf(s.in(statements), pgx.Identifier{role}.Sanitize())
+	}
+	return text, nil
+}
+
+// Grant gives a role the privileges on the store in a schema ("": [DefaultSchema]). The
+// pool's own role must own the store. A program that loads aggregates and appends to them
+// needs both.
+func Grant(ctx context.Context, pool *pgxpool.Pool, schemaName, role string, privileges ...Privilege) error {
+	text, err := GrantSQL(schemaName, role, privileges...)
+	if err != nil {
+		return err
+	}
+	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		if err := tx.Conn().PgConn().Exec(ctx, text).Close(); err != nil {
+			return fmt.Errorf("grant %s its privileges: %w", role, err)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,189 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leftfold/leftfold/adapters/postgres"
+	"github.com/leftfold/leftfold/eventstore"
+)
+
+func TestARowAndItsEventsCommitOrVanishTogether(t *testing.T) {
+	pool, store := withTable(t)
+	errChangedMind := errors.New("changed my mind")
+	for _, end := range []error{nil, errChangedMind} {
+		err := store.Transact(t.Context(), pool, func(ctx context.Context, tx pgx.Tx, log eventstore.Store) error {
+			if _, err := tx.Exec(ctx, "INSERT INTO rows VALUES (1)"); err != nil {
+				return err
+			}
+			if _, err := log.Append(ctx, oneEvent("order-1")); err != nil {
+				return err
+			}
+			return end
+		})
+		require.ErrorIs(t, err, end)
+	}
+	var rows int
+	require.NoError(t, pool.QueryRow(t.Context(), "SELECT count(*) FROM rows").Scan(&rows))
+	require.Equal(t, 1, rows)
+	require.EqualValues(t, 1, headOf(t, store))
+}
+
+func TestATransactionSeesItsOwnEventsAndNobodyElseDoes(t *testing.T) {
+	pool, store := withTable(t)
+	require.NoError(t, store.Transact(t.Context(), pool, func(ctx context.Context, _ pgx.Tx, log eventstore.Store) error {
+		_, err := log.Append(ctx, oneEvent("order-1"))
+		require.NoError(t, err)
+		events := 0
+		for _, err := range log.ReadStream(ctx, "order-1", eventstore.StreamRange{}) {
+			require.NoError(t, err)
+			events++
+		}
+		require.Equal(t, 1, events)
+		require.Zero(t, headOf(t, store))
+		return nil
+	}))
+	require.EqualValues(t, 1, headOf(t, store))
+}
+
+func TestARefusalLeavesTheTransactionUsable(t *testing.T) {
+	pool, store := withTable(t)
+	require.NoError(t, store.Transact(t.Context(), pool, func(ctx context.Context, tx pgx.Tx, log eventstore.Store) error {
+		refused := oneEvent("order-1")
+		refused.Writes[0].Expected = eventstore.Exactly(7)
+		_, err := log.Append(ctx, refused)
+		require.ErrorIs(t, err, eventstore.ErrVersionConflict)
+		_, err = log.Append(ctx, oneEvent("order-1"))
+		return err
+	}))
+	require.EqualValues(t, 1, headOf(t, store))
+}
+
+func TestAnAppendThatWouldWaitForItsOwnTransactionIsRefused(t *testing.T) {
+	pool, store := withTable(t)
+	require.NoError(t, store.Transact(t.Context(), pool, func(ctx context.Context, _ pgx.Tx, log eventstore.Store) error {
+		_, err := store.Append(ctx, oneEvent("order-1"))
+		require.ErrorIs(t, err, postgres.ErrOwnTransaction)
+		_, err = log.Append(ctx, oneEvent("order-1"))
+		return err
+	}))
+}
+
+func TestOnlyReadCommittedTransactionsAppend(t *testing.T) {
+	pool, store := withTable(t)
+	for _, level := range []pgx.TxIsoLevel{pgx.RepeatableRead, pgx.Serializable} {
+		err := pgx.BeginTxFunc(t.Context(), pool, pgx.TxOptions{IsoLevel: level}, func(tx pgx.Tx) error {
+			_, err := store.In(tx).Append(t.Context(), oneEvent("order-1"))
+			return err
+		})
+		require.ErrorIs(t, err, postgres.ErrIsolation)
+	}
+	require.Zero(t, headOf(t, store))
+}
+
+func TestATransactionOnAnotherDatabaseIsRefused(t *testing.T) {
+	_, store := withTable(t)
+	err := pgx.BeginFunc(t.Context(), newPool(t), func(tx pgx.Tx) error {
+		_, err := store.In(tx).Append(t.Context(), oneEvent("order-1"))
+		return err
+	})
+	require.ErrorIs(t, err, postgres.ErrOtherDatabase)
+}
+
+func TestALockThatAnotherTransactionHoldsIsWaitedForTwoSeconds(t *testing.T) {
+	pool, store := withTable(t)
+	holder, err := pool.Begin(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, store.LockIn(t.Context(), holder))
+	err = pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
+		_, err := store.In(tx).Append(t.Context(), oneEvent("order-1"))
+		return err
+	})
+	require.ErrorIs(t, err, eventstore.ErrStoreBusy)
+	require.NoError(t, holder.Rollback(t.Context()))
+	_, err = store.Append(t.Context(), oneEvent("order-1"))
+	require.NoError(t, err)
+}
+
+func TestSeveralStoresAppendAllOrNoneFromBothOrders(t *testing.T) {
+	pool, first := withTable(t)
+	_, err := postgres.Migrate(t.Context(), pool, postgres.MigrateOptions{Schema: "order"}) // a reserved word
+	require.NoError(t, err)
+	second := openOn(t, pool, postgres.Options{Schema: "order"})
+
+	const each = 20
+	var all sync.WaitGroup
+	errs := make([]error, 2)
+	for n, stores := range [][]*postgres.Store{{first, second}, {second, first}} {
+		all.Go(func() {
+			for range each {
+				errs[n] = errors.Join(errs[n], pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
+					_, err := postgres.AppendAll(t.Context(), tx,
+						postgres.StoreAppend{Store: stores[0], Request: oneEvent("order-1")},
+						postgres.StoreAppend{Store: stores[1], Request: oneEvent("order-1")})
+					return err
+				}))
+			}
+		})
+	}
+	all.Wait()
+	require.NoError(t, errors.Join(errs...))
+	require.EqualValues(t, 2*each, headOf(t, first))
+	require.EqualValues(t, 2*each, headOf(t, second))
+
+	refused := oneEvent("order-1")
+	refused.Writes[0].Expected = eventstore.NoStream
+	require.NoError(t, pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
+		_, err := postgres.AppendAll(t.Context(), tx,
+			postgres.StoreAppend{Store: first, Request: oneEvent("order-1")}, postgres.StoreAppend{Store: second, Request: refused})
+		require.ErrorIs(t, err, eventstore.ErrVersionConflict)
+		return nil // the caller commits all the same
+	}))
+	require.EqualValues(t, 2*each, headOf(t, first), "the append to the first was taken back")
+}
+
+// A program may hold every connection of its pool while it appends.
+func TestAnAppendNeedsNoConnectionOfThePool(t *testing.T) {
+	full := newPool(t).Config()
+	full.MaxConns = 1
+	pool, err := pgxpool.NewWithConfig(t.Context(), full)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	store := openOn(t, pool, postgres.Options{Readers: 1})
+	held, err := pool.Acquire(t.Context())
+	require.NoError(t, err)
+	defer held.Release()
+	receipt, err := store.Append(t.Context(), oneEvent("order-1"))
+	require.NoError(t, err)
+	for _, err := range store.ReadStream(t.Context(), "order-1", eventstore.StreamRange{}) {
+		require.NoError(t, err)
+		_, err := store.Append(t.Context(), oneEvent("order-1"))
+		require.NoError(t, err)
+	}
+	require.NoError(t, store.WaitAppended(t.Context(), receipt.Token.Position))
+}
+
+func withTable(t *testing.T) (*pgxpool.Pool, *postgres.Store) {
+	t.Helper()
+	pool := newPool(t)
+	_, err := pool.Exec(t.Context(), "CREATE TABLE rows (id integer)")
+	require.NoError(t, err)
+	return pool, openOn(t, pool, postgres.Options{})
+}
+
+func oneEvent(stream eventstore.StreamID) eventstore.AppendRequest {
+	return eventstore.AppendRequest{Writes: []eventstore.Write{{Stream: stream, Events: []eventstore.EventData{{Type: "order.placed"}}}}}
+}
+
+func headOf(t *testing.T, store eventstore.Store) eventstore.Position {
+	t.Helper()
+	head, err := store.Head(t.Context())
+	require.NoError(t, err)
+	return head.Position
+}
