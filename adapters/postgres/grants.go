@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -38,15 +39,15 @@ func GrantSQL(schemaName, role string, privileges ...Privilege) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	text := ""
+	var text strings.Builder
 	for _, p := range privileges {
 		statements, ok := grants[p]
 		if !ok {
 			return "", &eventstore.InvalidError{What: "privilege", Value: fmt.Sprint(int(p)), Reason: "want ToRead or ToAppend"}
 		}
-		text += fmt.Sprintf(s.in(statements), pgx.Identifier{role}.Sanitize())
+		fmt.Fprintf(&text, s.in(statements), pgx.Identifier{role}.Sanitize())
 	}
-	return text, nil
+	return text.String(), nil
 }
 
 // Grant gives a role the privileges on the store in a schema ("": [DefaultSchema]). The
