@@ -18,7 +18,7 @@
 // One store is one total order, so its rate is what one backend of the server can do. Stores
 // in other schemas do not wait for it. One lone writer is a little slower than with a plain
 // INSERT, and lone writers in several processes take turns; from about eight writers on the
-// shared flush wins. benchmarks/results.txt has the figures.
+// shared flush wins; make bench-peers measures it.
 //
 // # Privileges
 //

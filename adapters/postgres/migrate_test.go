@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -67,7 +68,7 @@ func TestAStepThatFailsLeavesNothing(t *testing.T) {
 	pool := internalPool(t)
 	steps, err := Migrations("other")
 	require.NoError(t, err)
-	broken := append(steps, Migration{Number: len(steps) + 1, Name: "broken", SQL: "CREATE TABLE other.half (); SELECT 1/0"})
+	broken := slices.Concat(steps, []Migration{{Number: len(steps) + 1, Name: "broken", SQL: "CREATE TABLE other.half (); SELECT 1/0"}})
 	_, err = migrate(t.Context(), pool, "other", broken, false)
 	require.ErrorContains(t, err, "broken")
 	var schemas int
