@@ -2,47 +2,44 @@ package postgres
 
 import "time"
 
-// The tuning numbers, with the benchmark or test that they come from.
+// The tuning numbers. benchmarks/ measures those that are about speed.
 const (
 	// How much goes into one transaction, and how much may wait for the next.
-	// BenchmarkAppend.
 	batchEvents   = 1000
 	batchBytes    = 4 << 20
 	queuedBatches = 8
 
 	// How often the writers that have just been answered are let run before the next batch is
-	// cut: they are in it then. With eight writers it doubles the rate. BenchmarkAppend.
+	// cut: they are in it then. With eight writers it doubles the rate.
 	yields = 4
 
 	// How much of a read is in memory at a time: a page is fetched whole and its
-	// connection given back before the caller sees the first event. BenchmarkReplay.
+	// connection given back before the caller sees the first event.
 	pageEvents      = 5000
 	firstPageEvents = 1000
 	pageBytes       = 4 << 20
 
-	// How many reads run at the same time; others wait. BenchmarkLoadStream.
+	// How many reads run at the same time; others wait.
 	defaultReaders = 8
 
 	// How long the server may take for one batch before its connection is given up. It waits
 	// up to 5 s for the lock of the store (lock_timeout of leftfold.append).
-	// TestAServerThatHangsIsGivenUp.
 	batchPatience = 30 * time.Second
 
 	// How long a caller whose context has ended waits for the answer of an append that has
-	// been sent. TestACallerWhoLeavesLearnsWhatIsKnown.
+	// been sent.
 	answerPatience = 250 * time.Millisecond
 
 	// How long we try to reach the server before those who wait are told, and how often.
-	// TestARestartOfTheServerIsSurvived.
 	reconnectPatience = 10 * time.Second
 	reconnectPause    = 50 * time.Millisecond
 
 	// How often a store that polls asks for the head: often at first, then ever more seldom.
-	// And how often one that listens asks all the same. BenchmarkWake.
+	// And how often one that listens asks all the same.
 	minPoll   = 5 * time.Millisecond
 	maxPoll   = 50 * time.Millisecond
 	lookEvery = time.Second
 
-	// How many events of a tag are looked at to see how dense it is. TestTheRarestTagLeads.
+	// How many events of a tag are looked at to see how dense it is.
 	tagSample = 64
 )
