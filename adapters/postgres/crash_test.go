@@ -35,7 +35,7 @@ func TestTortureCrashesOfTheServer(t *testing.T) {
 	var total atomic.Int64
 	var unknown atomic.Int64
 	writing, stop := context.WithCancel(t.Context())
-	var all sync.WaitGroup
+	var all, reading sync.WaitGroup
 	for w := range writers {
 		acked[w] = map[string]eventstore.Position{}
 		all.Go(func() {
@@ -55,7 +55,8 @@ func TestTortureCrashesOfTheServer(t *testing.T) {
 		})
 	}
 	reader := liveReader{store: store}
-	all.Go(func() { reader.follow(t.Context(), writing) })
+	written, done := context.WithCancel(t.Context()) // over when the last append has been answered
+	reading.Go(func() { reader.follow(t.Context(), written) })
 
 	crash := []func(context.Context) error{server.Crash, server.KillPostmaster, func(ctx context.Context) error {
 		var pid int // of the backend that appends
@@ -71,6 +72,8 @@ func TestTortureCrashesOfTheServer(t *testing.T) {
 	}
 	stop()
 	all.Wait()
+	done()
+	reading.Wait()
 	t.Logf("%d crashes, %d appends acknowledged, %d of unknown outcome", 3*eventstoretest.Scale, total.Load(), unknown.Load())
 	require.Zero(t, unknown.Load(), "the server always came back in time")
 
@@ -119,9 +122,9 @@ type liveReader struct {
 }
 
 // follow reads until it has reached the head after the writing is over.
-func (r *liveReader) follow(ctx, writing context.Context) {
+func (r *liveReader) follow(ctx, written context.Context) {
 	for {
-		over := writing.Err() != nil // asked before the read, so that the last read has everything
+		over := written.Err() != nil // asked before the read, so that the last read has everything
 		read, err := r.store.ReadLog(ctx, eventstore.LogQuery{After: r.at})
 		if err != nil {
 			continue // the server is down
