@@ -108,26 +108,46 @@ func explain(err error) error {
 	}
 	failure, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return fmt.Errorf("%w: see whether the server runs and the address is right, then try again: %w", ErrUnavailable, err)
 	}
-	switch classOf(failure) {
-	case busy:
-		return fmt.Errorf("postgres: %w: %w", eventstore.ErrStoreBusy, err)
-	case unavailable:
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	case readOnly:
-		return fmt.Errorf("%w: append to the primary: %w", ErrReadOnly, err)
-	case full:
-		return fmt.Errorf("%w: nothing was written; free some space and try again: %w", ErrDiskFull, err)
-	case denied:
-		return fmt.Errorf("%w: grant the role what it needs with postgres.Grant: %w", ErrDenied, err)
-	case absent:
-		return fmt.Errorf("%w: run postgres.Migrate: %w", ErrNoStore, err)
-	case isolation:
-		return fmt.Errorf("%w: begin the transaction with pgx.TxOptions{IsoLevel: pgx.ReadCommitted}: %w", ErrIsolation, err)
-	default:
-		return fmt.Errorf("postgres: %w", err)
+	means := meanings[classOf(failure)]
+	what, ok := advice[failure.Code]
+	if !ok {
+		what = means.advice
 	}
+	return fmt.Errorf("%w: %s: %w", means.is, what, err)
+}
+
+// meanings say what the user sees of a class, and what to do.
+var meanings = map[class]struct {
+	is     error
+	advice string
+}{
+	unknownClass:  {errServer, "the server's log may say more"},
+	deterministic: {errServer, "the same again will fail again"},
+	busy:          {errBusy, "try again"},
+	unavailable:   {ErrUnavailable, "try again when the server is up"},
+	readOnly:      {ErrReadOnly, "append to the primary"},
+	full:          {ErrDiskFull, "nothing was written; free some space and try again"},
+	denied:        {ErrDenied, "grant the role what it needs with postgres.Grant"},
+	absent:        {ErrNoStore, "run postgres.Migrate"},
+	isolation:     {ErrIsolation, "begin the transaction with pgx.TxOptions{IsoLevel: pgx.ReadCommitted}"},
+}
+
+var (
+	errServer = errors.New("postgres: the server refused")
+	errBusy   = fmt.Errorf("postgres: %w", eventstore.ErrStoreBusy)
+)
+
+// advice is for states about which there is more to say than about their class.
+var advice = map[string]string{
+	stateAppendOnly: "append an event that corrects the facts",
+	"53300":         "close some connections or raise max_connections, then try again; a store takes up to Options.Readers and two more",
+	"25P02":         "roll back; a statement before this one has failed",
+	"55P03":         "a transaction has held the lock of the store for too long; append last in transactions and commit at once, then try again",
+	"57014":         "it was canceled, or took longer than statement_timeout; try again",
+	"57P05":         "try again; the server ends idle sessions, see idle_session_timeout",
+	"25P03":         "try again; the server ends transactions that pause, see idle_in_transaction_session_timeout",
 }
 
 // passes reports whether an error may go away by itself, soon.
