@@ -25,11 +25,18 @@ type appender struct {
 	writer  eventstore.EventID
 	session int64
 
-	patience time.Duration // with the server, for one batch
+	patience patience
 
 	conn       *pgxpool.Conn // nil: not connected
 	parameters parameters
 	head       eventstore.Position // the newest that we know of
+}
+
+// patience is how long the appender waits for the server.
+type patience struct {
+	batch     time.Duration // for the answer to one batch
+	reconnect time.Duration // for a connection, before those who wait are told
+	settle    time.Duration // for what became of a batch whose answer was lost
 }
 
 // run appends what is queued until the queue is closed and empty.
@@ -37,7 +44,7 @@ func (a *appender) run(q *groupcommit.Queue) {
 	ctx := context.Background() // a caller who goes away must not end the batch of the others
 	defer a.disconnect()
 	for q.Wait() {
-		down := a.connect(ctx, reconnectPatience) // while it tries, callers can still leave the queue
+		down := a.connect(ctx, a.patience.reconnect) // while it tries, callers can still leave the queue
 		b := newBatch()
 		b.appends = q.Cut(b.admit)
 		if down != nil {
@@ -59,37 +66,38 @@ func (a *appender) process(ctx context.Context, appends []*groupcommit.Pending) 
 	if len(appends) == 0 {
 		return
 	}
-	err := a.attempt(ctx, appends)
-	if err == nil || len(appends) == 1 || !isDeterministic(err) {
-		answerAll(appends, err)
+	left, err := a.attempt(ctx, appends)
+	if len(left) < 2 || !isDeterministic(err) {
+		answerAll(left, err)
 		return
 	}
-	for n := range appends { // one by one, so that only the guilty fails
-		one := appends[n : n+1]
-		answerAll(one, a.attempt(ctx, one))
+	for n := range left { // one by one, so that only the guilty fails
+		answerAll(a.attempt(ctx, left[n:n+1]))
 	}
 }
 
-// attempt makes the batch durable in one transaction. Each append has its outcome if it
-// returns nil, and else nothing was appended, unless the error is
-// [eventstore.ErrOutcomeUnknown].
-func (a *appender) attempt(ctx context.Context, appends []*groupcommit.Pending) error {
-	if err := a.connect(ctx, reconnectPatience); err != nil {
-		return err
+// attempt makes the batch durable in one transaction, and answers those whose outcome it
+// knows. It returns the others: they have not been appended, unless the error is
+// [eventstore.ErrOutcomeUnknown]. After a lost answer these may be a part of the batch; the
+// error is not for the rest of it, which is in the log.
+func (a *appender) attempt(ctx context.Context, appends []*groupcommit.Pending) (left []*groupcommit.Pending, err error) {
+	if err := a.connect(ctx, a.patience.reconnect); err != nil {
+		return appends, err
 	}
 	before := a.head
 	got, err := a.call(ctx, appends)
 	switch {
 	case err == nil:
 		a.done(got.outcomes(a.identity.Store, appends))
-		return nil
+		answerAll(appends, nil)
+		return nil, nil
 	case a.conn.Conn().IsClosed() || !isAnswer(err):
 		a.disconnect()
 		return a.settle(ctx, appends, before, err)
 	case needsAnotherServer(err):
 		a.disconnect()
 	}
-	return err
+	return appends, err
 }
 
 // isAnswer reports whether the server itself has refused. Then nothing was appended.
@@ -113,7 +121,7 @@ func (a *appender) call(ctx context.Context, appends []*groupcommit.Pending) (go
 
 	// The deadline is the connection's, not a context's: a watched context would cost a lone
 	// writer a twentieth of its rate.
-	if err := conn.PgConn().Conn().SetDeadline(time.Now().Add(a.patience)); err != nil {
+	if err := conn.PgConn().Conn().SetDeadline(time.Now().Add(a.patience.batch)); err != nil {
 		return got, err
 	}
 	err = a.db.session(conn).one(ctx, a.db.sql.append, got.scan, a.parameters.values(a.writer, a.session)...)
@@ -140,7 +148,7 @@ func (a *appender) connect(ctx context.Context, patience time.Duration) error {
 }
 
 func (a *appender) connectOnce(ctx context.Context) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, reconnectPatience)
+	ctx, cancel := context.WithTimeout(ctx, a.patience.reconnect)
 	defer cancel()
 	conn, err := a.db.acquire(ctx)
 	if err != nil {

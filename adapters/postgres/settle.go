@@ -20,48 +20,54 @@ import (
 //  3. Appends whose events were found get their receipts; the others are made again, in a
 //     session of their own.
 
-// settle finds out what became of a batch whose answer was lost, and makes again what was
-// not made. Each append has its outcome if it returns nil.
-func (a *appender) settle(ctx context.Context, appends []*groupcommit.Pending, before eventstore.Position, lost error) error {
-	deadline := time.Now().Add(batchPatience)
+// settle finds out what became of a batch whose answer was lost, answers those who were
+// appended, and makes the others again. What it returns is as from attempt.
+func (a *appender) settle(ctx context.Context, appends []*groupcommit.Pending, before eventstore.Position, lost error) (left []*groupcommit.Pending, err error) {
+	deadline := time.Now().Add(a.patience.settle)
 	for {
 		missing, err := a.look(ctx, appends, before)
 		switch {
 		case err == nil && len(missing) == 0:
-			a.appended(before)
-			return nil
+			return nil, nil
 		case err == nil:
 			return a.attempt(ctx, missing)
 		case !passes(err) || time.Now().After(deadline):
-			return fmt.Errorf("%w: the connection was lost (%w), and what became of the append could not be asked: %w", eventstore.ErrOutcomeUnknown, lost, err)
+			return appends, fmt.Errorf("%w: the connection was lost (%w), and what became of the append could not be asked: %w", eventstore.ErrOutcomeUnknown, lost, err)
 		}
 		a.disconnect()
 		time.Sleep(reconnectPause)
 	}
 }
 
-// look forbids the earlier sessions, gives the appends that were made their receipts, and
-// returns the others.
+// look forbids the earlier sessions, answers the appends that were made, and returns the
+// others. It answers nobody before it knows about all of them.
 func (a *appender) look(ctx context.Context, appends []*groupcommit.Pending, before eventstore.Position) (missing []*groupcommit.Pending, err error) {
-	if err := a.connect(ctx, reconnectPatience); err != nil {
+	if err := a.connect(ctx, a.patience.reconnect); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, batchPatience)
+	ctx, cancel := context.WithTimeout(ctx, a.patience.settle)
 	defer cancel()
 	a.session++
 	found, err := a.find(ctx, appends, before)
 	if err != nil {
 		return nil, err
 	}
+	var made []*groupcommit.Pending
+	head := a.head
 	for _, p := range appends {
-		made, err := a.receipt(ctx, p, found)
-		if err != nil {
+		ok, err := a.receipt(ctx, p, found)
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if !made {
+		case ok:
+			made = append(made, p)
+			head = max(head, p.Receipt.Token.Position)
+		default:
 			missing = append(missing, p)
 		}
 	}
+	a.done(head)
+	answerAll(made, nil)
 	return missing, nil
 }
 

@@ -26,6 +26,10 @@ const (
 	// up to 5 s for the lock of the store (lock_timeout of leftfold.append).
 	batchPatience = 30 * time.Second
 
+	// How long we try to find out what became of a batch whose answer was lost, before its
+	// callers are told that nobody knows.
+	settlePatience = 30 * time.Second
+
 	// How long a caller whose context has ended waits for the answer of an append that has
 	// been sent.
 	answerPatience = 250 * time.Millisecond

@@ -60,7 +60,7 @@ func arriveLate(t *testing.T, before func(*pgxpool.Pool)) (times int) {
 	store, err := Open(t.Context(), through, Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = store.Close(context.Background()) })
-	store.appender.patience = 200 * time.Millisecond
+	store.appender.patience.batch = 200 * time.Millisecond
 
 	event := eventstore.EventData{ID: eventstore.NewEventID(), Type: "order.placed"}
 	_, err = store.Append(t.Context(), eventstore.AppendRequest{Writes: []eventstore.Write{{Stream: "order-1", Events: []eventstore.EventData{event}}}})
