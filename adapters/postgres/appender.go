@@ -140,6 +140,9 @@ func (a *appender) connect(ctx context.Context, patience time.Duration) error {
 	deadline := time.Now().Add(patience)
 	for {
 		err := a.connectOnce(ctx)
+		if errors.Is(err, context.DeadlineExceeded) { // ours, and no caller's
+			err = fmt.Errorf("%w: it has not answered for %v: %v", ErrUnavailable, a.patience.reconnect, err)
+		}
 		if err == nil || !passes(err) || time.Now().After(deadline) {
 			return err
 		}

@@ -32,7 +32,8 @@ func (a *appender) settle(ctx context.Context, appends []*groupcommit.Pending, b
 		case err == nil:
 			return a.attempt(ctx, missing)
 		case !passes(err) || time.Now().After(deadline):
-			return appends, fmt.Errorf("%w: the connection was lost (%w), and what became of the append could not be asked: %w", eventstore.ErrOutcomeUnknown, lost, err)
+			// Their texts only: as a cause, a busy server would say "not appended, try again".
+			return appends, fmt.Errorf("%w: the connection was lost (%v), and what became of the append could not be asked: %v", eventstore.ErrOutcomeUnknown, lost, err)
 		}
 		a.disconnect()
 		time.Sleep(reconnectPause)

@@ -1,0 +1,8 @@
+package postgres
+
+import "time"
+
+// SetPatience makes tests of a server that hangs fast. Not while an append is under way.
+func (s *Store) SetPatience(batch, reconnect, settle time.Duration) {
+	s.appender.patience = patience{batch, reconnect, settle}
+}
