@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -85,7 +86,7 @@ func TestEverySQLSTATESaysWhatItIsAndWhatToDo(t *testing.T) {
 
 			err := explain(fmt.Errorf("by way of the driver: %w", failure))
 			for _, sentinel := range sentinels {
-				assert.Equal(t, contains(c.is, sentinel), errors.Is(err, sentinel), "errors.Is(err, %q)", sentinel)
+				assert.Equal(t, slices.Contains(c.is, sentinel), errors.Is(err, sentinel), "errors.Is(err, %q)", sentinel)
 			}
 			require.ErrorContains(t, err, c.advice)
 			require.ErrorContains(t, err, "as the server says it")
@@ -100,15 +101,6 @@ func TestEverySQLSTATESaysWhatItIsAndWhatToDo(t *testing.T) {
 	for state := range advice {
 		assert.True(t, met[state], "%s is not in the table", state)
 	}
-}
-
-func contains(all []error, one error) bool {
-	for _, e := range all {
-		if e == one { //nolint:errorlint // which sentinel it is, not what it wraps
-			return true
-		}
-	}
-	return false
 }
 
 // Only what passes by itself is tried again without asking anybody.

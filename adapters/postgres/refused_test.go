@@ -26,7 +26,7 @@ const (
 
 // refuse appends while a cause lasts, ends the cause, appends again, and says what is wrong
 // with that: what was refused must not be in the log, and the next append must.
-func refuse(t *testing.T, pool *pgxpool.Pool, store eventstore.Store, end func()) (refusal error, findings []string) {
+func refuse(t *testing.T, pool *pgxpool.Pool, store eventstore.Store, end func()) (findings []string, refusal error) {
 	t.Helper()
 	before := countEvents(t, pool)
 	_, refusal = store.Append(t.Context(), oneEvent("order-1"))
@@ -42,7 +42,7 @@ func refuse(t *testing.T, pool *pgxpool.Pool, store eventstore.Store, end func()
 	if err != nil || countEvents(t, pool) != before+1 || receipt.Token.Position != before+1 {
 		findings = append(findings, "the next append was not made")
 	}
-	return refusal, findings
+	return findings, refusal
 }
 
 // countEvents asks by plain SQL, not by the code under test.
@@ -67,7 +67,7 @@ func TestAnAppendThatCannotHaveTheLockIsRefused(t *testing.T) {
 	pool := newPool(t)
 	impatient(t, pool)
 	store := openOn(t, pool, postgres.Options{})
-	err, findings := refuse(t, pool, store, lockElsewhere(t, pool, store))
+	findings, err := refuse(t, pool, store, lockElsewhere(t, pool, store))
 	require.ErrorIs(t, err, eventstore.ErrStoreBusy)
 	require.NotErrorIs(t, err, postgres.ErrUnavailable)
 	require.ErrorContains(t, err, "commit at once")
@@ -94,7 +94,7 @@ func TestAnAppendThatTakesLongerThanAStatementMayIsRefused(t *testing.T) {
 	pool := newPool(t)
 	limited := withSetting(t, pool, "statement_timeout", "300ms")
 	store := openOn(t, limited, postgres.Options{})
-	err, findings := refuse(t, pool, store, lockElsewhere(t, pool, store))
+	findings, err := refuse(t, pool, store, lockElsewhere(t, pool, store))
 	require.ErrorIs(t, err, eventstore.ErrStoreBusy)
 	require.NotErrorIs(t, err, postgres.ErrUnavailable)
 	require.ErrorContains(t, err, "statement_timeout")
@@ -119,7 +119,7 @@ func withSetting(t *testing.T, pool *pgxpool.Pool, setting, value string) *pgxpo
 func TestMutantThatRefusesWhatItHasAppendedIsCaught(t *testing.T) {
 	pool := newPool(t)
 	store := openOn(t, pool, postgres.Options{})
-	err, findings := refuse(t, pool, &pessimist{Store: store}, func() {})
+	findings, err := refuse(t, pool, &pessimist{Store: store}, func() {})
 	require.ErrorIs(t, err, eventstore.ErrStoreBusy)
 	require.Contains(t, findings, "what was refused is in the log")
 }
@@ -260,7 +260,7 @@ func TestAStoreThatIsRefusedAConnectionRefusesAppendsUntilItGetsOne(t *testing.T
 	require.ErrorIs(t, err, eventstore.ErrOutcomeUnknown)
 	require.NotErrorIs(t, err, eventstore.ErrStoreBusy, "which would mean that it was not appended")
 
-	err, findings := refuse(t, s.admin, s.store, func() {
+	findings, err := refuse(t, s.admin, s.store, func() {
 		_, err := s.store.Head(t.Context())
 		require.ErrorIs(t, err, postgres.ErrUnavailable)
 		s.free()
