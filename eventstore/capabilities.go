@@ -51,9 +51,9 @@ const (
 type CommandScope string
 
 const (
-	// WholeStore: an id stands for one append to the store.
+	// WholeStore lets an id stand for one append to the store.
 	WholeStore CommandScope = ""
-	// OneStream: an id stands for one append to each stream.
+	// OneStream lets an id stand for one append to each stream.
 	OneStream CommandScope = "one stream"
 )
 
@@ -61,12 +61,12 @@ const (
 type Wakeups string
 
 const (
-	// Polled: those who wait for an event ask for the head, by themselves or by
+	// Polled leaves it to those who wait to ask for the head, by themselves or by
 	// [WaitAppended].
 	Polled Wakeups = ""
-	// Pushed: the server tells every process.
+	// Pushed is told by the server, to every process.
 	Pushed Wakeups = "pushed"
-	// InProcess: there is one process, and its own appends wake it.
+	// InProcess is for a store of one process, whose own appends wake it.
 	InProcess Wakeups = "in process"
 )
 
