@@ -34,6 +34,9 @@ var (
 	ErrTooLarge = errors.New("too large")
 	// ErrStoreBusy: nothing was appended because the store has too much to do; try again.
 	ErrStoreBusy = errors.New("store is busy")
+	// ErrUnsupported: the store does not have this part of the contract, see
+	// [UnsupportedError]; nothing was done. It matches [errors.ErrUnsupported] too.
+	ErrUnsupported = fmt.Errorf("store: %w", errors.ErrUnsupported)
 	// ErrClosed: the store was closed; nothing was appended.
 	ErrClosed = errors.New("store is closed")
 	// ErrForeignToken: the token belongs to a store that is not read here.
@@ -104,3 +107,18 @@ func (e *LimitError) Error() string {
 
 // Is reports whether target is [ErrTooLarge].
 func (e *LimitError) Is(target error) bool { return target == ErrTooLarge }
+
+// UnsupportedError says which part of the contract the store excludes. It matches
+// [ErrUnsupported].
+type UnsupportedError struct {
+	Part Part
+}
+
+func (e *UnsupportedError) Error() string {
+	return fmt.Sprintf("the store does not support %s", e.Part)
+}
+
+// Is reports whether target is [ErrUnsupported] or [errors.ErrUnsupported].
+func (e *UnsupportedError) Is(target error) bool {
+	return target == ErrUnsupported || target == errors.ErrUnsupported
+}

@@ -31,7 +31,8 @@ type Appender interface {
 	// [ErrVersionConflict], [ErrConditionFailed], [ErrConditionTooWide], [ErrAheadOfLog],
 	// [ErrIdempotencyMismatch], [ErrStreamDeleted], [ErrInvalid], [ErrTooLarge],
 	// [ErrStoreBusy] (not appended, try again), [ErrClosed] (not appended), the error of
-	// ctx (not appended) and [ErrOutcomeUnknown]. Any other error means not appended.
+	// ctx (not appended) and [ErrOutcomeUnknown]. Any other error means not appended. A store
+	// that says so by [Capabilities] may refuse a part of the contract: [ErrUnsupported].
 	//
 	// The caller must not change the request's bytes until Append returns.
 	Append(ctx context.Context, request AppendRequest) (Receipt, error)

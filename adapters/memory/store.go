@@ -78,6 +78,18 @@ func (s *Store) Close(context.Context) error {
 	return nil
 }
 
+// Capabilities implements [eventstore.Capable].
+func (s *Store) Capabilities(ctx context.Context) (eventstore.Capabilities, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return eventstore.Capabilities{
+		Wakeups:  eventstore.InProcess,
+		ReadOnly: s.closed,
+		Volatile: true,
+		Notes:    []string{"events are kept until the process ends"},
+	}, ctx.Err()
+}
+
 // Head implements [eventstore.LogReader].
 func (s *Store) Head(ctx context.Context) (eventstore.Token, error) {
 	if err := ctx.Err(); err != nil {

@@ -67,6 +67,12 @@ func (a *answer) scan(row [][]byte) error {
 func (a *answer) outcomes(store eventstore.StoreID, appends []*groupcommit.Pending) eventstore.Position {
 	identity := eventstore.Identity{Store: store, Incarnation: a.incarnation}
 	head, versions := a.head, a.versions
+	if err := a.fits(appends); err != nil {
+		for _, p := range appends {
+			p.Err = err
+		}
+		return head
+	}
 	for n, p := range appends {
 		number, before := int64(n+1), versions[:len(p.Request.Writes)]
 		versions = versions[len(p.Request.Writes):]
@@ -78,6 +84,20 @@ func (a *answer) outcomes(store eventstore.StoreID, appends []*groupcommit.Pendi
 		p.Receipt = eventstore.Receipt{Token: eventstore.Token{Identity: identity, Position: head}, Versions: after(p.Request.Writes, before)}
 	}
 	return head
+}
+
+// fits returns an error if there is not one version for each write. What the server has done
+// with the batch is anybody's guess then.
+func (a *answer) fits(appends []*groupcommit.Pending) error {
+	writes := 0
+	for _, p := range appends {
+		writes += len(p.Request.Writes)
+	}
+	if writes != len(a.versions) {
+		return fmt.Errorf("%w: postgres: %d versions for %d writes: the function leftfold.append does not fit this program",
+			eventstore.ErrOutcomeUnknown, len(a.versions), writes)
+	}
+	return nil
 }
 
 func after(writes []eventstore.Write, before []int64) map[eventstore.StreamID]eventstore.Version {
@@ -100,7 +120,7 @@ func (a *answer) refusal(number int64, identity eventstore.Identity, r eventstor
 		}
 	}
 	for _, refused := range a.refused {
-		if refused.Append == number {
+		if refused.Append == number && r.Condition != nil {
 			return eventstore.Receipt{}, refused.err(*r.Condition, a.head)
 		}
 	}

@@ -1,18 +1,21 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/internal/pgproxy"
 )
 
 func TestADryRunTellsAndDoesNothing(t *testing.T) {
@@ -76,27 +79,154 @@ func TestAStepThatFailsLeavesNothing(t *testing.T) {
 	require.Zero(t, schemas)
 }
 
-// A program of the release before runs on a schema of this one, if the step says so; then it
-// need not be stopped for the migration. It never migrates what it does not know.
-func TestAProgramRunsOnANewerSchemaThatAllowsIt(t *testing.T) {
-	for oldest, want := range map[int]error{1: nil, 2: ErrNewerSchema} {
-		pool := internalPool(t)
-		known, err := Migrations("")
-		require.NoError(t, err)
-		next := Migration{Number: 2, Name: "imaginary", SQL: fmt.Sprintf(
-			`ALTER TABLE leftfold.events ADD COLUMN imaginary text; INSERT INTO leftfold.migrations (number, name, oldest) VALUES (2, 'imaginary', %d)`, oldest)}
-		_, err = migrate(t.Context(), pool, DefaultSchema, append(known, next), false)
-		require.NoError(t, err)
+// nextStep is an additive step as a later release may bring: a column, a table and another
+// body of the function that appends. It says which step a program must know.
+func nextStep(oldest int) Migration {
+	return Migration{Number: 2, Name: "imaginary", SQL: fmt.Sprintf(`
+		ALTER TABLE leftfold.events ADD COLUMN imaginary text;
+		CREATE TABLE leftfold.imaginary (name text PRIMARY KEY);
+		DO $step$ BEGIN
+			EXECUTE regexp_replace(pg_get_functiondef('leftfold.append'::regproc), '\mBEGIN\M', E'BEGIN\n-- of the next release\n');
+		END $step$;
+		INSERT INTO leftfold.migrations (number, name, oldest) VALUES (2, 'imaginary', %d)`, oldest)}
+}
 
-		_, err = Migrate(t.Context(), pool, MigrateOptions{})
-		require.ErrorIs(t, err, ErrNewerSchema)
-		if want != nil {
-			_, err = Open(t.Context(), pool, Options{})
-			require.ErrorIs(t, err, want)
-			continue
-		}
-		openAndAppend(t, pool, "")
+func bringToNextStep(t *testing.T, pool *pgxpool.Pool, oldest int) {
+	t.Helper()
+	known, err := Migrations("")
+	require.NoError(t, err)
+	_, err = migrate(t.Context(), pool, DefaultSchema, append(known, nextStep(oldest)), false)
+	require.NoError(t, err)
+}
+
+// A program of the release before runs on a schema of this one, if the step says so. It need
+// not be stopped for the migration: the store that was open goes on too.
+func TestAProgramRunsOnANewerSchemaThatAllowsIt(t *testing.T) {
+	pool := internalPool(t)
+	cutNext, through := proxied(t, pool)
+	before := openInternal(t, through)
+	fullRun(t, before, cutNext, "before")
+	bringToNextStep(t, pool, 1)
+	var body string
+	require.NoError(t, pool.QueryRow(t.Context(), "SELECT prosrc FROM pg_proc WHERE oid = 'leftfold.append'::regproc").Scan(&body))
+	require.Contains(t, body, "of the next release")
+
+	fullRun(t, before, cutNext, "open all the while")
+	fullRun(t, openInternal(t, through), cutNext, "opened afterwards")
+	_, err := Migrate(t.Context(), pool, MigrateOptions{})
+	require.ErrorIs(t, err, ErrNewerSchema, "it never migrates what it does not know")
+}
+
+func TestAProgramDoesNotRunOnANewerSchemaThatForbidsIt(t *testing.T) {
+	pool := internalPool(t)
+	bringToNextStep(t, pool, 2)
+	_, err := Open(t.Context(), pool, Options{})
+	require.ErrorIs(t, err, ErrNewerSchema)
+	_, err = Migrate(t.Context(), pool, MigrateOptions{})
+	require.ErrorIs(t, err, ErrNewerSchema)
+}
+
+// TestMutantANewerSchemaThatBreaksAProgramIsFound: a step that is not additive makes the run
+// above fail.
+func TestMutantANewerSchemaThatBreaksAProgramIsFound(t *testing.T) {
+	pool := internalPool(t)
+	_, err := pool.Exec(t.Context(), "ALTER TABLE leftfold.events ADD COLUMN imaginary text NOT NULL")
+	require.NoError(t, err)
+	_, err = openInternal(t, pool).Append(t.Context(), eventstore.AppendRequest{Writes: []eventstore.Write{
+		{Stream: "order-1", Events: []eventstore.EventData{{Type: "order.placed"}}},
+	}})
+	require.Error(t, err)
+}
+
+// fullRun uses everything that touches the schema: appends with versions, conditions and
+// command ids, reads, a deletion, and an append whose answer is lost.
+func fullRun(t *testing.T, store *Store, cutNext func() (cuts func() int), name string) {
+	t.Helper()
+	ctx, stream, tag := t.Context(), eventstore.NewStreamID("order", name), eventstore.NewTag("run", name)
+	request := eventstore.AppendRequest{
+		Command: eventstore.Command{ID: eventstore.NewCommandID(name)},
+		Writes: []eventstore.Write{{Stream: stream, Expected: eventstore.NoStream, Events: []eventstore.EventData{
+			{Type: "order.placed", Tags: []eventstore.Tag{tag}, Data: []byte(name)}, {Type: "order.paid"},
+		}}},
+		Condition: &eventstore.Condition{FailIf: eventstore.Tagged(tag)},
 	}
+	first, err := store.Append(ctx, request)
+	require.NoError(t, err)
+	again, err := store.Append(ctx, request)
+	require.NoError(t, err)
+	require.True(t, again.Repeated)
+	require.Equal(t, first.Token, again.Token)
+	request.Command.ID = eventstore.CommandID{}
+	_, err = store.Append(ctx, request)
+	require.ErrorIs(t, err, eventstore.ErrVersionConflict)
+	request.Writes[0].Expected = eventstore.Any
+	_, err = store.Append(ctx, request)
+	require.ErrorIs(t, err, eventstore.ErrConditionFailed)
+
+	cuts := cutNext()
+	request.Condition = nil
+	settled, err := store.Append(ctx, request)
+	require.NoError(t, err, "its answer was lost")
+	require.Equal(t, 1, cuts())
+	require.EqualValues(t, 4, settled.Versions[stream])
+	require.Equal(t, first.Token.Position+2, settled.Token.Position, "it was appended once")
+
+	var types []string
+	for e, err := range store.ReadStream(ctx, stream, eventstore.StreamRange{}) {
+		require.NoError(t, err)
+		types = append(types, e.Type)
+	}
+	require.Equal(t, []string{"order.placed", "order.paid", "order.placed", "order.paid"}, types)
+	read, err := store.ReadLog(ctx, eventstore.LogQuery{Query: eventstore.Tagged(tag)})
+	require.NoError(t, err)
+	tagged := 0
+	for e, err := range read.Events() {
+		require.NoError(t, err)
+		require.Equal(t, name, string(e.Data))
+		tagged++
+	}
+	require.Equal(t, 2, tagged)
+	require.NoError(t, store.WaitAppended(ctx, settled.Token.Position-1))
+	_, err = store.DeleteStream(ctx, stream, eventstore.Exactly(4))
+	require.NoError(t, err)
+}
+
+// proxied returns a pool through a proxy on which the answer of the next append can be lost.
+func proxied(t *testing.T, pool *pgxpool.Pool) (cutNext func() (cuts func() int), through *pgxpool.Pool) {
+	t.Helper()
+	var armed atomic.Bool
+	var cut atomic.Int32
+	appending := -1 // the connection whose next ReadyForQuery ends the append; only the hook's
+	config := pool.Config().ConnConfig
+	proxy, err := pgproxy.Start(t.Context(), fmt.Sprintf("%s:%d", config.Host, config.Port), func(f pgproxy.Frame) pgproxy.Action {
+		switch {
+		case f.FromClient && f.Type == pgproxy.Bind && bytes.Contains(f.Payload, []byte("/append\x00")) && armed.CompareAndSwap(true, false):
+			appending = f.Conn
+		case !f.FromClient && f.Type == pgproxy.ReadyForQuery && f.Conn == appending:
+			appending = -1
+			cut.Add(1)
+			return pgproxy.Cut
+		}
+		return pgproxy.Forward
+	})
+	require.NoError(t, err)
+	t.Cleanup(proxy.Close)
+	through, err = pgxpool.New(t.Context(), fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", config.User, proxy.Addr(), config.Database))
+	require.NoError(t, err)
+	t.Cleanup(through.Close)
+	return func() func() int {
+		before := cut.Load()
+		armed.Store(true)
+		return func() int { return int(cut.Load() - before) }
+	}, through
+}
+
+func openInternal(t *testing.T, pool *pgxpool.Pool) *Store {
+	t.Helper()
+	store, err := Open(t.Context(), pool, Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close(context.Background())) })
+	return store
 }
 
 func TestAProgramDoesNotRunOnAnOlderSchema(t *testing.T) {

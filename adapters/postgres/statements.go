@@ -12,7 +12,7 @@ var sqlFiles embed.FS
 
 // statements are those of one store.
 type statements struct {
-	append, settle, adopt, lock, compositeTypes, versionAt statement
+	append, settle, adopt, lock, compositeTypes, versionAt, capabilities statement
 
 	head, command, streamEnd, streamForwards, streamBackwards statement
 
@@ -34,6 +34,7 @@ func newStatements(s schema) statements {
 		lock:           load("lock"),
 		compositeTypes: load("composite_types"),
 		versionAt:      load("version_at"),
+		capabilities:   load("capabilities"),
 
 		head:            load("head"),
 		command:         load("command"),

@@ -49,6 +49,7 @@ var (
 	_ eventstore.Store         = (*Store)(nil)
 	_ eventstore.Notifier      = (*Store)(nil)
 	_ eventstore.StreamDeleter = (*Store)(nil)
+	_ eventstore.Capable       = (*Store)(nil)
 )
 
 // Open opens the store in a schema that [Migrate] has made. Several stores, of this or other

@@ -38,10 +38,7 @@ func BenchmarkStore(b *testing.B) {
 // newPool returns a pool on a database of its own that has an empty store.
 func newPool(t testing.TB) *pgxpool.Pool {
 	t.Helper()
-	pool := poolOn(t, postgrestest.URL(t))
-	_, err := postgres.Migrate(t.Context(), pool, postgres.MigrateOptions{})
-	require.NoError(t, err)
-	return pool
+	return postgrestest.Pool(t)
 }
 
 func poolOn(t testing.TB, url string) *pgxpool.Pool {

@@ -136,8 +136,12 @@ func readInts(b []byte) ([]int64, error) {
 	if dimensions, null := readInt4(b), readInt4(b[4:]); dimensions != 1 || null != 0 {
 		return nil, fmt.Errorf("read an array: %d dimensions, NULLs %d", dimensions, null)
 	}
-	values := make([]int64, readInt4(b[12:]))
+	length := readInt4(b[12:])
 	b = b[20:]
+	if length < 0 || int(length) > len(b)/8 { // 4 bytes of length and 4 of value at least; memory is made for no more
+		return nil, fmt.Errorf("read an array: %d elements in %d bytes", length, len(b))
+	}
+	values := make([]int64, length)
 	for n := range values {
 		switch length := readInt4(b); length {
 		case 4:

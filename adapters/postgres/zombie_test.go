@@ -82,7 +82,7 @@ func isClosed(c chan struct{}) bool {
 	}
 }
 
-// internalPool returns a pool on a database of its own that has an empty store.
+// internalPool is postgrestest.Pool for tests that are inside this package.
 func internalPool(t testing.TB) *pgxpool.Pool {
 	t.Helper()
 	server, err := testservers.SharedPostgres()
@@ -90,13 +90,19 @@ func internalPool(t testing.TB) *pgxpool.Pool {
 		t.Skip(err)
 	}
 	require.NoError(t, err)
-	name, err := server.NewDatabase(t.Context(), "")
+	template, err := server.Template(t.Context(), "store", func(ctx context.Context, url string) error {
+		pool, err := pgxpool.New(ctx, url)
+		require.NoError(t, err)
+		defer pool.Close()
+		_, err = Migrate(ctx, pool, MigrateOptions{})
+		return err
+	})
+	require.NoError(t, err)
+	name, err := server.NewDatabase(t.Context(), template)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.DropDatabase(context.Background(), name)) })
 	pool, err := pgxpool.New(t.Context(), server.URL(name))
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	_, err = Migrate(t.Context(), pool, MigrateOptions{})
-	require.NoError(t, err)
 	return pool
 }

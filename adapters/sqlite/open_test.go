@@ -109,3 +109,12 @@ func snapshot(t *testing.T, directory string) map[string]string {
 	}
 	return contents
 }
+
+func TestAStatusPageLearnsWhereTheEventsAre(t *testing.T) {
+	path := newPath(t)
+	can, err := openStore(t, path).Capabilities(t.Context())
+	require.NoError(t, err)
+	require.False(t, can.ReadOnly || can.Volatile)
+	require.Empty(t, can.Excluded)
+	require.Contains(t, can.Notes[0], path)
+}

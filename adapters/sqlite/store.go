@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -37,6 +38,7 @@ var (
 	_ eventstore.Store         = (*Store)(nil)
 	_ eventstore.Notifier      = (*Store)(nil)
 	_ eventstore.StreamDeleter = (*Store)(nil)
+	_ eventstore.Capable       = (*Store)(nil)
 )
 
 // Open opens the store in the file at the path and creates the file if there is none.
@@ -83,6 +85,17 @@ func (s *Store) ready(ctx context.Context) error {
 		id := eventstore.NewStoreID()
 		return tx.exec(ctx, createStoreSQL, id[:])
 	})
+}
+
+// Capabilities implements [eventstore.Capable].
+func (s *Store) Capabilities(ctx context.Context) (eventstore.Capabilities, error) {
+	return eventstore.Capabilities{
+		Wakeups: eventstore.Polled,
+		Notes: []string{
+			fmt.Sprintf("the file is %s, at schema %d", s.file.path, latestSchema),
+			fmt.Sprintf("appends of this process wake its readers at once, those of others within %v", maxPoll),
+		},
+	}, ctx.Err()
 }
 
 // Close refuses new appends with [eventstore.ErrClosed], waits until those in the queue

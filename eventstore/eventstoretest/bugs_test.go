@@ -113,4 +113,11 @@ const (
 	idsInMemory              bug = "command ids do not survive a restart"
 	sequenceInMemory         bug = "a restart burns a position"
 	deletionsInMemory        bug = "deletions do not survive a restart"
+
+	// of capabilities
+	excludesAndDoes     bug = "what is excluded works all the same"
+	refusesAfterWriting bug = "an excluded append is refused when its first stream is written"
+	refusesUndeclared   bug = "conditions are refused, and not excluded"
+	scopeUndeclared     bug = "a command id is known on its stream only, and no word of it"
+	saysReadOnly        bug = "the store says that it is read-only, and appends"
 )

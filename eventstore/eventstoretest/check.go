@@ -118,6 +118,7 @@ func caller() string {
 // must fails the clause if a step that has to work does not.
 func (c *check) must(err error, doing string, args ...any) {
 	if err != nil {
+		c.skipExcluded(err)
 		c.fatalf("%s: %v", fmt.Sprintf(doing, args...), err)
 	}
 }
@@ -125,7 +126,20 @@ func (c *check) must(err error, doing string, args ...any) {
 // is fails the clause unless the error matches the target.
 func (c *check) is(err, target error, doing string, args ...any) {
 	if !errors.Is(err, target) {
+		c.skipExcluded(err)
 		c.fatalf("%s: got error %v, want %q", fmt.Sprintf(doing, args...), err, target)
+	}
+}
+
+// skipExcluded skips a clause that has met a part of the contract that the store excludes,
+// and says so.
+func (c *check) skipExcluded(err error) {
+	refused, ok := errors.AsType[*eventstore.UnsupportedError](err)
+	if !ok {
+		return
+	}
+	if can, err := eventstore.CapabilitiesOf(c.ctx, c.store); err == nil && can.Excludes(refused.Part) {
+		c.skip("the store excludes " + string(refused.Part))
 	}
 }
 

@@ -20,6 +20,9 @@ func (c *check) deleter() eventstore.StreamDeleter {
 	if !ok {
 		c.skip("the store is no eventstore.StreamDeleter")
 	}
+	if can, err := eventstore.CapabilitiesOf(c.ctx, c.store); err == nil && can.Excludes(eventstore.Deletion) {
+		c.skip("the store excludes " + string(eventstore.Deletion))
+	}
 	return d
 }
 

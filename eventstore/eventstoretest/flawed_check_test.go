@@ -16,7 +16,7 @@ func (f *flawed) hash(r eventstore.AppendRequest) eventstore.CommandHash {
 
 func (f *flawed) lookup(r eventstore.AppendRequest) (eventstore.Receipt, bool, error) {
 	first, found := f.commands[r.Command.ID]
-	if !found {
+	if !found || f.is(scopeUndeclared) && !namesAny(first.receipt.Versions, r.Writes) {
 		return eventstore.Receipt{}, false, nil
 	}
 	mismatch := f.hash(r).Mismatches(first.hash)
@@ -32,6 +32,10 @@ func (f *flawed) lookup(r eventstore.AppendRequest) (eventstore.Receipt, bool, e
 		receipt.Token.Position = f.head()
 	}
 	return receipt, true, first.err
+}
+
+func namesAny(versions map[eventstore.StreamID]eventstore.Version, writes []eventstore.Write) bool {
+	return slices.ContainsFunc(writes, func(w eventstore.Write) bool { _, ok := versions[w.Stream]; return ok })
 }
 
 func (f *flawed) checkDeleted(r eventstore.AppendRequest) (receipt eventstore.Receipt, _ bool, _ error) {

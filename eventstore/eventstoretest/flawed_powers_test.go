@@ -2,6 +2,7 @@ package eventstoretest
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/leftfold/leftfold/eventstore"
@@ -41,6 +42,31 @@ func (f *flawed) DeleteStream(ctx context.Context, s eventstore.StreamID, expect
 	}
 	end := eventstore.EventData{ID: eventstore.NewEventID(), Type: eventstore.TombstoneType, SchemaVersion: 1}
 	return f.write(eventstore.AppendRequest{Writes: []eventstore.Write{{Stream: s, Events: []eventstore.EventData{end}}}}), nil
+}
+
+func (f *flawed) Capabilities(context.Context) (eventstore.Capabilities, error) {
+	switch f.bug {
+	case excludesAndDoes:
+		return eventstore.Capabilities{Excluded: slices.Collect(maps.Keys(parts))}, nil
+	case refusesAfterWriting:
+		return eventstore.Capabilities{Excluded: []eventstore.Part{eventstore.SeveralStreams}}, nil
+	case saysReadOnly:
+		return eventstore.Capabilities{ReadOnly: true}, nil
+	default:
+		return eventstore.Capabilities{}, nil
+	}
+}
+
+// unsupported refuses parts of the contract, each in a wrong way.
+func (f *flawed) unsupported(r eventstore.AppendRequest) error {
+	switch {
+	case f.is(refusesUndeclared) && r.Condition != nil:
+		return &eventstore.UnsupportedError{Part: eventstore.Conditions}
+	case f.is(refusesAfterWriting) && len(r.Writes) > 1:
+		f.write(eventstore.AppendRequest{Writes: r.Writes[:1]})
+		return &eventstore.UnsupportedError{Part: eventstore.SeveralStreams}
+	}
+	return nil
 }
 
 func (f *flawed) WaitAppended(ctx context.Context, beyond eventstore.Position) error {

@@ -103,6 +103,9 @@ func (f *flawed) Append(ctx context.Context, r eventstore.AppendRequest) (events
 	if ctx.Err() != nil && !f.is(ignoresContext) {
 		return eventstore.Receipt{}, ctx.Err()
 	}
+	if err := f.unsupported(r); err != nil {
+		return eventstore.Receipt{}, err
+	}
 	for _, step := range f.steps() {
 		if receipt, done, err := step(r); done || err != nil {
 			if f.is(refusalRemembered) && err != nil && !r.Command.ID.IsZero() {

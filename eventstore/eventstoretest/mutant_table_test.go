@@ -129,6 +129,13 @@ var mutants = []struct {
 	{deletesTwice, "cannot be deleted twice"},
 	{ignoresContext, "a deletion whose context is over"},
 
+	{excludesAndDoes, "a part that the store excludes"},
+	{refusesAfterWriting, "a part that the store excludes"},
+	{refusesUndeclared, "a part that the store does not exclude"},
+	{refusesUndeclared, "a condition refuses an append if"}, // it must not be skipped
+	{scopeUndeclared, "as far as the store says"},
+	{saysReadOnly, "unless it says that it is read-only"},
+
 	{acceptsWhenClosed, "a closed store refuses"},
 	{newIdentityOnOpen, "has every event, with its bytes"},
 	{idsInMemory, "knows every command"},

@@ -70,6 +70,7 @@ var families = []family{
 	{"token", tokenClauses},
 	{"notify", notifyClauses},
 	{"delete", deleteClauses},
+	{"capabilities", capabilityClauses},
 	{"lifetime", lifetimeClauses},
 	{"restart", restartClauses},
 	{"loss", lossClauses},
