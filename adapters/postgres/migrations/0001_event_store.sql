@@ -254,7 +254,7 @@ BEGIN
 	SELECT s.incarnation, coalesce((SELECT e.position FROM leftfold.events e ORDER BY e.position DESC LIMIT 1), 0),
 		(SELECT f.session FROM leftfold.fences f WHERE f.writer = append.writer), s.cluster
 	INTO incarnation, head, oldest, cluster FROM leftfold.store s WHERE s.only_row;
-	IF (CASE WHEN cluster IS NULL THEN false ELSE right(cluster, 8) <> left(pg_walfile_name(pg_current_wal_lsn()), 8) END) THEN
+	IF (CASE WHEN cluster IS NULL OR pg_is_in_recovery() THEN false ELSE right(cluster, 8) <> left(pg_walfile_name(pg_current_wal_lsn()), 8) END) THEN
 		-- A standby was promoted under an open session.
 		SELECT a.incarnation INTO incarnation FROM leftfold.adopt() a;
 	END IF;
