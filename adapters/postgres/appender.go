@@ -84,7 +84,7 @@ func (a *appender) drain(ctx context.Context, q *groupcommit.Queue) {
 // back. Few are not worth a flush of their own, so they wait for the batch under way.
 func (a *appender) share(waiting int) int {
 	switch {
-	case len(a.flights) == 0 && a.overlap > 0 && waiting >= 2*a.overlap:
+	case len(a.flights) == 0 && a.overlap > 0 && waiting >= 4*a.overlap: // halves come back in parts
 		return waiting / 2
 	case len(a.flights) == 0:
 		return waiting
@@ -242,7 +242,7 @@ func (a *appender) send(appends []*groupcommit.Pending) {
 	}
 	a.flights = append(a.flights, flight{appends, eventstore.Token{Identity: a.identity, Position: a.head}})
 	a.parameters.encode(appends)
-	values := a.parameters.values(a.writer[:], a.session)
+	values := a.parameters.values(a.writer[:], a.session, a.head)
 	if a.db.pooled {
 		a.pipeline.SendQueryParams(a.db.sql.append.text, values, nil, binaryFormat, binaryFormat)
 	} else {

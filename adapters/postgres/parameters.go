@@ -54,10 +54,11 @@ func (p *parameters) reset() {
 
 // values returns the parameters of leftfold.append. The writer is nil where its caller settles
 // what becomes of the batch.
-func (p *parameters) values(writer []byte, session int64) [][]byte {
+func (p *parameters) values(writer []byte, session int64, known eventstore.Position) [][]byte {
 	return [][]byte{
 		writer,
 		bigint(session),
+		position(known),
 		finished(&p.writes, p.types.write, p.counts.writes),
 		finished(&p.events, p.types.event, p.counts.events),
 		boolean(p.tagged),

@@ -15,7 +15,7 @@ const (
 
 	// A batch of so many events is sent while another is under way. With fewer, the flush that
 	// each batch costs is worth more than the time in which the server would wait for us.
-	overlapEvents = 32
+	overlapEvents = 16
 
 	// How often a batch is sent whose connection is lost each time.
 	lostTries = 3

@@ -140,7 +140,7 @@ func (t *txStore) append(ctx context.Context, request eventstore.AppendRequest) 
 	params := parameters{types: types}
 	params.encode(one)
 	var got answer
-	if err := t.on.one(ctx, t.store.db.sql.append, got.scan, params.values(nil, 0)...); err != nil {
+	if err := t.on.one(ctx, t.store.db.sql.append, got.scan, params.values(nil, 0, 0)...); err != nil {
 		return eventstore.Receipt{}, err
 	}
 	got.outcomes(t.store.identity.Store, one)

@@ -208,8 +208,9 @@ END $$;
 -- A batch of a few events goes row by row: to start a statement over sets costs as much as
 -- three of the plain ones.
 CREATE FUNCTION leftfold.append(
-	writer     uuid,
+	writer     uuid,   -- NULL: whoever calls will find out what becomes of a lost answer
 	session    bigint,
+	known      bigint, -- the newest position that the client has seen, to begin with
 	writes     leftfold.new_write[],
 	events     leftfold.new_event[],
 	tagged     boolean, -- some event has a tag
@@ -251,7 +252,11 @@ BEGIN
 	nothing := pg_advisory_xact_lock(1818585702, leftfold.lock_key());
 	now := clock_timestamp();
 
-	SELECT s.incarnation, coalesce((SELECT e.position FROM leftfold.events e ORDER BY e.position DESC LIMIT 1), 0),
+	-- A backward scan looks at every entry of its index page that matches before it returns the
+	-- first, so both searches for the end have a lower bound to begin with.
+	SELECT s.incarnation, coalesce(
+			(SELECT e.position FROM leftfold.events e WHERE e.position >= known ORDER BY e.position DESC LIMIT 1),
+			(SELECT e.position FROM leftfold.events e ORDER BY e.position DESC LIMIT 1), 0),
 		(SELECT f.session FROM leftfold.fences f WHERE f.writer = append.writer), s.cluster
 	INTO incarnation, head, oldest, cluster FROM leftfold.store s WHERE s.only_row;
 	IF (CASE WHEN cluster IS NULL OR pg_is_in_recovery() THEN false ELSE right(cluster, 8) <> left(pg_walfile_name(pg_current_wal_lsn()), 8) END) THEN
@@ -274,7 +279,11 @@ BEGIN
 	IF few THEN
 		FOREACH w IN ARRAY writes LOOP
 			SELECT CASE e.type WHEN '$stream.deleted' THEN -e.version ELSE e.version END
-			INTO version FROM leftfold.events e WHERE e.stream_key = w.stream_key ORDER BY e.version DESC LIMIT 1;
+			INTO version FROM leftfold.events e WHERE e.stream_key = w.stream_key AND e.version >= w.expected ORDER BY e.version DESC LIMIT 1;
+			IF version IS NULL AND w.expected > 0 THEN
+				SELECT CASE e.type WHEN '$stream.deleted' THEN -e.version ELSE e.version END
+				INTO version FROM leftfold.events e WHERE e.stream_key = w.stream_key ORDER BY e.version DESC LIMIT 1;
+			END IF;
 			version := coalesce(version, 0);
 			versions := versions || version;
 			total := total + w.events;
@@ -289,7 +298,9 @@ BEGIN
 		FROM (
 			SELECT n.append, n.expected, n.events, coalesce((
 				SELECT CASE e.type WHEN '$stream.deleted' THEN -e.version ELSE e.version END
-				FROM leftfold.events e WHERE e.stream_key = n.stream_key ORDER BY e.version DESC LIMIT 1), 0) AS version
+				FROM leftfold.events e WHERE e.stream_key = n.stream_key AND e.version >= n.expected ORDER BY e.version DESC LIMIT 1), CASE WHEN n.expected > 0 THEN (
+				SELECT CASE e.type WHEN '$stream.deleted' THEN -e.version ELSE e.version END
+				FROM leftfold.events e WHERE e.stream_key = n.stream_key ORDER BY e.version DESC LIMIT 1) END, 0) AS version
 			FROM unnest(writes) n OFFSET 0
 		) w;
 		skipped := skipped || wrong;

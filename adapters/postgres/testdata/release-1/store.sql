@@ -109,10 +109,10 @@ END $$;
 
 
 --
--- Name: append(uuid, bigint, leftfold.new_write[], leftfold.new_event[], boolean, leftfold.new_command[], leftfold.new_condition[]); Type: FUNCTION; Schema: leftfold; Owner: -
+-- Name: append(uuid, bigint, bigint, leftfold.new_write[], leftfold.new_event[], boolean, leftfold.new_command[], leftfold.new_condition[]); Type: FUNCTION; Schema: leftfold; Owner: -
 --
 
-CREATE FUNCTION leftfold.append(writer uuid, session bigint, writes leftfold.new_write[], events leftfold.new_event[], tagged boolean, commands leftfold.new_command[], conditions leftfold.new_condition[], OUT incarnation integer, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json) RETURNS record
+CREATE FUNCTION leftfold.append(writer uuid, session bigint, known bigint, writes leftfold.new_write[], events leftfold.new_event[], tagged boolean, commands leftfold.new_command[], conditions leftfold.new_condition[], OUT incarnation integer, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -143,7 +143,11 @@ BEGIN
 	nothing := pg_advisory_xact_lock(1818585702, "leftfold".lock_key());
 	now := clock_timestamp();
 
-	SELECT s.incarnation, coalesce((SELECT e.position FROM "leftfold".events e ORDER BY e.position DESC LIMIT 1), 0),
+	-- A backward scan looks at every entry of its index page that matches before it returns the
+	-- first, so both searches for the end have a lower bound to begin with.
+	SELECT s.incarnation, coalesce(
+			(SELECT e.position FROM "leftfold".events e WHERE e.position >= known ORDER BY e.position DESC LIMIT 1),
+			(SELECT e.position FROM "leftfold".events e ORDER BY e.position DESC LIMIT 1), 0),
 		(SELECT f.session FROM "leftfold".fences f WHERE f.writer = append.writer), s.cluster
 	INTO incarnation, head, oldest, cluster FROM "leftfold".store s WHERE s.only_row;
 	IF (CASE WHEN cluster IS NULL OR pg_is_in_recovery() THEN false ELSE right(cluster, 8) <> left(pg_walfile_name(pg_current_wal_lsn()), 8) END) THEN
@@ -166,7 +170,11 @@ BEGIN
 	IF few THEN
 		FOREACH w IN ARRAY writes LOOP
 			SELECT CASE e.type WHEN '$stream.deleted' THEN -e.version ELSE e.version END
-			INTO version FROM "leftfold".events e WHERE e.stream_key = w.stream_key ORDER BY e.version DESC LIMIT 1;
+			INTO version FROM "leftfold".events e WHERE e.stream_key = w.stream_key AND e.version >= w.expected ORDER BY e.version DESC LIMIT 1;
+			IF version IS NULL AND w.expected > 0 THEN
+				SELECT CASE e.type WHEN '$stream.deleted' THEN -e.version ELSE e.version END
+				INTO version FROM "leftfold".events e WHERE e.stream_key = w.stream_key ORDER BY e.version DESC LIMIT 1;
+			END IF;
 			version := coalesce(version, 0);
 			versions := versions || version;
 			total := total + w.events;
@@ -181,7 +189,9 @@ BEGIN
 		FROM (
 			SELECT n.append, n.expected, n.events, coalesce((
 				SELECT CASE e.type WHEN '$stream.deleted' THEN -e.version ELSE e.version END
-				FROM "leftfold".events e WHERE e.stream_key = n.stream_key ORDER BY e.version DESC LIMIT 1), 0) AS version
+				FROM "leftfold".events e WHERE e.stream_key = n.stream_key AND e.version >= n.expected ORDER BY e.version DESC LIMIT 1), CASE WHEN n.expected > 0 THEN (
+				SELECT CASE e.type WHEN '$stream.deleted' THEN -e.version ELSE e.version END
+				FROM "leftfold".events e WHERE e.stream_key = n.stream_key ORDER BY e.version DESC LIMIT 1) END, 0) AS version
 			FROM unnest(writes) n OFFSET 0
 		) w;
 		skipped := skipped || wrong;
@@ -617,10 +627,10 @@ REVOKE ALL ON FUNCTION leftfold.adopt(OUT id uuid, OUT incarnation integer, OUT 
 
 
 --
--- Name: FUNCTION append(writer uuid, session bigint, writes leftfold.new_write[], events leftfold.new_event[], tagged boolean, commands leftfold.new_command[], conditions leftfold.new_condition[], OUT incarnation integer, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json); Type: ACL; Schema: leftfold; Owner: -
+-- Name: FUNCTION append(writer uuid, session bigint, known bigint, writes leftfold.new_write[], events leftfold.new_event[], tagged boolean, commands leftfold.new_command[], conditions leftfold.new_condition[], OUT incarnation integer, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json); Type: ACL; Schema: leftfold; Owner: -
 --
 
-REVOKE ALL ON FUNCTION leftfold.append(writer uuid, session bigint, writes leftfold.new_write[], events leftfold.new_event[], tagged boolean, commands leftfold.new_command[], conditions leftfold.new_condition[], OUT incarnation integer, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json) FROM PUBLIC;
+REVOKE ALL ON FUNCTION leftfold.append(writer uuid, session bigint, known bigint, writes leftfold.new_write[], events leftfold.new_event[], tagged boolean, commands leftfold.new_command[], conditions leftfold.new_condition[], OUT incarnation integer, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json) FROM PUBLIC;
 
 
 --
