@@ -8,7 +8,8 @@ import (
 )
 
 // readLog fixes the end of the read in one statement. Events up to there are all committed
-// and never change, so the pages may come from later snapshots.
+// and never change, so the pages may come from later snapshots, and from other servers that
+// prove that they have them too.
 func (r reader) readLog(ctx context.Context, query eventstore.LogQuery) (*eventstore.LogRead, error) {
 	if err := query.Validate(); err != nil {
 		return nil, err
@@ -31,7 +32,7 @@ func (r reader) readLog(ctx context.Context, query eventstore.LogQuery) (*events
 type logRead struct {
 	sql     *statements
 	query   eventstore.LogQuery
-	through eventstore.Position // where the events end, limit or not
+	through eventstore.Anchor // where the events end, limit or not
 	first   page
 	facts   eventstore.LogRead
 }
@@ -55,9 +56,9 @@ func (r *logRead) fix(ctx context.Context, on session) error {
 	return on.one(ctx, r.sql.logStart, func(row [][]byte) error {
 		token := readToken(row)
 		r.facts.Identity, r.facts.Head = token.Identity, token.Position
-		r.through = eventstore.Position(readInt8(row[3]))
 		r.facts.After = anchor(r.query.After, row[4])
-		r.facts.Through = anchor(r.through, row[5])
+		r.through = anchor(eventstore.Position(readInt8(row[3])), row[5])
+		r.facts.Through = r.through
 		return nil
 	}, position(r.query.After), position(r.query.Through))
 }
@@ -95,25 +96,26 @@ func (r *logRead) limit(ctx context.Context, on session) error {
 // page fetches the matching events after a position: through the tag index if every
 // item of the query has a tag, else along the log.
 func (r *logRead) page(ctx context.Context, on session, after eventstore.Position, most int) (p page, err error) {
-	if after >= r.through {
+	if after >= r.through.Position {
 		return page{last: true}, nil
 	}
 	if r.query.Limit > 0 {
 		most = min(most, r.query.Limit)
 	}
-	in := span{after, r.through}
 	types, some := typesOf(r.query.Query)
 	switch {
 	case r.query.Query.Tagged():
-		p, err = r.taggedPage(ctx, on, in, most)
+		p, err = r.taggedPage(ctx, on, span{after, r.through.Position}, most)
 	case some:
-		p, err = r.scan(ctx, on, r.sql.logTypes, in, most, r.query.Query.Matches, texts(types))
+		scan := newPageScan(place{position: after}, most)
+		scan.keep = r.query.Query.Matches
+		p, err = r.scan(ctx, on, r.sql.logTypes, scan, texts(types))
 	case r.query.Query.MatchesAll():
-		if p, err = r.scan(ctx, on, r.sql.logAll, in, most, nil); err == nil {
-			err = checkGapFree(in, p)
-		}
+		p, err = r.whole(ctx, on, newPageScan(place{position: after}, most))
 	default:
-		p, err = r.scan(ctx, on, r.sql.logAll, in, pageEvents, r.query.Query.Matches)
+		scan := newPageScan(place{position: after}, pageEvents)
+		scan.keep = r.query.Query.Matches
+		p, err = r.whole(ctx, on, scan)
 	}
 	if err != nil {
 		return page{}, fmt.Errorf("read the log after position %d: %w", after, err)
@@ -124,13 +126,36 @@ func (r *logRead) page(ctx context.Context, on session, after eventstore.Positio
 // span is a range of the log: after < position <= through.
 type span struct{ after, through eventstore.Position }
 
-func (r *logRead) scan(ctx context.Context, on session, st statement, in span, most int, keep func(eventstore.EventData) bool, more ...[]byte) (page, error) {
-	scan := newPageScan(most, keep)
-	params := append([][]byte{position(in.after), position(in.through), bigint(int64(most))}, more...)
+// scan fetches a page of the rows behind the place where the scan begins.
+func (r *logRead) scan(ctx context.Context, on session, st statement, scan *pageScan, more ...[]byte) (page, error) {
+	params := append([][]byte{position(scan.reached.position), position(r.through.Position), bigint(int64(scan.limit))}, more...)
 	if err := on.rows(ctx, st, scan.scan, params...); err != nil {
 		return page{}, err
 	}
-	return scan.done(), nil
+	p := scan.done()
+	return p, scan.end.check(r.through, p.last)
+}
+
+// whole fetches a page of all rows, whatever is kept of them, and checks the promise that
+// everything rests on: positions have no gap.
+func (r *logRead) whole(ctx context.Context, on session, scan *pageScan) (page, error) {
+	scan.follows = gapFree
+	p, err := r.scan(ctx, on, r.sql.logAll, scan)
+	if err == nil && p.last && p.reached.position != r.through.Position {
+		err = noEvent(p.reached.position+1, r.through.Position)
+	}
+	return p, err
+}
+
+func gapFree(before, row place) error {
+	if want := before.position + 1; row.position != want {
+		return noEvent(want, row.position)
+	}
+	return nil
+}
+
+func noEvent(missing, next eventstore.Position) error {
+	return fmt.Errorf("%w: there is no event at position %d, the next is at %d", eventstore.ErrDiverged, missing, next)
 }
 
 // typesOf returns the types that the query can match; false if it can match any type.
@@ -142,18 +167,4 @@ func typesOf(q eventstore.Query) (types []string, some bool) {
 		types = append(types, item.Types...)
 	}
 	return types, len(types) > 0
-}
-
-// checkGapFree checks the promise that everything rests on, wherever the whole log is
-// read: positions have no gap. It also finds a log that was rolled back under the read.
-func checkGapFree(in span, p page) error {
-	for n, e := range p.events {
-		if want := in.after + 1 + eventstore.Position(n); e.Position != want {
-			return fmt.Errorf("%w: there is no event at position %d, the next is at %d", eventstore.ErrDiverged, want, e.Position)
-		}
-	}
-	if p.last && p.reached.position != in.through {
-		return fmt.Errorf("%w: it had an event at position %d, and ends at %d now", eventstore.ErrDiverged, in.through, p.reached.position)
-	}
-	return nil
 }

@@ -19,6 +19,9 @@ type pageScan struct {
 	page
 	limit int // how many rows the statement was asked for
 	keep  func(eventstore.EventData) bool
+	// follows checks a row against the one before it; nil checks nothing.
+	follows func(before, row place) error
+	end     proof
 
 	rows, size int
 	cut        bool // there were more than fit; the rest is read over
@@ -26,13 +29,18 @@ type pageScan struct {
 	streams    interned
 }
 
-func newPageScan(limit int, keep func(eventstore.EventData) bool) *pageScan {
-	return &pageScan{limit: limit, keep: keep}
+// newPageScan starts a page behind a place.
+func newPageScan(behind place, limit int) *pageScan {
+	return &pageScan{page: page{reached: behind}, limit: limit}
 }
 
-// scan takes a row that selects the columns of an event. Its slices are the connection's:
-// what stays is copied.
+// scan takes a row that selects the columns of an event, or the one that proves the end of
+// the read: it has no stream. Its slices are the connection's: what stays is copied.
 func (p *pageScan) scan(row [][]byte) error {
+	if row[1] == nil {
+		p.end.take(row[3])
+		return nil
+	}
 	p.rows++
 	if p.cut {
 		return nil
@@ -48,7 +56,13 @@ func (p *pageScan) scan(row [][]byte) error {
 		RecordedAt: readTime(row[6]),
 	}
 	copy(e.ID[:], row[3])
-	p.reached = place{e.Position, e.Version}
+	at := place{e.Position, e.Version}
+	if p.follows != nil {
+		if err := p.follows(p.reached, at); err != nil {
+			return err
+		}
+	}
+	p.reached = at
 	if p.keep != nil && !p.keep(e.EventData) {
 		return nil
 	}
