@@ -18,9 +18,9 @@ func (r reader) readLog(ctx context.Context, query eventstore.LogQuery) (*events
 	if err := r.on(ctx, func(on session) error { return read.start(ctx, on) }); err != nil {
 		return nil, err
 	}
-	next := func(behind place) (p page, err error) {
+	next := func(from resume) (p page, err error) {
 		err = r.on(ctx, func(on session) error {
-			p, err = read.page(ctx, on, behind.position, pageEvents)
+			p, err = read.page(ctx, on, from)
 			return err
 		})
 		return p, err
@@ -46,7 +46,7 @@ func (r *logRead) start(ctx context.Context, on session) error {
 		return fmt.Errorf("read the log after position %d: %w: the head is %d", r.query.After, eventstore.ErrAheadOfLog, r.facts.Head)
 	}
 	var err error
-	if r.first, err = r.page(ctx, on, r.query.After, pageEvents); err != nil {
+	if r.first, err = r.page(ctx, on, resume{place{position: r.query.After}, pageEvents}); err != nil {
 		return err
 	}
 	return r.limit(ctx, on)
@@ -87,7 +87,7 @@ func (r *logRead) limit(ctx context.Context, on session) error {
 		}
 		left -= len(p.events)
 		var err error
-		if p, err = r.page(ctx, on, p.reached.position, pageEvents); err != nil {
+		if p, err = r.page(ctx, on, p.next()); err != nil {
 			return err
 		}
 	}
@@ -95,30 +95,31 @@ func (r *logRead) limit(ctx context.Context, on session) error {
 
 // page fetches the matching events after a position: through the tag index if every
 // item of the query has a tag, else along the log.
-func (r *logRead) page(ctx context.Context, on session, after eventstore.Position, most int) (p page, err error) {
-	if after >= r.through.Position {
+func (r *logRead) page(ctx context.Context, on session, from resume) (p page, err error) {
+	if from.position >= r.through.Position {
 		return page{last: true}, nil
 	}
+	limited := from
 	if r.query.Limit > 0 {
-		most = min(most, r.query.Limit)
+		limited.rows = min(from.rows, r.query.Limit)
 	}
 	types, some := typesOf(r.query.Query)
 	switch {
 	case r.query.Query.Tagged():
-		p, err = r.taggedPage(ctx, on, span{after, r.through.Position}, most)
+		p, err = r.taggedPage(ctx, on, limited)
 	case some:
-		scan := newPageScan(place{position: after}, most)
+		scan := newPageScan(limited)
 		scan.keep = r.query.Query.Matches
 		p, err = r.scan(ctx, on, r.sql.logTypes, scan, texts(types))
 	case r.query.Query.MatchesAll():
-		p, err = r.whole(ctx, on, newPageScan(place{position: after}, most))
+		p, err = r.whole(ctx, on, newPageScan(limited))
 	default:
-		scan := newPageScan(place{position: after}, pageEvents)
+		scan := newPageScan(from)
 		scan.keep = r.query.Query.Matches
 		p, err = r.whole(ctx, on, scan)
 	}
 	if err != nil {
-		return page{}, fmt.Errorf("read the log after position %d: %w", after, err)
+		return page{}, fmt.Errorf("read the log after position %d: %w", from.position, err)
 	}
 	return p, nil
 }

@@ -25,7 +25,7 @@ func TestEveryStatementOfAReadMayComeFromAServerThatLags(t *testing.T) {
 		read := logRead{sql: &ahead.db.sql, query: eventstore.LogQuery{Query: query}}
 		require.NoError(t, on(ahead, func(s session) error { return read.fix(t.Context(), s) }))
 		page := func(store *Store, most int) (p page, err error) {
-			err = on(store, func(s session) error { p, err = read.page(t.Context(), s, 0, most); return err })
+			err = on(store, func(s session) error { p, err = read.page(t.Context(), s, resume{rows: most}); return err })
 			return p, err
 		}
 		p, err := page(ahead, pageEvents)
@@ -69,7 +69,7 @@ func TestTheEndOfAStreamMayComeFromAServerThatLags(t *testing.T) {
 // A log with a hole breaks the promise that everything rests on, whatever is kept of it.
 func TestAHoleInTheLogIsFoundEvenWhereRowsAreFiltered(t *testing.T) {
 	for _, keep := range []func(eventstore.EventData) bool{nil, func(eventstore.EventData) bool { return false }} {
-		scan := newPageScan(place{position: 4}, pageEvents)
+		scan := newPageScan(resume{place{position: 4}, pageEvents})
 		scan.keep, scan.follows = keep, gapFree
 		require.NoError(t, scan.scan(eventRow(5)))
 		require.ErrorIs(t, scan.scan(eventRow(7)), eventstore.ErrDiverged)

@@ -19,7 +19,7 @@ type reader struct {
 
 // paged yields the first page and those that next returns, at most limit events (0: all).
 // No connection is held while the loop body runs: it may append, or never come back.
-func (r reader) paged(first page, limit int, next func(behind place) (page, error)) iter.Seq2[eventstore.Recorded, error] {
+func (r reader) paged(first page, limit int, next func(from resume) (page, error)) iter.Seq2[eventstore.Recorded, error] {
 	return func(yield func(eventstore.Recorded, error) bool) {
 		left := limit
 		for p := first; ; {
@@ -49,16 +49,16 @@ type following struct {
 	abandon func() // waits for the goroutine that fetches it
 }
 
-func (r reader) follow(p page, left int, next func(place) (page, error)) following {
+func (r reader) follow(p page, left int, next func(resume) (page, error)) following {
 	if !r.ahead || p.last || left > 0 && len(p.events) >= left {
-		return following{func() (page, error) { return next(p.reached) }, func() {}}
+		return following{func() (page, error) { return next(p.next()) }, func() {}}
 	}
 	var fetched page
 	var err error
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		fetched, err = next(p.reached)
+		fetched, err = next(p.next())
 	}()
 	return following{func() (page, error) { <-done; return fetched, err }, func() { <-done }}
 }

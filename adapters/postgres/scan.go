@@ -12,6 +12,16 @@ type page struct {
 	events  []eventstore.Recorded
 	reached place
 	last    bool
+	fit     int // how many rows the next page may ask for
+}
+
+// next is where the page behind this one begins.
+func (p page) next() resume { return resume{p.reached, p.fit} }
+
+// resume is the place behind which a page begins, and how many rows it asks for at most.
+type resume struct {
+	place
+	rows int
 }
 
 // pageScan collects the rows of a page: at most limit, and no more than fit in memory.
@@ -23,15 +33,15 @@ type pageScan struct {
 	follows func(before, row place) error
 	end     proof
 
-	rows, size int
-	cut        bool // there were more than fit; the rest is read over
-	types      interned
-	streams    interned
+	rows, taken, size int
+	half              int  // how many rows were taken when half of what fits was there
+	cut               bool // there were more than fit; the rest is read over
+	types             interned
+	streams           interned
 }
 
-// newPageScan starts a page behind a place.
-func newPageScan(behind place, limit int) *pageScan {
-	return &pageScan{page: page{reached: behind}, limit: limit}
+func newPageScan(from resume) *pageScan {
+	return &pageScan{page: page{reached: from.place}, limit: from.rows}
 }
 
 // scan takes a row that selects the columns of an event, or the one that proves the end of
@@ -45,6 +55,7 @@ func (p *pageScan) scan(row [][]byte) error {
 	if p.cut {
 		return nil
 	}
+	p.taken++
 	e := eventstore.Recorded{
 		EventData: eventstore.EventData{
 			Type:          p.types.text(row[4]),
@@ -73,6 +84,9 @@ func (p *pageScan) scan(row [][]byte) error {
 	}
 	p.events = append(p.events, e)
 	p.size += len(e.Data) + len(e.Metadata)
+	if p.half == 0 && p.size >= pageBytes/2 {
+		p.half = p.taken
+	}
 	p.cut = p.size >= pageBytes
 	return nil
 }
@@ -81,7 +95,19 @@ func (p *pageScan) scan(row [][]byte) error {
 // taken.
 func (p *pageScan) done() page {
 	p.last = p.rows < p.limit && !p.cut
+	p.fit = p.fits()
 	return p.page
+}
+
+// fits returns how many rows the next page may ask for. What does not fit is sent for
+// nothing, and then again: if a page was cut, the next one is made for rows like its last
+// ones. If not, it grows, by steps, as larger rows may follow.
+func (p *pageScan) fits() int {
+	const growth = 8
+	if p.cut {
+		return max(1, 2*(p.taken-p.half))
+	}
+	return min(pageEvents, growth*p.limit, max(1, p.taken)*pageBytes/max(1, p.size))
 }
 
 // cloned copies both with one allocation. No metadata is nil.

@@ -17,12 +17,12 @@ func (r reader) readStream(ctx context.Context, stream eventstore.StreamID, in e
 			yield(eventstore.Recorded{}, err)
 			return
 		}
-		r.paged(first, in.Limit, func(behind place) (p page, err error) {
-			if read.complete(behind.version) {
+		r.paged(first, in.Limit, func(from resume) (p page, err error) {
+			if read.complete(from.version) {
 				return page{last: true}, nil
 			}
 			err = r.on(ctx, func(on session) error {
-				p, err = read.following(ctx, on, behind)
+				p, err = read.following(ctx, on, from)
 				return err
 			})
 			return p, err
@@ -54,7 +54,7 @@ func (r reader) startStream(ctx context.Context, read *streamRead) (first page, 
 	}
 	err = r.on(ctx, func(on session) error {
 		// One more than a page: a stream of just that length is known to end there.
-		if first, err = read.page(ctx, on, place{}, firstPageEvents+1); err != nil {
+		if first, err = read.page(ctx, on, resume{rows: firstPageEvents + 1}); err != nil {
 			return err
 		}
 		end, seen := read.newest(first, unbounded)
@@ -133,8 +133,8 @@ func (r *streamRead) complete(version eventstore.Version) bool {
 // following fetches a page that is not the first. It may come from another server than the
 // pages before it, one that lags or has lost events: then it does not go on where they ended,
 // or ends before the range does.
-func (r *streamRead) following(ctx context.Context, on session, behind place) (page, error) {
-	p, err := r.page(ctx, on, behind, pageEvents)
+func (r *streamRead) following(ctx context.Context, on session, from resume) (page, error) {
+	p, err := r.page(ctx, on, from)
 	if err == nil && p.last && !r.complete(p.reached.version) {
 		err = fmt.Errorf("read %s: %w: it has no event behind version %d, and the read goes on there", r.stream, errBehind, p.reached.version)
 	}
@@ -142,18 +142,18 @@ func (r *streamRead) following(ctx context.Context, on session, behind place) (p
 }
 
 // page fetches a page behind a version; 0: the first.
-func (r *streamRead) page(ctx context.Context, on session, behind place, most int) (page, error) {
+func (r *streamRead) page(ctx context.Context, on session, from resume) (page, error) {
 	text := r.sql.streamForwards
 	if r.in.Backwards {
 		text = r.sql.streamBackwards
 	}
 	if r.in.Limit > 0 {
-		most = min(most, r.in.Limit)
+		from.rows = min(from.rows, r.in.Limit)
 	}
-	in := r.behind(behind.version)
-	scan := newPageScan(behind, most)
+	in := r.behind(from.version)
+	scan := newPageScan(from)
 	scan.follows = r.follows
-	err := on.rows(ctx, text, scan.scan, r.key[:], bigint(int64(in.After)), bigint(int64(in.Through)), bigint(int64(most)))
+	err := on.rows(ctx, text, scan.scan, r.key[:], bigint(int64(in.After)), bigint(int64(in.Through)), bigint(int64(from.rows)))
 	if err != nil {
 		return page{}, fmt.Errorf("read %s: %w", r.stream, err)
 	}

@@ -9,8 +9,8 @@ import (
 )
 
 // taggedPage finds the positions first, item by item, and then fetches the events.
-func (r *logRead) taggedPage(ctx context.Context, on session, in span, most int) (page, error) {
-	positions, complete, err := r.taggedUnion(ctx, on, in, most)
+func (r *logRead) taggedPage(ctx context.Context, on session, from resume) (page, error) {
+	positions, complete, err := r.taggedUnion(ctx, on, span{from.position, r.through.Position}, from.rows)
 	if err != nil || len(positions) == 0 {
 		return page{last: true}, err
 	}
@@ -25,7 +25,7 @@ func (r *logRead) taggedPage(ctx context.Context, on session, in span, most int)
 
 // eventsAt fetches the events at the positions that the index of tags named.
 func (r *logRead) eventsAt(ctx context.Context, on session, positions []eventstore.Position) (*pageScan, error) {
-	scan := newPageScan(place{}, len(positions))
+	scan := newPageScan(resume{rows: len(positions)})
 	if err := on.rows(ctx, r.sql.logPositions, scan.scan, bigints(positions), position(r.through.Position)); err != nil {
 		return nil, err
 	}
