@@ -18,14 +18,14 @@ func (r reader) readLog(ctx context.Context, query eventstore.LogQuery) (*events
 	if err := r.on(ctx, func(on session) error { return read.start(ctx, on) }); err != nil {
 		return nil, err
 	}
-	next := func(from resume) (p page, err error) {
+	next := func(ctx context.Context, from resume) (p page, err error) {
 		err = r.on(ctx, func(on session) error {
 			p, err = read.page(ctx, on, from)
 			return err
 		})
 		return p, err
 	}
-	return eventstore.NewLogRead(read.facts, r.paged(read.first, query.Limit, next)), nil
+	return eventstore.NewLogRead(read.facts, r.paged(ctx, read.first, read.query.Limit, next)), nil
 }
 
 // logRead is a read of the log while it is being set up.

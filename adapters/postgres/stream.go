@@ -17,7 +17,7 @@ func (r reader) readStream(ctx context.Context, stream eventstore.StreamID, in e
 			yield(eventstore.Recorded{}, err)
 			return
 		}
-		r.paged(first, in.Limit, func(from resume) (p page, err error) {
+		r.paged(ctx, first, in.Limit, func(ctx context.Context, from resume) (p page, err error) {
 			if read.complete(from.version) {
 				return page{last: true}, nil
 			}
