@@ -79,3 +79,19 @@ func (c counted) Read(b []byte) (int, error) {
 	c.received.Add(int64(n))
 	return n, err
 }
+
+// A limit on all events is known to end at a position. Looking for it would send the log twice.
+func TestALimitedReadOfAllEventsIsSentOnce(t *testing.T) {
+	pool := newPool(t)
+	appendSized(t, openOn(t, pool, postgres.Options{}), 9500, 100)
+	store, received := openCounted(t, pool)
+	before := received.Load()
+	read, err := store.ReadLog(t.Context(), eventstore.LogQuery{After: 100, Limit: 9000})
+	require.NoError(t, err)
+	seen, err := count(read.Events())
+	require.NoError(t, err)
+	require.Equal(t, 9000, seen)
+	require.EqualValues(t, 9100, read.Through.Position)
+	require.EqualValues(t, 9500, read.Head)
+	require.Less(t, received.Load()-before, int64(9000*250))
+}

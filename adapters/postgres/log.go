@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/leftfold/leftfold/eventstore"
 )
@@ -14,7 +15,7 @@ func (r reader) readLog(ctx context.Context, query eventstore.LogQuery) (*events
 	if err := query.Validate(); err != nil {
 		return nil, err
 	}
-	read := logRead{sql: r.sql, query: query}
+	read := logRead{sql: r.sql, query: endOfLimit(query)}
 	if err := r.on(ctx, func(on session) error { return read.start(ctx, on) }); err != nil {
 		return nil, err
 	}
@@ -26,6 +27,18 @@ func (r reader) readLog(ctx context.Context, query eventstore.LogQuery) (*events
 		return p, err
 	}
 	return eventstore.NewLogRead(read.facts, r.paged(ctx, read.first, read.query.Limit, next)), nil
+}
+
+// endOfLimit makes the limit of a read of all events the end of it: positions have no gaps.
+func endOfLimit(q eventstore.LogQuery) eventstore.LogQuery {
+	if q.Limit == 0 || !q.Query.MatchesAll() || q.After > math.MaxInt64-eventstore.Position(q.Limit) {
+		return q
+	}
+	if end := q.After + eventstore.Position(q.Limit); q.Through == 0 || q.Through > end {
+		q.Through = end
+	}
+	q.Limit = 0
+	return q
 }
 
 // logRead is a read of the log while it is being set up.
@@ -70,7 +83,9 @@ func anchor(at eventstore.Position, id []byte) eventstore.Anchor {
 }
 
 // limit moves the end of a read that its limit cuts to the last event yielded: a checkpoint
-// at the end must not pass by the rest.
+// at the end must not pass by the rest. It looks for that event through all pages of the
+// limit but the first, which are then read once more: keeping them would take memory without
+// bound.
 func (r *logRead) limit(ctx context.Context, on session) error {
 	left := r.query.Limit
 	if left == 0 {
