@@ -23,7 +23,8 @@ type reader struct {
 func (r reader) paged(ctx context.Context, first page, limit int, next nextPage) iter.Seq2[eventstore.Recorded, error] {
 	return func(yield func(eventstore.Recorded, error) bool) {
 		left := limit
-		for p := first; ; {
+		// The first page is read again by whoever loops again.
+		for p, recycle := first, func(page) {}; ; recycle = page.recycle {
 			following := r.follow(ctx, p, left, next)
 			for _, e := range p.events {
 				if left--; !yield(e, nil) || left == 0 {
@@ -34,11 +35,13 @@ func (r reader) paged(ctx context.Context, first page, limit int, next nextPage)
 			if p.last {
 				return
 			}
-			var err error
-			if p, err = following.page(); err != nil {
+			fetched, err := following.page()
+			if err != nil {
 				yield(eventstore.Recorded{}, err)
 				return
 			}
+			recycle(p)
+			p = fetched
 		}
 	}
 }

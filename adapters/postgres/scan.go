@@ -1,7 +1,9 @@
 package postgres
 
 import (
+	"bytes"
 	"strings"
+	"sync"
 
 	"github.com/leftfold/leftfold/eventstore"
 )
@@ -36,8 +38,9 @@ type pageScan struct {
 	rows, taken, size int
 	half              int  // how many rows were taken when half of what fits was there
 	cut               bool // there were more than fit; the rest is read over
-	types             interned
-	streams           interned
+
+	types, streams interned
+	payloads       arena
 }
 
 func newPageScan(from resume) *pageScan {
@@ -78,9 +81,9 @@ func (p *pageScan) scan(row [][]byte) error {
 		return nil
 	}
 	e.Stream = eventstore.StreamID(p.streams.text(row[1]))
-	e.Metadata, e.Data = cloned(row[8], row[9])
+	e.Metadata, e.Data = p.payloads.cloned(row[8], row[9])
 	if p.events == nil {
-		p.events = make([]eventstore.Recorded, 0, min(p.limit, 256))
+		p.events = *buffers.Get().(*[]eventstore.Recorded)
 	}
 	p.events = append(p.events, e)
 	p.size += len(e.Data) + len(e.Metadata)
@@ -110,9 +113,35 @@ func (p *pageScan) fits() int {
 	return min(pageEvents, growth*p.limit, max(1, p.taken)*pageBytes/max(1, p.size))
 }
 
-// cloned copies both with one allocation. No metadata is nil.
-func cloned(metadata, data []byte) (m, d []byte) {
-	both := make([]byte, len(metadata)+len(data))
+// buffers are for the events of pages. The loop body gets copies of them, so that a page that
+// has been read makes room for the next one.
+var buffers = sync.Pool{New: func() any { return new([]eventstore.Recorded) }}
+
+// recycle gives up the page's events.
+func (p page) recycle() {
+	if cap(p.events) == 0 {
+		return
+	}
+	clear(p.events) // what they point to is the caller's now
+	events := p.events[:0]
+	buffers.Put(&events)
+}
+
+// arena makes one allocation for the bytes of several events. Who keeps one of them keeps a
+// block, so blocks are small, and the first ones of a short read smaller.
+type arena struct {
+	free []byte
+	size int
+}
+
+const (
+	firstBlock = 1 << 10
+	lastBlock  = 8 << 10
+)
+
+// cloned copies both. No metadata is nil.
+func (a *arena) cloned(metadata, data []byte) (m, d []byte) {
+	both := a.take(len(metadata) + len(data))
 	copy(both[copy(both, metadata):], data)
 	d = both[len(metadata):]
 	if len(metadata) > 0 {
@@ -121,14 +150,27 @@ func cloned(metadata, data []byte) (m, d []byte) {
 	return m, d
 }
 
+// take returns n bytes that nobody else has, and whose capacity ends with them.
+func (a *arena) take(n int) []byte {
+	if n > lastBlock/4 {
+		return make([]byte, n)
+	}
+	if n > len(a.free) || a.free == nil {
+		a.size = min(max(2*a.size, firstBlock), lastBlock)
+		a.free = make([]byte, max(n, a.size))
+	}
+	taken := a.free[:n:n]
+	a.free = a.free[n:]
+	return taken
+}
+
 func splitTags(lines []byte) []eventstore.Tag {
 	if len(lines) == 0 {
 		return nil
 	}
-	texts := strings.Split(string(lines), "\n")
-	tags := make([]eventstore.Tag, len(texts))
-	for n, text := range texts {
-		tags[n] = eventstore.Tag(text)
+	tags := make([]eventstore.Tag, 0, 1+bytes.Count(lines, []byte("\n")))
+	for text := range strings.SplitSeq(string(lines), "\n") {
+		tags = append(tags, eventstore.Tag(text))
 	}
 	return tags
 }

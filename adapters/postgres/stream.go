@@ -27,6 +27,7 @@ func (r reader) readStream(ctx context.Context, stream eventstore.StreamID, in e
 			})
 			return p, err
 		})(yield)
+		first.recycle()
 	}
 }
 
