@@ -6,3 +6,6 @@ import "time"
 func (s *Store) SetPatience(batch, reconnect, settle time.Duration) {
 	s.appender.patience = patience{batch, reconnect, settle}
 }
+
+// ReadLarge is for benchmarks of it.
+var ReadLarge = readLarge
