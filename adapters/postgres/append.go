@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/internal/groupcommit"
@@ -19,7 +20,32 @@ func (s *Store) Append(ctx context.Context, request eventstore.AppendRequest) (e
 	if err != nil {
 		return eventstore.Receipt{}, err
 	}
+	own(&prepared)
 	return s.submit(ctx, prepared)
+}
+
+// own copies what the caller may change once Append has returned: an append whose outcome is
+// unknown to its caller by then may still be sent again.
+func own(r *eventstore.AppendRequest) {
+	kept := make([]byte, 0, r.Bytes())
+	keep := func(b []byte) []byte {
+		kept = append(kept, b...)
+		return kept[len(kept)-len(b) : len(kept) : len(kept)]
+	}
+	for _, w := range r.Writes {
+		for n := range w.Events { // a slice of Prepare's own
+			e := &w.Events[n]
+			e.Data, e.Metadata, e.Tags = keep(e.Data), keep(e.Metadata), slices.Clone(e.Tags)
+		}
+	}
+	if r.Condition != nil {
+		condition := *r.Condition
+		condition.FailIf.Items = slices.Clone(condition.FailIf.Items)
+		for n, item := range condition.FailIf.Items {
+			condition.FailIf.Items[n] = eventstore.QueryItem{Types: slices.Clone(item.Types), Tags: slices.Clone(item.Tags)}
+		}
+		r.Condition = &condition
+	}
 }
 
 // DeleteStream implements [eventstore.StreamDeleter].

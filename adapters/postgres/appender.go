@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -13,8 +15,8 @@ import (
 	"github.com/leftfold/leftfold/internal/groupcommit"
 )
 
-// appender makes the batches of one store durable, one after the other. Two at a time
-// would be slower: they would be half as large and wait for the same lock.
+// appender makes the batches of one store durable, over one connection. At most two are
+// under way at a time, and the server carries them out in turn.
 type appender struct {
 	db       *database
 	identity eventstore.Identity
@@ -26,8 +28,12 @@ type appender struct {
 	session int64
 
 	patience patience
+	overlap  int // how many events make a batch that is sent while another is under way; 0: none does
 
 	conn       *pgxpool.Conn // nil: not connected
+	statement  *pgconn.StatementDescription
+	pipeline   *pgconn.Pipeline // while batches are under way
+	flights    []flight         // in the order in which they were sent
 	parameters parameters
 	head       eventstore.Position // the newest that we know of
 }
@@ -39,19 +45,53 @@ type patience struct {
 	settle    time.Duration // for what became of a batch whose answer was lost
 }
 
+// flight is a batch that was sent and whose answer has not been read.
+type flight struct {
+	appends []*groupcommit.Pending
+	before  eventstore.Token // the head that was known when it was sent
+}
+
 // run appends what is queued until the queue is closed and empty.
 func (a *appender) run(q *groupcommit.Queue) {
 	ctx := context.Background() // a caller who goes away must not end the batch of the others
 	defer a.disconnect()
 	for q.Wait() {
-		down := a.connect(ctx, a.patience.reconnect) // while it tries, callers can still leave the queue
-		b := newBatch()
-		b.appends = q.Cut(b.admit)
-		if down != nil {
-			answerAll(b.appends, down)
-		} else {
-			a.process(ctx, b.appends)
+		if down := a.connect(ctx, a.patience.reconnect); down != nil { // while it tried, callers could still leave the queue
+			answerAll(q.Cut(nil, newBatch().admit), down)
+			continue
 		}
+		a.drain(ctx, q)
+	}
+}
+
+// drain appends until nobody waits, or the connection is lost.
+func (a *appender) drain(ctx context.Context, q *groupcommit.Queue) {
+	for a.connected() {
+		appends := q.Cut(a.share, newBatch().admit)
+		switch {
+		case len(appends) > 0:
+			a.send(appends)
+		case len(a.flights) > 0:
+			a.land(ctx)
+		default:
+			return
+		}
+	}
+}
+
+// share says how many of the events that wait are sent now. Many go in two halves, and from
+// then on the server works on one half while the callers of the other are answered and come
+// back. Few are not worth a flush of their own, so they wait for the batch under way.
+func (a *appender) share(waiting int) int {
+	switch {
+	case len(a.flights) == 0 && a.overlap > 0 && waiting >= 2*a.overlap:
+		return waiting / 2
+	case len(a.flights) == 0:
+		return waiting
+	case len(a.flights) == 1 && a.overlap > 0 && waiting >= a.overlap:
+		return waiting
+	default:
+		return 0
 	}
 }
 
@@ -61,49 +101,132 @@ func answerAll(appends []*groupcommit.Pending, err error) {
 	}
 }
 
-// process appends a batch and answers everybody in it.
-func (a *appender) process(ctx context.Context, appends []*groupcommit.Pending) {
-	if len(appends) == 0 {
-		return
+// land reads the answer of the batch that was sent first, and answers everybody in it.
+func (a *appender) land(ctx context.Context) {
+	first := a.flights[0]
+	got, err := a.receive()
+	switch {
+	case err == nil:
+		a.made(got, first.appends)
+	case a.lost(err):
+		// All that were under way are settled before anything is made again.
+		lost := append([]flight{first}, a.flights...)
+		a.disconnect()
+		for n := range lost {
+			var unknown error
+			if lost[n].appends, unknown = a.settle(ctx, lost[n], err); unknown != nil {
+				answerAll(lost[n].appends, unknown)
+				lost[n].appends = nil
+			}
+		}
+		for _, f := range lost {
+			a.again(ctx, f.appends)
+		}
+	default: // whatever is under way behind it is read before anything else is sent
+		for len(a.flights) > 0 {
+			a.land(ctx)
+		}
+		a.leave(err)
+		a.conclude(ctx, first.appends, err)
 	}
-	left, err := a.attempt(ctx, appends)
-	if len(left) < 2 || !isDeterministic(err) {
+}
+
+// again makes appends that were not made when their connection was lost.
+func (a *appender) again(ctx context.Context, appends []*groupcommit.Pending) {
+	if len(appends) > 0 {
+		left, err := a.attempt(ctx, appends)
+		a.conclude(ctx, left, err)
+	}
+}
+
+// conclude answers those that an attempt has left with its error, unless one of several may be
+// guilty of it: then they are made one by one, so that only that one fails.
+func (a *appender) conclude(ctx context.Context, left []*groupcommit.Pending, err error) {
+	if len(left) < 2 || !hasOneGuilty(err) {
 		answerAll(left, err)
 		return
 	}
-	for n := range left { // one by one, so that only the guilty fails
-		answerAll(a.attempt(ctx, left[n:n+1]))
+	for n := range left {
+		one, err := a.attempt(ctx, left[n:n+1])
+		answerAll(one, err)
+		if err != nil && !hasOneGuilty(err) { // the server's trouble, not theirs
+			answerAll(left[n+1:], err)
+			return
+		}
 	}
 }
+
+// errLostAgain: a batch whose connection was lost each time that it was sent, as by a server
+// that runs out of memory over one of its appends. It has not been made.
+var errLostAgain = fmt.Errorf("%w: the append was sent %d times and the connection was lost each time; it was not made, and may be too much for the server", ErrUnavailable, lostTries)
 
 // attempt makes the batch durable in one transaction, and answers those whose outcome it
 // knows. It returns the others: they have not been appended, unless the error is
 // [eventstore.ErrOutcomeUnknown]. After a lost answer these may be a part of the batch; the
 // error is not for the rest of it, which is in the log.
 func (a *appender) attempt(ctx context.Context, appends []*groupcommit.Pending) (left []*groupcommit.Pending, err error) {
-	if err := a.connect(ctx, a.patience.reconnect); err != nil {
-		return appends, err
-	}
-	before := a.head
-	got, err := a.call(ctx, appends)
-	switch {
-	case err == nil:
-		a.done(got.outcomes(a.identity.Store, appends))
-		answerAll(appends, nil)
-		return nil, nil
-	case a.conn.Conn().IsClosed() || !isAnswer(err):
+	for range lostTries {
+		if err := a.connect(ctx, a.patience.reconnect); err != nil {
+			return appends, err
+		}
+		a.send(appends)
+		sent := a.flights[0]
+		got, err := a.receive()
+		switch {
+		case err == nil:
+			a.made(got, appends)
+			return nil, nil
+		case !a.lost(err):
+			a.leave(err)
+			return appends, err
+		}
 		a.disconnect()
-		return a.settle(ctx, appends, before, err)
-	case needsAnotherServer(err):
-		a.disconnect()
+		if appends, err = a.settle(ctx, sent, err); err != nil || len(appends) == 0 {
+			return appends, err
+		}
 	}
-	return appends, err
+	return appends, errLostAgain
 }
 
-// isAnswer reports whether the server itself has refused. Then nothing was appended.
+// lost reports whether an error leaves open what became of a batch.
+func (a *appender) lost(err error) bool { return !a.connected() || !isAnswer(err) }
+
+// leave goes away from a server that cannot append, such as one that is shutting down, and
+// from a session that is out of date.
+func (a *appender) leave(err error) {
+	if needsAnotherServer(err) || isStale(err) {
+		a.disconnect()
+	}
+}
+
+// made answers a batch that is in the log.
+func (a *appender) made(got answer, appends []*groupcommit.Pending) {
+	a.identity.Incarnation = got.incarnation
+	a.done(got.outcomes(a.identity.Store, appends))
+	answerAll(appends, nil)
+}
+
+// isAnswer reports whether the server itself has refused: then nothing was appended. The states
+// of a connection or a server in trouble may be a proxy's words, or follow a commit.
 func isAnswer(err error) bool {
-	_, ok := errors.AsType[*pgconn.PgError](err)
-	return ok
+	failure, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && !isTrouble(failure)
+}
+
+func isTrouble(failure *pgconn.PgError) bool {
+	switch class := failure.Code[:min(2, len(failure.Code))]; class {
+	case "08", "58", "XX": // connection, system, internal
+		return true
+	default:
+		return strings.HasPrefix(failure.Code, "57P0")
+	}
+}
+
+// isStale reports whether the session holds something that the schema no longer has, as after a
+// restore or a migration: a new session will not.
+func isStale(err error) bool {
+	failure, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && slices.Contains([]string{"XX000", "0A000", "26000", "42804"}, failure.Code)
 }
 
 func (a *appender) done(head eventstore.Position) {
@@ -111,29 +234,79 @@ func (a *appender) done(head eventstore.Position) {
 	a.appended(head)
 }
 
-// call sends the batch and returns the answer once the server is ready for the next query:
-// then the transaction has been committed. An error with which the connection is closed
-// tells nothing about the transaction, whatever it says: even "not sent" has been seen for
-// a COMMIT that was executed.
-func (a *appender) call(ctx context.Context, appends []*groupcommit.Pending) (got answer, err error) {
-	conn := a.conn.Conn()
+// send sends a batch. If that fails, [appender.receive] tells.
+func (a *appender) send(appends []*groupcommit.Pending) {
+	conn := a.conn.Conn().PgConn()
+	if len(a.flights) == 0 {
+		a.pipeline = conn.StartPipeline(context.Background())
+	}
+	a.flights = append(a.flights, flight{appends, eventstore.Token{Identity: a.identity, Position: a.head}})
 	a.parameters.encode(appends)
-
+	values := a.parameters.values(a.writer[:], a.session)
+	if a.db.pooled {
+		a.pipeline.SendQueryParams(a.db.sql.append.text, values, nil, binaryFormat, binaryFormat)
+	} else {
+		a.pipeline.SendQueryStatement(a.statement, values, binaryFormat, binaryFormat)
+	}
 	// The deadline is the connection's, not a context's: a watched context would cost a lone
 	// writer a twentieth of its rate.
-	if err := conn.PgConn().Conn().SetDeadline(time.Now().Add(a.patience.batch)); err != nil {
-		return got, err
-	}
-	err = a.db.session(conn).one(ctx, a.db.sql.append, got.scan, a.parameters.values(a.writer, a.session)...)
-	if !conn.IsClosed() {
-		err = errors.Join(err, conn.PgConn().Conn().SetDeadline(time.Time{}))
-	}
-	return got, err
+	_ = conn.Conn().SetDeadline(time.Now().Add(a.patience.batch)) // where it fails, all else does
+	_ = a.pipeline.Sync()
 }
+
+// receive reads the answer of the batch that was sent first, which is under way no longer. It
+// returns nil once the server is ready for the next query: then the transaction has been
+// committed. An error with which the connection is closed tells nothing about the
+// transaction, whatever it says: even "not sent" has been seen for a COMMIT that was executed.
+func (a *appender) receive() (got answer, err error) {
+	a.flights = a.flights[1:]
+	if len(a.flights) == 0 {
+		defer func() { err = errors.Join(err, a.rest()) }()
+	}
+	rows := 0
+	var refused error
+	for {
+		result, err := a.pipeline.GetResults()
+		if reader, ok := result.(*pgconn.ResultReader); ok {
+			for reader.NextRow() {
+				rows++
+				refused = errors.Join(refused, scanned(got.scan, reader.Values()))
+			}
+			_, err = reader.Close()
+		}
+		_, ready := result.(*pgconn.PipelineSync)
+		switch {
+		case ready && refused == nil && rows != 1:
+			return got, errNoRow
+		case ready:
+			return got, refused
+		case err == nil && result == nil:
+			return got, errors.Join(errNoAnswer, refused)
+		case err != nil && !isAnswer(err):
+			return got, errors.Join(explain(err), refused)
+		case err != nil:
+			refused = errors.Join(refused, explain(err))
+		}
+	}
+}
+
+var errNoAnswer = fmt.Errorf("%w: the connection ended in the middle of an answer", ErrUnavailable)
+
+// rest leaves the connection as others use it. What is wrong with it shows at its next use.
+func (a *appender) rest() error {
+	conn := a.conn.Conn()
+	_ = a.pipeline.Close()
+	if conn.IsClosed() {
+		return nil
+	}
+	return conn.PgConn().Conn().SetDeadline(time.Time{})
+}
+
+func (a *appender) connected() bool { return a.conn != nil && !a.conn.Conn().IsClosed() }
 
 // connect makes sure that there is a connection, and tries for so long.
 func (a *appender) connect(ctx context.Context, patience time.Duration) error {
-	if a.conn != nil && !a.conn.Conn().IsClosed() {
+	if a.connected() {
 		return nil
 	}
 	a.disconnect()
@@ -163,28 +336,41 @@ func (a *appender) connectOnce(ctx context.Context) (err error) {
 		}
 	}()
 	s := a.db.session(conn.Conn())
-	if a.identity, a.head, err = s.adopt(ctx, a.db.sql); err != nil {
+	identity, head, err := s.adopt(ctx, a.db.sql)
+	if err != nil {
 		return err
+	}
+	if a.identity.Store != identity.Store {
+		return fmt.Errorf("%w: it is store %s there, %s here", ErrOtherDatabase, identity.Store, a.identity.Store)
 	}
 	if a.parameters.types, err = s.compositeTypes(ctx, a.db.sql); err != nil {
 		return err
 	}
-	a.conn = conn
+	if !a.db.pooled {
+		if a.statement, err = conn.Conn().Prepare(ctx, a.db.sql.append.name, a.db.sql.append.text); err != nil {
+			return explain(err)
+		}
+	}
+	a.conn, a.identity, a.head = conn, identity, head
 	return nil
 }
 
 func (a *appender) disconnect() {
+	a.flights = nil
 	if a.conn != nil {
+		if a.pipeline != nil {
+			_ = a.pipeline.Close()
+		}
 		a.conn.Release()
 		a.conn = nil
 	}
 }
 
-// isDeterministic tells failures that one append of a batch may be guilty of from those of
-// the server.
-func isDeterministic(err error) bool {
+// hasOneGuilty tells failures that one append of a batch may be guilty of from those of the
+// server.
+func hasOneGuilty(err error) bool {
 	failure, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && classOf(failure) == deterministic
+	return ok && classOf(failure) == deterministic || errors.Is(err, errLostAgain)
 }
 
 func (s session) compositeTypes(ctx context.Context, sql statements) (types compositeTypes, err error) {

@@ -39,12 +39,12 @@ func onASmallDisk(t *testing.T, size string) (disk string, small bool) {
 	}
 	newPool(t) // skips, or fails, where there is no Postgres
 
-	disk, err := os.MkdirTemp("/tmp", "lf-disk-") //nolint:usetesting // only we may enter what TempDir makes, and the server is somebody else
+	place, err := os.MkdirTemp("/tmp", "lf-disk-") //nolint:usetesting // only we may enter what TempDir makes, and the server is somebody else
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(disk)) })
-	require.NoError(t, os.Chmod(disk, 0o755))
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(place)) })
+	require.NoError(t, os.Chmod(place, 0o755))
 	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-	child.Env = append(os.Environ(), smallDisk+"="+disk)
+	child.Env = append(os.Environ(), smallDisk+"="+place)
 	child.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 	if os.Getuid() != 0 {
 		const sysAdmin = 21 // CAP_SYS_ADMIN, to mount

@@ -45,7 +45,7 @@ func TestAFailoverThatLostEventsIsNoticed(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 9, head.Position, "positions 6 to 8 name other events now")
 	require.Equal(t, lost.Token.Store, head.Store)
-	require.Equal(t, lost.Token.Incarnation+1, head.Incarnation)
+	require.Greater(t, head.Incarnation, lost.Token.Incarnation)
 	require.ErrorIs(t, head.Check(lost.Token), eventstore.ErrDiverged)
 
 	seen := len(follower.seen)
@@ -105,7 +105,7 @@ func TestARestoredStoreIsTheSameInANewLife(t *testing.T) {
 	head, err := restored.Head(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, receipt.Token.Store, head.Store)
-	require.Equal(t, receipt.Token.Incarnation+1, head.Incarnation)
+	require.Greater(t, head.Incarnation, receipt.Token.Incarnation)
 	require.NoError(t, subscription.New("follower", restored, eventstore.Query{}, follower, subscription.Options{}).CatchUp(t.Context()))
 	require.Len(t, follower.seen, 2)
 }

@@ -52,10 +52,11 @@ func (p *parameters) reset() {
 	p.tagged = false
 }
 
-// values returns the parameters of leftfold.append.
-func (p *parameters) values(writer eventstore.EventID, session int64) [][]byte {
+// values returns the parameters of leftfold.append. The writer is nil where its caller settles
+// what becomes of the batch.
+func (p *parameters) values(writer []byte, session int64) [][]byte {
 	return [][]byte{
-		writer[:],
+		writer,
 		bigint(session),
 		finished(&p.writes, p.types.write, p.counts.writes),
 		finished(&p.events, p.types.event, p.counts.events),
@@ -121,7 +122,7 @@ func (p *parameters) write(n int, w eventstore.Write, remembered bool) {
 
 	slice := int(w.Stream.Slice())
 	for nth, event := range w.Events {
-		p.event(nth+1, key, slice, w.Stream, event)
+		p.event(nth+1, slice, w.Stream, event)
 	}
 }
 
@@ -145,18 +146,16 @@ func isTombstone(w eventstore.Write) bool {
 	return len(w.Events) == 1 && w.Events[0].Type == eventstore.TombstoneType
 }
 
-func (p *parameters) event(nth int, key [16]byte, slice int, stream eventstore.StreamID, event eventstore.EventData) {
+func (p *parameters) event(nth, slice int, stream eventstore.StreamID, event eventstore.EventData) {
 	p.counts.events++
 	e := &p.events
-	start := e.composite(11)
+	start := e.composite(10)
 	e.int32(oidInt4)
 	e.int4(p.counts.writes)
 	e.int32(oidInt4)
 	e.int4(nth)
 	e.int32(oidUUID)
 	e.raw(event.ID[:])
-	e.int32(oidUUID)
-	e.raw(key[:])
 	e.int32(oidInt2)
 	e.int2(slice)
 	e.int32(oidInt2)

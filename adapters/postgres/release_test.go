@@ -208,7 +208,7 @@ func fill() []eventstore.AppendRequest {
 		},
 		{Command: eventstore.Command{ID: eventstore.NewCommandID("nothing to do")}},
 		{
-			Writes:    []eventstore.Write{{Stream: `größe-'"\ 日本 🦊`, Events: []eventstore.EventData{event(`größe."geändert"`, []byte("\xff\x00"), "größe:größer", `quote:'"\`)}}},
+			Writes:    []eventstore.Write{{Stream: "größe-'\"\\ \u65e5\u672c 🦊", Events: []eventstore.EventData{event(`größe."geändert"`, []byte("\xff\x00"), "größe:größer", `quote:'"\`)}}},
 			Condition: &eventstore.Condition{FailIf: eventstore.Tagged("größe:größer")},
 		},
 	}

@@ -20,42 +20,45 @@ import (
 //  3. Appends whose events were found get their receipts; the others are made again, in a
 //     session of their own.
 
-// settle finds out what became of a batch whose answer was lost, answers those who were
-// appended, and makes the others again. What it returns is as from attempt.
-func (a *appender) settle(ctx context.Context, appends []*groupcommit.Pending, before eventstore.Position, lost error) (left []*groupcommit.Pending, err error) {
+// settle finds out what became of a batch whose answer was lost. It answers those who were
+// appended and returns the others: they are not in the log and never will be, unless the error
+// is [eventstore.ErrOutcomeUnknown], which then speaks of the whole batch.
+func (a *appender) settle(ctx context.Context, f flight, lost error) (missing []*groupcommit.Pending, err error) {
 	deadline := time.Now().Add(a.patience.settle)
 	for {
-		missing, err := a.look(ctx, appends, before)
-		switch {
-		case err == nil && len(missing) == 0:
-			return nil, nil
-		case err == nil:
-			return a.attempt(ctx, missing)
-		case !passes(err) || time.Now().After(deadline):
-			// Their texts only: as a cause, a busy server would say "not appended, try again".
-			return appends, fmt.Errorf("%w: the connection was lost (%v), and what became of the append could not be asked: %v", eventstore.ErrOutcomeUnknown, lost, err)
+		missing, err := a.look(ctx, f)
+		if err == nil {
+			return missing, nil
 		}
 		a.disconnect()
+		if !passes(err) && !needsAnotherServer(err) || time.Now().After(deadline) {
+			// Their texts only: as a cause, a busy server would say "not appended, try again".
+			return f.appends, fmt.Errorf("%w: the connection was lost (%v), and what became of the append could not be asked: %v", eventstore.ErrOutcomeUnknown, lost, err)
+		}
 		time.Sleep(reconnectPause)
 	}
 }
 
 // look forbids the earlier sessions, answers the appends that were made, and returns the
 // others. It answers nobody before it knows about all of them.
-func (a *appender) look(ctx context.Context, appends []*groupcommit.Pending, before eventstore.Position) (missing []*groupcommit.Pending, err error) {
+func (a *appender) look(ctx context.Context, f flight) (missing []*groupcommit.Pending, err error) {
 	if err := a.connect(ctx, a.patience.reconnect); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.patience.settle)
 	defer cancel()
 	a.session++
-	found, err := a.find(ctx, appends, before)
+	behind := f.before.Position
+	if a.identity != f.before.Identity {
+		behind = 0 // after a failover the log may have been shorter when the batch arrived
+	}
+	found, err := a.find(ctx, f.appends, behind)
 	if err != nil {
 		return nil, err
 	}
 	var made []*groupcommit.Pending
 	head := a.head
-	for _, p := range appends {
+	for _, p := range f.appends {
 		ok, err := a.receipt(ctx, p, found)
 		switch {
 		case err != nil:

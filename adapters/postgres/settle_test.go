@@ -36,32 +36,39 @@ var fates = []struct {
 type unlucky struct {
 	choose func() (fate, bool)
 
-	appending map[int]bool // connections whose next Sync ends an append
-	awaiting  map[int]fate // connections whose next ReadyForQuery ends one
+	appending map[int]bool             // connections whose next Sync ends an append
+	awaiting  map[int][]pgproxy.Action // what becomes of the ReadyForQuery to each Sync of a connection
 	cuts      int
+	overlaps  int // cuts of two appends at once
 }
 
 func newUnlucky(choose func() (fate, bool)) *unlucky {
-	return &unlucky{choose: choose, appending: map[int]bool{}, awaiting: map[int]fate{}}
+	return &unlucky{choose: choose, appending: map[int]bool{}, awaiting: map[int][]pgproxy.Action{}}
 }
 
 func (u *unlucky) hook(f pgproxy.Frame) pgproxy.Action {
 	switch {
 	case f.FromClient && f.Type == pgproxy.Bind:
 		u.appending[f.Conn] = bytes.Contains(f.Payload, []byte("leftfold/leftfold/append\x00"))
-	case f.FromClient && f.Type == pgproxy.Sync && u.appending[f.Conn]:
-		delete(u.appending, f.Conn)
-		if chosen, ok := u.choose(); ok {
-			u.cuts++
-			u.awaiting[f.Conn] = chosen
-			return chosen.atSync
+	case f.FromClient && f.Type == pgproxy.Sync:
+		chosen, ok := fate{pgproxy.Forward, pgproxy.Forward}, false
+		if u.appending[f.Conn] {
+			delete(u.appending, f.Conn)
+			if chosen, ok = u.choose(); ok {
+				u.cuts++
+				if len(u.awaiting[f.Conn]) > 0 {
+					u.overlaps++
+				}
+			} else {
+				chosen = fate{pgproxy.Forward, pgproxy.Forward}
+			}
 		}
-	case !f.FromClient && f.Type == pgproxy.ReadyForQuery:
-		chosen, ok := u.awaiting[f.Conn]
-		delete(u.awaiting, f.Conn)
-		if ok {
-			return chosen.atReady
-		}
+		u.awaiting[f.Conn] = append(u.awaiting[f.Conn], chosen.atReady)
+		return chosen.atSync
+	case !f.FromClient && f.Type == pgproxy.ReadyForQuery && len(u.awaiting[f.Conn]) > 0:
+		next := u.awaiting[f.Conn][0]
+		u.awaiting[f.Conn] = u.awaiting[f.Conn][1:]
+		return next
 	}
 	return pgproxy.Forward
 }
@@ -91,12 +98,21 @@ func TestALostAnswerIsSettled(t *testing.T) {
 
 // A quarter of the round trips fails, and no append has a command id.
 func TestTortureLostAnswersWithoutCommandIDs(t *testing.T) {
-	u := newUnlucky(func() (fate, bool) { return fates[rand.IntN(len(fates))].fate, rand.IntN(4) == 0 })
-	store := throughProxy(t, newPool(t), u.hook)
-	const clients = 10
-	require.Empty(t, appendUnderCuts(t, store, clients, 50*eventstoretest.Scale))
-	t.Logf("%d appends, %d cuts", clients*50*eventstoretest.Scale, u.cuts)
-	require.Greater(t, u.cuts, 10)
+	for _, c := range []struct {
+		name    string
+		overlap int
+	}{{"one batch at a time", 0}, {"two batches under way", 2}} {
+		t.Run(c.name, func(t *testing.T) {
+			u := newUnlucky(func() (fate, bool) { return fates[rand.IntN(len(fates))].fate, rand.IntN(4) == 0 })
+			store := throughProxy(t, newPool(t), u.hook)
+			store.SetOverlap(c.overlap)
+			const clients = 10
+			require.Empty(t, appendUnderCuts(t, store, clients, 50*eventstoretest.Scale))
+			t.Logf("%d appends, %d cuts, %d of them with another batch under way", clients*50*eventstoretest.Scale, u.cuts, u.overlaps)
+			require.Greater(t, u.cuts, 10)
+			require.Equal(t, c.overlap > 0, u.overlaps > 5)
+		})
+	}
 }
 
 // A client that takes a lost answer for a failure and sends again must be caught by the check.

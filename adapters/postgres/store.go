@@ -83,7 +83,13 @@ func Open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 	s.queue = groupcommit.NewQueue(groupcommit.Options{
 		BatchEvents: batchEvents, BatchBytes: batchBytes, Batches: queuedBatches, Yields: yields, Patience: answerPatience,
 	})
-	s.appender = appender{db: db, writer: eventstore.NewEventID(), appended: s.wakeups.saw, patience: patience{batchPatience, reconnectPatience, settlePatience}}
+	s.appender = appender{
+		db: db, identity: s.identity, writer: eventstore.NewEventID(), appended: s.wakeups.saw,
+		patience: patience{batchPatience, reconnectPatience, settlePatience},
+	}
+	if !db.pooled {
+		s.appender.overlap = overlapEvents
+	}
 	s.wakeups.open(s, o.Listen)
 	go func() {
 		defer close(s.drained)

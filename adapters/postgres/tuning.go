@@ -13,6 +13,13 @@ const (
 	// cut: they are in it then. With eight writers it doubles the rate.
 	yields = 4
 
+	// A batch of so many events is sent while another is under way. With fewer, the flush that
+	// each batch costs is worth more than the time in which the server would wait for us.
+	overlapEvents = 32
+
+	// How often a batch is sent whose connection is lost each time.
+	lostTries = 3
+
 	// How much of a read is in memory at a time: a page is fetched whole and its
 	// connection given back before the caller sees the first event.
 	pageEvents      = 5000

@@ -140,15 +140,12 @@ func (t *txStore) append(ctx context.Context, request eventstore.AppendRequest) 
 	params := parameters{types: types}
 	params.encode(one)
 	var got answer
-	if err := t.on.one(ctx, t.store.db.sql.append, got.scan, params.values(noWriter, 0)...); err != nil {
+	if err := t.on.one(ctx, t.store.db.sql.append, got.scan, params.values(nil, 0)...); err != nil {
 		return eventstore.Receipt{}, err
 	}
 	got.outcomes(t.store.identity.Store, one)
 	return one[0].Receipt, one[0].Err
 }
-
-// noWriter is the writer of appends whose fate is the caller's business.
-var noWriter eventstore.EventID
 
 // lock takes the lock of the store and returns the types of its appends.
 func (t *txStore) lock(ctx context.Context) (types compositeTypes, err error) {

@@ -32,7 +32,7 @@ func newWriterID() []byte {
 func (a *appender) run(q *groupcommit.Queue) {
 	ctx := context.Background() // a caller who goes away must not end the batch of the others
 	for q.Wait() {
-		if batch := q.Cut(nil); len(batch) > 0 {
+		if batch := q.Cut(nil, nil); len(batch) > 0 {
 			a.process(ctx, batch)
 		}
 	}

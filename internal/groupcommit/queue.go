@@ -180,22 +180,32 @@ func (q *Queue) Wait() bool {
 	return len(q.waiting) > 0
 }
 
-// Cut removes a batch's worth from the front, nothing if all who waited have left. An
-// append that admit refuses stays where it is for a later batch; admit is asked once for
-// each in order and must accept the first. A nil admit accepts all.
-func (q *Queue) Cut(admit func(*Pending) bool) []*Pending {
+// Cut removes a batch's worth from the front, nothing if all who waited have left.
+//
+// Of so many events that wait, share says how many are taken at most; an append that is
+// larger goes alone, and with 0 nothing is taken. A nil share takes all that fit. An append
+// that admit refuses stays where it is for a later batch; admit is asked once for each in
+// order and must accept the first. A nil admit accepts all.
+func (q *Queue) Cut(share func(waiting int) int, admit func(*Pending) bool) []*Pending {
 	for range q.options.Yields {
 		runtime.Gosched()
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	most := q.options.BatchEvents
+	if share != nil {
+		most = min(most, share(q.size.events))
+	}
+	if most == 0 || len(q.waiting) == 0 {
+		return nil
+	}
 	var total size
 	var batch []*Pending
 	kept := q.waiting[:0]
 	full := false
 	for _, p := range q.waiting {
 		sum := total.plus(p.size)
-		full = full || len(batch) > 0 && !q.options.within(sum, 1)
+		full = full || len(batch) > 0 && (sum.events > most || sum.bytes > q.options.BatchBytes)
 		if full || admit != nil && !admit(p) {
 			kept = append(kept, p)
 			continue

@@ -18,17 +18,17 @@ func TestABatchHoldsWhatWaits(t *testing.T) {
 	for range 5 {
 		require.NoError(t, q.Put(t.Context(), sized(300, 0)))
 	}
-	require.Len(t, q.Cut(nil), 3, "three times 300 events")
-	require.Len(t, q.Cut(nil), 2)
+	require.Len(t, q.Cut(nil, nil), 3, "three times 300 events")
+	require.Len(t, q.Cut(nil, nil), 2)
 
 	for _, bytes := range []int{2 << 20, 2 << 20, 8 << 20, 1} {
 		require.NoError(t, q.Put(t.Context(), sized(1, bytes)))
 	}
-	require.Len(t, q.Cut(nil), 2)
-	require.Len(t, q.Cut(nil), 1, "an append larger than a batch goes alone")
-	require.Len(t, q.Cut(nil), 1)
+	require.Len(t, q.Cut(nil, nil), 2)
+	require.Len(t, q.Cut(nil, nil), 1, "an append larger than a batch goes alone")
+	require.Len(t, q.Cut(nil, nil), 1)
 	require.Zero(t, q.size)
-	require.Empty(t, q.Cut(nil))
+	require.Empty(t, q.Cut(nil, nil))
 }
 
 func TestWhatIsNotAdmittedWaitsInItsPlace(t *testing.T) {
@@ -38,8 +38,8 @@ func TestWhatIsNotAdmittedWaitsInItsPlace(t *testing.T) {
 		require.NoError(t, q.Put(t.Context(), p))
 	}
 	odd := func(p *Pending) bool { return p.size.events%2 == 1 }
-	require.Equal(t, []*Pending{all[0], all[2]}, q.Cut(odd))
-	require.Equal(t, []*Pending{all[1], all[3]}, q.Cut(nil))
+	require.Equal(t, []*Pending{all[0], all[2]}, q.Cut(nil, odd))
+	require.Equal(t, []*Pending{all[1], all[3]}, q.Cut(nil, nil))
 }
 
 // A batch that is full is full for everybody behind: a small append must not overtake a
@@ -50,8 +50,8 @@ func TestNobodyOvertakesAnAppendThatDidNotFit(t *testing.T) {
 	for _, p := range all {
 		require.NoError(t, q.Put(t.Context(), p))
 	}
-	require.Equal(t, all[:1], q.Cut(nil))
-	require.Equal(t, all[1:], q.Cut(nil))
+	require.Equal(t, all[:1], q.Cut(nil, nil))
+	require.Equal(t, all[1:], q.Cut(nil, nil))
 }
 
 func TestAFullQueueWaitsForRoomOrTheContext(t *testing.T) {
@@ -73,7 +73,7 @@ func TestAFullQueueWaitsForRoomOrTheContext(t *testing.T) {
 		go func() { answers <- q.Put(t.Context(), sized(1, 0)) }()
 		synctest.Wait()
 		require.Empty(t, answers)
-		q.Cut(nil)
+		q.Cut(nil, nil)
 		require.NoError(t, <-answers)
 	})
 }
@@ -87,7 +87,7 @@ func TestTheEndOfTheContextTakesBackWhatIsQueued(t *testing.T) {
 	_, err := q.Await(ctx, p)
 	require.ErrorIs(t, err, context.Canceled)
 	require.NotErrorIs(t, err, eventstore.ErrOutcomeUnknown)
-	require.Empty(t, q.Cut(nil))
+	require.Empty(t, q.Cut(nil, nil))
 }
 
 func TestAnAppendThatIsTakenIsWaitedForWithPatience(t *testing.T) {
@@ -99,7 +99,7 @@ func TestAnAppendThatIsTakenIsWaitedForWithPatience(t *testing.T) {
 		answered, hung := sized(1, 1), sized(2, 1)
 		require.NoError(t, q.Put(ctx, answered))
 		require.NoError(t, q.Put(ctx, hung))
-		require.Len(t, q.Cut(nil), 2)
+		require.Len(t, q.Cut(nil, nil), 2)
 		cancel()
 		time.AfterFunc(o.Patience/2, func() { answered.Answer(nil) })
 

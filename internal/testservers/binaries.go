@@ -16,11 +16,16 @@ var ErrUnavailable = errors.New("cannot run test servers on this machine")
 
 // Available returns an [ErrUnavailable] unless every server of this package can run.
 func Available() error {
-	_, user := unprivileged()
-	_, postgres := postgresPrograms()
 	_, redis := program("redis-server", "redis-server")
 	_, pgbouncer := program("pgbouncer", "pgbouncer")
-	return errors.Join(user, postgres, redis, pgbouncer)
+	return errors.Join(PostgresAvailable(), redis, pgbouncer)
+}
+
+// PostgresAvailable returns an [ErrUnavailable] unless Postgres can run.
+func PostgresAvailable() error {
+	_, user := unprivileged()
+	_, postgres := postgresPrograms()
+	return errors.Join(user, postgres)
 }
 
 // postgresPrograms returns the directory of the newest Postgres. Debian keeps each major

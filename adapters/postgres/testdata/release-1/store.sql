@@ -54,7 +54,6 @@ CREATE TYPE leftfold.new_event AS (
 	write integer,
 	nth integer,
 	event_id uuid,
-	stream_key uuid,
 	slice smallint,
 	schema_version smallint,
 	stream_id text,
@@ -100,7 +99,7 @@ BEGIN
 		IF here <> coalesce((SELECT s.cluster FROM "leftfold".store s), '') THEN
 			PERFORM pg_advisory_xact_lock(1818585702, "leftfold".lock_key());
 			UPDATE "leftfold".store s
-			SET incarnation = s.incarnation + (s.cluster IS NOT NULL)::integer, cluster = here
+			SET incarnation = s.incarnation + CASE WHEN s.cluster IS NULL THEN 0 ELSE 1 + (random() * 1000000)::integer END, cluster = here
 			WHERE s.cluster IS DISTINCT FROM here;
 		END IF;
 	END IF;
@@ -117,6 +116,7 @@ CREATE FUNCTION leftfold.append(writer uuid, session bigint, writes leftfold.new
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
     SET jit TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
     SET lock_timeout TO '5s'
@@ -127,6 +127,13 @@ DECLARE
 	now     timestamptz;
 	oldest  bigint;
 	wrong   integer[];
+	few     boolean := cardinality(writes) <= 3 AND cardinality(events) <= 3;
+	w       "leftfold".new_write;
+	e       "leftfold".new_event;
+	version bigint;
+	cluster text;
+	total   bigint := 0;
+	made    bigint := 0;
 BEGIN
 	IF current_setting('transaction_isolation') <> 'read committed' THEN
 		RAISE EXCEPTION USING ERRCODE = 'LF002',
@@ -137,28 +144,48 @@ BEGIN
 	now := clock_timestamp();
 
 	SELECT s.incarnation, coalesce((SELECT e.position FROM "leftfold".events e ORDER BY e.position DESC LIMIT 1), 0),
-		(SELECT f.session FROM "leftfold".fences f WHERE f.writer = append.writer)
-	INTO incarnation, head, oldest FROM "leftfold".store s WHERE s.only_row;
+		(SELECT f.session FROM "leftfold".fences f WHERE f.writer = append.writer), s.cluster
+	INTO incarnation, head, oldest, cluster FROM "leftfold".store s WHERE s.only_row;
+	IF (CASE WHEN cluster IS NULL OR pg_is_in_recovery() THEN false ELSE right(cluster, 8) <> left(pg_walfile_name(pg_current_wal_lsn()), 8) END) THEN
+		-- A standby was promoted under an open session.
+		SELECT a.incarnation INTO incarnation FROM "leftfold".adopt() a;
+	END IF;
 	IF oldest > session THEN
 		RAISE EXCEPTION USING ERRCODE = 'LF003', MESSAGE = 'this batch was given up by its writer';
 	END IF;
 
+	-- LATERAL and OFFSET 0 hold the planner to one probe of an index for each row: it would
+	-- else write a subquery out twice, or read a whole index to join with it.
 	IF commands IS NOT NULL THEN
 		SELECT json_agg(json_build_object('append', c.append, 'position', k.position, 'hash', k.hash, 'versions', k.versions::json)), array_agg(c.append)
 		INTO repeated, skipped
-		FROM unnest(commands) c JOIN "leftfold".commands k ON k.command_id = c.command_id;
+		FROM unnest(commands) c
+		CROSS JOIN LATERAL (SELECT k.position, k.hash, k.versions FROM "leftfold".commands k WHERE k.command_id = c.command_id OFFSET 0) k;
 	END IF;
 
-	SELECT array_agg(w.version), array_agg(w.append) FILTER (WHERE CASE w.expected
-		WHEN -1 THEN w.version < 0 WHEN -2 THEN w.version <= 0 ELSE w.version <> w.expected END)
-	INTO versions, wrong
-	FROM (
-		SELECT n.append, n.expected, coalesce((
+	IF few THEN
+		FOREACH w IN ARRAY writes LOOP
 			SELECT CASE e.type WHEN '$stream.deleted' THEN -e.version ELSE e.version END
-			FROM "leftfold".events e WHERE e.stream_key = n.stream_key ORDER BY e.version DESC LIMIT 1), 0) AS version
-		FROM unnest(writes) n
-	) w;
-	skipped := skipped || wrong;
+			INTO version FROM "leftfold".events e WHERE e.stream_key = w.stream_key ORDER BY e.version DESC LIMIT 1;
+			version := coalesce(version, 0);
+			versions := versions || version;
+			total := total + w.events;
+			IF (CASE w.expected WHEN -1 THEN version < 0 WHEN -2 THEN version <= 0 ELSE version <> w.expected END) THEN
+				skipped := skipped || w.append;
+			END IF;
+		END LOOP;
+	ELSE
+		SELECT array_agg(w.version), array_agg(w.append) FILTER (WHERE CASE w.expected
+			WHEN -1 THEN w.version < 0 WHEN -2 THEN w.version <= 0 ELSE w.version <> w.expected END), sum(w.events)
+		INTO versions, wrong, total
+		FROM (
+			SELECT n.append, n.expected, n.events, coalesce((
+				SELECT CASE e.type WHEN '$stream.deleted' THEN -e.version ELSE e.version END
+				FROM "leftfold".events e WHERE e.stream_key = n.stream_key ORDER BY e.version DESC LIMIT 1), 0) AS version
+			FROM unnest(writes) n OFFSET 0
+		) w;
+		skipped := skipped || wrong;
+	END IF;
 
 	IF conditions IS NOT NULL THEN
 		SELECT json_agg(json_build_object('append', m.append, 'reason', m.reason, 'position', m.at)), array_agg(m.append)
@@ -167,24 +194,47 @@ BEGIN
 		skipped := skipped || wrong;
 	END IF;
 
+	IF total IS DISTINCT FROM cardinality(events) THEN
+		PERFORM "leftfold".refuse_batch();
+	END IF;
 	IF skipped IS NOT NULL THEN -- the others close up
-		SELECT array_agg(e::"leftfold".new_event) INTO events FROM unnest(events) e WHERE writes[e.write].append <> ALL (skipped);
+		SELECT coalesce(array_agg(e::"leftfold".new_event), '{}') INTO events FROM unnest(events) e WHERE writes[e.write].append <> ALL (skipped);
 	END IF;
 
-	INSERT INTO "leftfold".events (position, version, recorded_at, event_id, stream_key, slice, schema_version, stream_id, type, tags, metadata, data)
-	SELECT head + e.place, versions[e.write] + e.nth, now, e.event_id, e.stream_key, e.slice, e.schema_version, e.stream_id, e.type, e.tags, e.metadata, e.data
-	FROM unnest(events) WITH ORDINALITY AS e(write, nth, event_id, stream_key, slice, schema_version, stream_id, type, tags, metadata, data, place);
+	-- What the rows must be like is checked where they are read, because a program with the right
+	-- to append may not be ours. With as many events as the writes announce, and each nth within
+	-- its write, the unique key leaves no gap in the versions of a stream.
+	IF few THEN
+		FOR place IN 1..cardinality(events) LOOP
+			e := events[place];
+			w := writes[e.write];
+			IF e.nth BETWEEN 1 AND w.events AND (tagged OR e.tags IS NULL) AND e.slice BETWEEN 0 AND 1023 AND e.schema_version > 0 AND (left(e.type, 1) <> '$' OR e.type = '$stream.deleted') THEN
+				INSERT INTO "leftfold".events (position, version, recorded_at, event_id, stream_key, slice, schema_version, stream_id, type, tags, metadata, data)
+				VALUES (head + place, versions[e.write] + e.nth, now, e.event_id, w.stream_key, e.slice, e.schema_version, e.stream_id, e.type, e.tags, e.metadata, e.data);
+				made := made + 1;
+			END IF;
+		END LOOP;
+	ELSE
+		INSERT INTO "leftfold".events (position, version, recorded_at, event_id, stream_key, slice, schema_version, stream_id, type, tags, metadata, data)
+		SELECT head + e.place, versions[e.write] + e.nth, now, e.event_id, (writes[e.write]).stream_key, e.slice, e.schema_version, e.stream_id, e.type, e.tags, e.metadata, e.data
+		FROM unnest(events) WITH ORDINALITY AS e(write, nth, event_id, slice, schema_version, stream_id, type, tags, metadata, data, place)
+		WHERE e.nth BETWEEN 1 AND (writes[e.write]).events AND (tagged OR e.tags IS NULL) AND e.slice BETWEEN 0 AND 1023 AND e.schema_version > 0 AND (left(e.type, 1) <> '$' OR e.type = '$stream.deleted');
+		GET DIAGNOSTICS made = ROW_COUNT;
+	END IF;
+	IF made <> cardinality(events) THEN
+		PERFORM "leftfold".refuse_batch();
+	END IF;
 
 	IF tagged THEN
 		INSERT INTO "leftfold".event_tags (tag, position)
 		SELECT t.tag, head + e.place
-		FROM unnest(events) WITH ORDINALITY AS e(write, nth, event_id, stream_key, slice, schema_version, stream_id, type, tags, metadata, data, place), string_to_table(e.tags, E'\n') t(tag)
+		FROM unnest(events) WITH ORDINALITY AS e(write, nth, event_id, slice, schema_version, stream_id, type, tags, metadata, data, place), string_to_table(e.tags, E'\n') t(tag)
 		ORDER BY 1, 2;
 	END IF;
 	IF commands IS NOT NULL THEN
 		PERFORM "leftfold".remember(commands, writes, versions, head, skipped, now);
 	END IF;
-	nothing := pg_notify('leftfold', (head + coalesce(cardinality(events), 0))::text);
+	nothing := pg_notify('leftfold', (head + cardinality(events))::text);
 END $_$;
 
 
@@ -277,10 +327,23 @@ CREATE FUNCTION leftfold.matches(conditions leftfold.new_condition[], head bigin
 				ORDER BY (SELECT count(*) FROM (
 					SELECT FROM "leftfold".event_tags z WHERE z.tag = t.tag AND z.position > c.after LIMIT 64) sample)
 				LIMIT 1)
-			END AS tag) lead
+			END AS tag OFFSET 0) lead
 	) m
 	WHERE m.position IS NOT NULL
 $$;
+
+
+--
+-- Name: refuse_batch(); Type: FUNCTION; Schema: leftfold; Owner: -
+--
+
+CREATE FUNCTION leftfold.refuse_batch() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+	RAISE EXCEPTION USING ERRCODE = 'LF004', MESSAGE = 'this is not a batch of appends',
+		HINT = 'Append through the package adapters/postgres of Leftfold.';
+END $$;
 
 
 --
@@ -302,8 +365,9 @@ END $$;
 --
 
 CREATE FUNCTION leftfold.remember(commands leftfold.new_command[], writes leftfold.new_write[], versions bigint[], head bigint, skipped integer[], now timestamp with time zone) RETURNS void
-    LANGUAGE sql
+    LANGUAGE plpgsql
     AS $$
+BEGIN
 	INSERT INTO "leftfold".commands (command_id, hash, position, versions, recorded_at)
 	SELECT c.command_id, c.hash, remember.head + made.events, made.versions, remember.now
 	FROM unnest(remember.commands) c
@@ -319,8 +383,8 @@ CREATE FUNCTION leftfold.remember(commands leftfold.new_command[], writes leftfo
 		) w
 		WHERE remember.skipped IS NULL OR w.append <> ALL (remember.skipped)
 		GROUP BY w.append
-	) made USING (append)
-$$;
+	) made USING (append);
+END $$;
 
 
 --
@@ -331,6 +395,7 @@ CREATE FUNCTION leftfold.settle(writer uuid, session bigint, after bigint, event
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
     SET jit TO 'off'
     SET lock_timeout TO '5s'
     AS $$
@@ -577,6 +642,13 @@ REVOKE ALL ON FUNCTION leftfold.lock_key() FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION leftfold.matches(conditions leftfold.new_condition[], head bigint) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION refuse_batch(); Type: ACL; Schema: leftfold; Owner: -
+--
+
+REVOKE ALL ON FUNCTION leftfold.refuse_batch() FROM PUBLIC;
 
 
 --

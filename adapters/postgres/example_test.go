@@ -1,0 +1,164 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/leftfold/leftfold/adapters/postgres"
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/internal/testservers"
+)
+
+func Example() {
+	ctx := context.Background()
+	pool, err := pgxpool.New(ctx, databaseURL())
+	if err != nil {
+		panic(err)
+	}
+	defer pool.Close()
+	if _, err := postgres.Migrate(ctx, pool, postgres.MigrateOptions{}); err != nil { // when you deploy
+		panic(err)
+	}
+	store, err := postgres.Open(ctx, pool, postgres.Options{})
+	if err != nil {
+		panic(err)
+	}
+	defer store.Close(ctx)
+
+	order := eventstore.NewStreamID("order", "42")
+	receipt, err := store.Append(ctx, eventstore.AppendRequest{
+		Command: eventstore.Command{ID: eventstore.NewCommandID("place order 42")},
+		Writes: []eventstore.Write{{
+			Stream:   order,
+			Expected: eventstore.NoStream,
+			Events: []eventstore.EventData{
+				{Type: "order.placed", Data: []byte(`{"customer":"17850"}`)},
+				{Type: "order.paid", Data: []byte(`{"pence":1530}`)},
+			},
+		}},
+	})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("committed up to position", receipt.Token.Position)
+
+	for event, err := range store.ReadStream(ctx, order, eventstore.StreamRange{}) {
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(event.Version, event.Type, string(event.Data))
+	}
+	// Output:
+	// committed up to position 2
+	// 1 order.placed {"customer":"17850"}
+	// 2 order.paid {"pence":1530}
+}
+
+// A row of your own and the events that go with it are there together, or not at all.
+func ExampleStore_Transact() {
+	ctx := context.Background()
+	pool, store := exampleStore(ctx, postgres.DefaultSchema)
+	defer pool.Close()
+	defer store.Close(ctx)
+	if _, err := pool.Exec(ctx, "CREATE TABLE invoices (id text PRIMARY KEY, pence integer)"); err != nil {
+		panic(err)
+	}
+	invoice := func(id string) error {
+		return store.Transact(ctx, pool, func(ctx context.Context, tx pgx.Tx, log eventstore.Store) error {
+			if _, err := tx.Exec(ctx, "INSERT INTO invoices VALUES ($1, 1530)", id); err != nil {
+				return err
+			}
+			_, err := log.Append(ctx, eventstore.AppendRequest{Writes: []eventstore.Write{{ // last: it takes the lock of the store
+				Stream: "order-42", Expected: eventstore.NoStream, Events: []eventstore.EventData{{Type: "order.invoiced"}},
+			}}})
+			return err
+		})
+	}
+	fmt.Println(invoice("2011-1"))
+	fmt.Println(invoice("2011-2"))
+
+	var rows int
+	err := pool.QueryRow(ctx, "SELECT count(*) FROM invoices").Scan(&rows)
+	fmt.Println(rows, err)
+	// Output:
+	// <nil>
+	// version conflict on order-42: expected no stream, it is at version 1
+	// 1 <nil>
+}
+
+// Two stores in one database, one for each context, are appended to in one transaction.
+func ExampleAppendAll() {
+	ctx := context.Background()
+	pool, sales := exampleStore(ctx, "sales")
+	defer pool.Close()
+	defer sales.Close(ctx)
+	if _, err := postgres.Migrate(ctx, pool, postgres.MigrateOptions{Schema: "stock"}); err != nil {
+		panic(err)
+	}
+	stock, err := postgres.Open(ctx, pool, postgres.Options{Schema: "stock"})
+	if err != nil {
+		panic(err)
+	}
+	defer stock.Close(ctx)
+
+	one := func(stream eventstore.StreamID, name string) eventstore.AppendRequest {
+		return eventstore.AppendRequest{Writes: []eventstore.Write{{Stream: stream, Events: []eventstore.EventData{{Type: name}}}}}
+	}
+	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		receipts, err := postgres.AppendAll(ctx, tx,
+			postgres.StoreAppend{Store: sales, Request: one("order-42", "order.placed")},
+			postgres.StoreAppend{Store: stock, Request: one("item-7", "item.reserved")})
+		for _, receipt := range receipts {
+			fmt.Println(receipt.Versions)
+		}
+		return err
+	})
+	fmt.Println(err)
+	// Output:
+	// map[order-42:1]
+	// map[item-7:1]
+	// <nil>
+}
+
+// What to give the role of a program that only reads: for a migration tool, as SQL.
+// [postgres.Grant] runs it.
+func ExampleGrantSQL() {
+	text, err := postgres.GrantSQL("sales", "reporting", postgres.ToRead)
+	fmt.Print(text, err)
+	// Output:
+	// GRANT USAGE ON SCHEMA "sales" TO "reporting";
+	// GRANT SELECT ON "sales".migrations, "sales".store, "sales".events, "sales".event_tags, "sales".commands TO "reporting";
+	// GRANT EXECUTE ON FUNCTION "sales".adopt TO "reporting";
+	// <nil>
+}
+
+// databaseURL is the address of a new database: "postgres://user@host/database" in real life.
+func databaseURL() string {
+	server, err := testservers.SharedPostgres()
+	if err != nil {
+		panic(err)
+	}
+	name, err := server.NewDatabase(context.Background(), "")
+	if err != nil {
+		panic(err)
+	}
+	return server.URL(name)
+}
+
+func exampleStore(ctx context.Context, schema string) (*pgxpool.Pool, *postgres.Store) {
+	pool, err := pgxpool.New(ctx, databaseURL())
+	if err != nil {
+		panic(err)
+	}
+	if _, err := postgres.Migrate(ctx, pool, postgres.MigrateOptions{Schema: schema}); err != nil {
+		panic(err)
+	}
+	store, err := postgres.Open(ctx, pool, postgres.Options{Schema: schema})
+	if err != nil {
+		panic(err)
+	}
+	return pool, store
+}
