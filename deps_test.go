@@ -40,6 +40,10 @@ var importTable = []rule{
 	{pkg: "query", own: list("eventstore")},
 	{pkg: "projection", own: list("eventstore", "eventstore/codec", "eventstore/subscription", "query")}, // query: ADR 0004
 
+	// Formats of payloads beside the default one, each with what it needs: who does not import
+	// it does not link it (ADR 0009).
+	{pkg: "eventstore/codec/jsonv2", own: list("eventstore/codec"), modules: list("github.com/go-json-experiment/json")},
+
 	// Test kits: what the package under test may import, the package itself, and testing.
 	{pkg: "eventstore/eventstoretest", own: list("eventstore"), modules: list(porcupine)},
 	{pkg: "aggregate/aggregatetest", own: list("aggregate", "eventstore", "eventstore/codec")},
@@ -113,6 +117,7 @@ func TestPlantedViolationsAreFound(t *testing.T) {
 		{"the port imports what stands on it", "eventstore/x.go", module + "/eventstore/codec", "may not import eventstore/codec"},
 		{"a command handler reaches for a projection", "command/x.go", module + "/projection", "may not import projection"},
 		{"an adapter imports another", "adapters/sqlite/x.go", module + "/adapters/memory", "may not import adapters/memory"},
+		{"the codec imports one of its formats' modules", "eventstore/codec/x.go", "github.com/go-json-experiment/json", "may not import github.com/go-json-experiment/json"},
 		{"the core imports a driver", "projection/x.go", "modernc.org/sqlite", "may not import modernc.org/sqlite"},
 		{"an example imports a driver", "examples/shop/x.go", "modernc.org/sqlite", "may not import modernc.org/sqlite"},
 		{"a module whose name only begins like an allowed one", "adapters/sqlite/x.go", "modernc.org/sqlitefs", "may not import modernc.org/sqlitefs"},

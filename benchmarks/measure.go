@@ -14,6 +14,8 @@ import (
 	"github.com/leftfold/leftfold/benchmarks/report"
 	"github.com/leftfold/leftfold/benchmarks/stats"
 	"github.com/leftfold/leftfold/benchmarks/system"
+	"github.com/leftfold/leftfold/eventstore/codec"
+	"github.com/leftfold/leftfold/eventstore/codec/jsonv2"
 )
 
 // measurement is what a workload does with one system in one round.
@@ -161,8 +163,12 @@ func replayingByPsql(ctx context.Context, b *bench) (*stats.Sample, error) {
 
 func replayingDecoded(ctx context.Context, b *bench, s system.System) (*stats.Sample, error) {
 	decoders := 0
-	if strings.HasSuffix(s.Name, "(all cores)") {
+	if strings.HasSuffix(s.Name, "all cores)") {
 		decoders = runtime.GOMAXPROCS(0)
+	}
+	var options []codec.Option
+	if strings.Contains(s.Name, "jsonv2") {
+		options = append(options, codec.In(jsonv2.Format{}))
 	}
 	url, err := b.fullDatabase(ctx, ours)
 	if err != nil {
@@ -170,7 +176,7 @@ func replayingDecoded(ctx context.Context, b *bench, s system.System) (*stats.Sa
 	}
 	return withStore(ctx, s, url, func(store system.Store) (*stats.Sample, error) {
 		return load.Replay(b.logEvents(), b.readWindow(), func() (int, error) {
-			return store.(system.EventStore).ReadDecoded(ctx, decoders)
+			return store.(system.EventStore).ReadDecoded(ctx, decoders, options...)
 		})
 	})
 }

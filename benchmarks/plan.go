@@ -161,8 +161,8 @@ func replays() []workload {
 		group:    "read", systems: append(all(naive32), system.System{Name: "psqlcopy"}),
 		measure: replaying,
 	}, {
-		Workload: report.Workload{Name: "replay/decoded", Title: "the same, and each event decoded into a Go value by eventstore/codec (encoding/json)", Unit: report.Events},
-		group:    "read", systems: []system.System{renamed(ours, " (one loop)"), renamed(ours, " (all cores)")},
+		Workload: report.Workload{Name: "replay/decoded", Title: "the same, and each event decoded into a Go value by eventstore/codec (encoding/json, or jsonv2 where the name says so)", Unit: report.Events},
+		group:    "read", systems: []system.System{renamed(ours, " (one loop)"), renamed(ours, " (all cores)"), renamed(ours, " (jsonv2, all cores)")},
 		measure: replayingDecoded,
 	}}
 }

@@ -10,3 +10,6 @@ func (s *Store) SetPatience(batch, reconnect, settle time.Duration) {
 // SetOverlap makes batches of so many events go while another is under way. Not while an
 // append is under way.
 func (s *Store) SetOverlap(events int) { s.appender.overlap = events }
+
+// ReadLarge is for benchmarks of it.
+var ReadLarge = readLarge

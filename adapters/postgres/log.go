@@ -3,35 +3,49 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/leftfold/leftfold/eventstore"
 )
 
 // readLog fixes the end of the read in one statement. Events up to there are all committed
-// and never change, so the pages may come from later snapshots.
+// and never change, so the pages may come from later snapshots, and from other servers that
+// prove that they have them too.
 func (r reader) readLog(ctx context.Context, query eventstore.LogQuery) (*eventstore.LogRead, error) {
 	if err := query.Validate(); err != nil {
 		return nil, err
 	}
-	read := logRead{sql: r.sql, query: query}
+	read := logRead{sql: r.sql, query: endOfLimit(query)}
 	if err := r.on(ctx, func(on session) error { return read.start(ctx, on) }); err != nil {
 		return nil, err
 	}
-	next := func(behind place) (p page, err error) {
+	next := func(ctx context.Context, from resume) (p page, err error) {
 		err = r.on(ctx, func(on session) error {
-			p, err = read.page(ctx, on, behind.position, pageEvents)
+			p, err = read.page(ctx, on, from)
 			return err
 		})
 		return p, err
 	}
-	return eventstore.NewLogRead(read.facts, r.paged(read.first, query.Limit, next)), nil
+	return eventstore.NewLogRead(read.facts, r.paged(ctx, read.first, read.query.Limit, next)), nil
+}
+
+// endOfLimit makes the limit of a read of all events the end of it: positions have no gaps.
+func endOfLimit(q eventstore.LogQuery) eventstore.LogQuery {
+	if q.Limit == 0 || !q.Query.MatchesAll() || q.After > math.MaxInt64-eventstore.Position(q.Limit) {
+		return q
+	}
+	if end := q.After + eventstore.Position(q.Limit); q.Through == 0 || q.Through > end {
+		q.Through = end
+	}
+	q.Limit = 0
+	return q
 }
 
 // logRead is a read of the log while it is being set up.
 type logRead struct {
 	sql     *statements
 	query   eventstore.LogQuery
-	through eventstore.Position // where the events end, limit or not
+	through eventstore.Anchor // where the events end, limit or not
 	first   page
 	facts   eventstore.LogRead
 }
@@ -45,7 +59,7 @@ func (r *logRead) start(ctx context.Context, on session) error {
 		return fmt.Errorf("read the log after position %d: %w: the head is %d", r.query.After, eventstore.ErrAheadOfLog, r.facts.Head)
 	}
 	var err error
-	if r.first, err = r.page(ctx, on, r.query.After, pageEvents); err != nil {
+	if r.first, err = r.page(ctx, on, resume{place{position: r.query.After}, pageEvents}); err != nil {
 		return err
 	}
 	return r.limit(ctx, on)
@@ -55,9 +69,9 @@ func (r *logRead) fix(ctx context.Context, on session) error {
 	return on.one(ctx, r.sql.logStart, func(row [][]byte) error {
 		token := readToken(row)
 		r.facts.Identity, r.facts.Head = token.Identity, token.Position
-		r.through = eventstore.Position(readInt8(row[3]))
 		r.facts.After = anchor(r.query.After, row[4])
-		r.facts.Through = anchor(r.through, row[5])
+		r.through = anchor(eventstore.Position(readInt8(row[3])), row[5])
+		r.facts.Through = r.through
 		return nil
 	}, position(r.query.After), position(r.query.Through))
 }
@@ -69,7 +83,9 @@ func anchor(at eventstore.Position, id []byte) eventstore.Anchor {
 }
 
 // limit moves the end of a read that its limit cuts to the last event yielded: a checkpoint
-// at the end must not pass by the rest.
+// at the end must not pass by the rest. It looks for that event through all pages of the
+// limit but the first, which are then read once more: keeping them would take memory without
+// bound.
 func (r *logRead) limit(ctx context.Context, on session) error {
 	left := r.query.Limit
 	if left == 0 {
@@ -86,7 +102,7 @@ func (r *logRead) limit(ctx context.Context, on session) error {
 		}
 		left -= len(p.events)
 		var err error
-		if p, err = r.page(ctx, on, p.reached.position, pageEvents); err != nil {
+		if p, err = r.page(ctx, on, p.next()); err != nil {
 			return err
 		}
 	}
@@ -94,29 +110,31 @@ func (r *logRead) limit(ctx context.Context, on session) error {
 
 // page fetches the matching events after a position: through the tag index if every
 // item of the query has a tag, else along the log.
-func (r *logRead) page(ctx context.Context, on session, after eventstore.Position, most int) (p page, err error) {
-	if after >= r.through {
+func (r *logRead) page(ctx context.Context, on session, from resume) (p page, err error) {
+	if from.position >= r.through.Position {
 		return page{last: true}, nil
 	}
+	limited := from
 	if r.query.Limit > 0 {
-		most = min(most, r.query.Limit)
+		limited.rows = min(from.rows, r.query.Limit)
 	}
-	in := span{after, r.through}
 	types, some := typesOf(r.query.Query)
 	switch {
 	case r.query.Query.Tagged():
-		p, err = r.taggedPage(ctx, on, in, most)
+		p, err = r.taggedPage(ctx, on, limited)
 	case some:
-		p, err = r.scan(ctx, on, r.sql.logTypes, in, most, r.query.Query.Matches, texts(types))
+		scan := newPageScan(limited)
+		scan.keep = r.query.Query.Matches
+		p, err = r.scan(ctx, on, r.sql.logTypes, scan, texts(types))
 	case r.query.Query.MatchesAll():
-		if p, err = r.scan(ctx, on, r.sql.logAll, in, most, nil); err == nil {
-			err = checkGapFree(in, p)
-		}
+		p, err = r.whole(ctx, on, newPageScan(limited))
 	default:
-		p, err = r.scan(ctx, on, r.sql.logAll, in, pageEvents, r.query.Query.Matches)
+		scan := newPageScan(from)
+		scan.keep = r.query.Query.Matches
+		p, err = r.whole(ctx, on, scan)
 	}
 	if err != nil {
-		return page{}, fmt.Errorf("read the log after position %d: %w", after, err)
+		return page{}, fmt.Errorf("read the log after position %d: %w", from.position, err)
 	}
 	return p, nil
 }
@@ -124,13 +142,36 @@ func (r *logRead) page(ctx context.Context, on session, after eventstore.Positio
 // span is a range of the log: after < position <= through.
 type span struct{ after, through eventstore.Position }
 
-func (r *logRead) scan(ctx context.Context, on session, st statement, in span, most int, keep func(eventstore.EventData) bool, more ...[]byte) (page, error) {
-	scan := newPageScan(most, keep)
-	params := append([][]byte{position(in.after), position(in.through), bigint(int64(most))}, more...)
+// scan fetches a page of the rows behind the place where the scan begins.
+func (r *logRead) scan(ctx context.Context, on session, st statement, scan *pageScan, more ...[]byte) (page, error) {
+	params := append([][]byte{position(scan.reached.position), position(r.through.Position), bigint(int64(scan.limit))}, more...)
 	if err := on.rows(ctx, st, scan.scan, params...); err != nil {
 		return page{}, err
 	}
-	return scan.done(), nil
+	p := scan.done()
+	return p, scan.end.check(r.through, p.last)
+}
+
+// whole fetches a page of all rows, whatever is kept of them, and checks the promise that
+// everything rests on: positions have no gap.
+func (r *logRead) whole(ctx context.Context, on session, scan *pageScan) (page, error) {
+	scan.follows = gapFree
+	p, err := r.scan(ctx, on, r.sql.logAll, scan)
+	if err == nil && p.last && p.reached.position != r.through.Position {
+		err = noEvent(p.reached.position+1, r.through.Position)
+	}
+	return p, err
+}
+
+func gapFree(before, row place) error {
+	if want := before.position + 1; row.position != want {
+		return noEvent(want, row.position)
+	}
+	return nil
+}
+
+func noEvent(missing, next eventstore.Position) error {
+	return fmt.Errorf("%w: there is no event at position %d, the next is at %d", eventstore.ErrDiverged, missing, next)
 }
 
 // typesOf returns the types that the query can match; false if it can match any type.
@@ -142,18 +183,4 @@ func typesOf(q eventstore.Query) (types []string, some bool) {
 		types = append(types, item.Types...)
 	}
 	return types, len(types) > 0
-}
-
-// checkGapFree checks the promise that everything rests on, wherever the whole log is
-// read: positions have no gap. It also finds a log that was rolled back under the read.
-func checkGapFree(in span, p page) error {
-	for n, e := range p.events {
-		if want := in.after + 1 + eventstore.Position(n); e.Position != want {
-			return fmt.Errorf("%w: there is no event at position %d, the next is at %d", eventstore.ErrDiverged, want, e.Position)
-		}
-	}
-	if p.last && p.reached.position != in.through {
-		return fmt.Errorf("%w: it had an event at position %d, and ends at %d now", eventstore.ErrDiverged, in.through, p.reached.position)
-	}
-	return nil
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"iter"
+	"time"
 
 	"github.com/leftfold/leftfold/eventstore"
 )
@@ -19,11 +20,12 @@ type reader struct {
 
 // paged yields the first page and those that next returns, at most limit events (0: all).
 // No connection is held while the loop body runs: it may append, or never come back.
-func (r reader) paged(first page, limit int, next func(behind place) (page, error)) iter.Seq2[eventstore.Recorded, error] {
+func (r reader) paged(ctx context.Context, first page, limit int, next nextPage) iter.Seq2[eventstore.Recorded, error] {
 	return func(yield func(eventstore.Recorded, error) bool) {
 		left := limit
-		for p := first; ; {
-			following := r.follow(p, left, next)
+		// The first page is read again by whoever loops again.
+		for p, recycle := first, func(page) {}; ; recycle = page.recycle {
+			following := r.follow(ctx, p, left, next)
 			for _, e := range p.events {
 				if left--; !yield(e, nil) || left == 0 {
 					following.abandon()
@@ -33,14 +35,19 @@ func (r reader) paged(first page, limit int, next func(behind place) (page, erro
 			if p.last {
 				return
 			}
-			var err error
-			if p, err = following.page(); err != nil {
+			fetched, err := following.page()
+			if err != nil {
 				yield(eventstore.Recorded{}, err)
 				return
 			}
+			recycle(p)
+			p = fetched
 		}
 	}
 }
+
+// nextPage fetches a page.
+type nextPage func(ctx context.Context, from resume) (page, error)
 
 // following is the page behind another one: being fetched, or to be fetched when it is
 // asked for.
@@ -49,16 +56,31 @@ type following struct {
 	abandon func() // waits for the goroutine that fetches it
 }
 
-func (r reader) follow(p page, left int, next func(place) (page, error)) following {
+func (r reader) follow(ctx context.Context, p page, left int, next nextPage) following {
 	if !r.ahead || p.last || left > 0 && len(p.events) >= left {
-		return following{func() (page, error) { return next(p.reached) }, func() {}}
+		return following{func() (page, error) { return next(ctx, p.next()) }, func() {}}
 	}
+	ctx, cancel := context.WithCancel(ctx)
 	var fetched page
 	var err error
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		fetched, err = next(p.reached)
+		defer cancel()
+		fetched, err = next(ctx, p.next())
 	}()
-	return following{func() (page, error) { <-done; return fetched, err }, func() { <-done }}
+	return following{
+		page: func() (page, error) { <-done; return fetched, err },
+		abandon: func() {
+			// A query that is cancelled costs its connection, and the next read a new one, with
+			// all its statements. Most pages are here sooner than that would take.
+			late := time.AfterFunc(abandonedPatience, cancel)
+			defer late.Stop()
+			<-done
+		},
+	}
 }
+
+// abandonedPatience is how long a page that nobody wants any more may take until its query
+// is cancelled.
+const abandonedPatience = 10 * time.Millisecond

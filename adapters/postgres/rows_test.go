@@ -32,7 +32,7 @@ func FuzzRows(f *testing.F) {
 		row := unpacked(data)
 		var got answer
 		allocated := bytesAllocated(func() {
-			_ = scanned(newPageScan(pageEvents, nil).scan, row)
+			_ = scanned(newPageScan(resume{rows: pageEvents}).scan, row)
 			_ = scanned(new(compositeTypes).scan, row)
 			if scanned(got.scan, row) == nil {
 				got.outcomes(eventstore.StoreID{}, []*groupcommit.Pending{groupcommit.NewPending(eventstore.AppendRequest{

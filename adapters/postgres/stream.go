@@ -17,13 +17,17 @@ func (r reader) readStream(ctx context.Context, stream eventstore.StreamID, in e
 			yield(eventstore.Recorded{}, err)
 			return
 		}
-		r.paged(first, in.Limit, func(behind place) (p page, err error) {
+		r.paged(ctx, first, in.Limit, func(ctx context.Context, from resume) (p page, err error) {
+			if read.complete(from.version) {
+				return page{last: true}, nil
+			}
 			err = r.on(ctx, func(on session) error {
-				p, err = read.page(ctx, on, read.behind(behind.version), pageEvents)
+				p, err = read.following(ctx, on, from)
 				return err
 			})
 			return p, err
 		})(yield)
+		first.recycle()
 	}
 }
 
@@ -50,7 +54,8 @@ func (r reader) startStream(ctx context.Context, read *streamRead) (first page, 
 		read.in.Through = math.MaxInt64
 	}
 	err = r.on(ctx, func(on session) error {
-		if first, err = read.page(ctx, on, read.in, firstPageEvents); err != nil {
+		// One more than a page: a stream of just that length is known to end there.
+		if first, err = read.page(ctx, on, resume{rows: firstPageEvents + 1}); err != nil {
 			return err
 		}
 		end, seen := read.newest(first, unbounded)
@@ -58,7 +63,9 @@ func (r reader) startStream(ctx context.Context, read *streamRead) (first page, 
 			if end, err = read.end(ctx, on); err != nil {
 				return err
 			}
-			read.in.Through = min(read.in.Through, end.Version)
+			if err := read.fix(first, end.Version); err != nil {
+				return err
+			}
 		}
 		if end.Type == eventstore.TombstoneType {
 			return fmt.Errorf("read %s: %w", read.stream, eventstore.ErrStreamDeleted)
@@ -66,6 +73,19 @@ func (r reader) startStream(ctx context.Context, read *streamRead) (first page, 
 		return nil
 	})
 	return first, err
+}
+
+// fix ends the read at the newest version, if it goes on behind its first page. A proxy may
+// have asked a server for it that lags behind the page's.
+func (r *streamRead) fix(first page, newest eventstore.Version) error {
+	if first.last {
+		return nil // all of the range, at the moment of that page
+	}
+	r.in.Through = min(r.in.Through, newest)
+	if !r.in.Backwards && r.in.Through < first.reached.version {
+		return fmt.Errorf("read %s: %w: it ends at version %d, after version %d was read", r.stream, errBehind, newest, first.reached.version)
+	}
+	return nil
 }
 
 // newest returns the newest event of the stream if the page shows it.
@@ -95,26 +115,68 @@ func (r *streamRead) end(ctx context.Context, on session) (end eventstore.Record
 // behind returns what is left of the range behind a version.
 func (r *streamRead) behind(version eventstore.Version) eventstore.StreamRange {
 	in := r.in
-	if in.Backwards {
+	switch {
+	case version == 0: // from where the range begins
+	case in.Backwards:
 		in.Through = version - 1
-	} else {
+	default:
 		in.After = version
 	}
 	return in
 }
 
-func (r *streamRead) page(ctx context.Context, on session, in eventstore.StreamRange, most int) (page, error) {
+// complete reports whether nothing of the range is left behind a version.
+func (r *streamRead) complete(version eventstore.Version) bool {
+	left := r.behind(version)
+	return left.After >= left.Through
+}
+
+// following fetches a page that is not the first. It may come from another server than the
+// pages before it, one that lags or has lost events: then it does not go on where they ended,
+// or ends before the range does.
+func (r *streamRead) following(ctx context.Context, on session, from resume) (page, error) {
+	p, err := r.page(ctx, on, from)
+	if err == nil && p.last && !r.complete(p.reached.version) {
+		err = fmt.Errorf("read %s: %w: it has no event behind version %d, and the read goes on there", r.stream, errBehind, p.reached.version)
+	}
+	return p, err
+}
+
+// page fetches a page behind a version; 0: the first.
+func (r *streamRead) page(ctx context.Context, on session, from resume) (page, error) {
 	text := r.sql.streamForwards
-	if in.Backwards {
+	if r.in.Backwards {
 		text = r.sql.streamBackwards
 	}
-	if in.Limit > 0 {
-		most = min(most, in.Limit)
+	if r.in.Limit > 0 {
+		from.rows = min(from.rows, r.in.Limit)
 	}
-	scan := newPageScan(most, nil)
-	err := on.rows(ctx, text, scan.scan, r.key[:], bigint(int64(in.After)), bigint(int64(in.Through)), bigint(int64(most)))
+	in := r.behind(from.version)
+	scan := newPageScan(from)
+	scan.follows = r.follows
+	err := on.rows(ctx, text, scan.scan, r.key[:], bigint(int64(in.After)), bigint(int64(in.Through)), bigint(int64(from.rows)))
 	if err != nil {
 		return page{}, fmt.Errorf("read %s: %w", r.stream, err)
 	}
 	return scan.done(), nil
+}
+
+// follows checks that versions have no gap and stand in the log in their order. A server
+// that lags lacks the newest: backwards, a page of its begins too far down.
+func (r *streamRead) follows(before, row place) error {
+	newer, older := row, before
+	if r.in.Backwards {
+		newer, older = before, row
+	}
+	switch {
+	case before == place{}: // the first event of the read
+		return nil
+	case newer.version != older.version+1 && r.in.Backwards:
+		return fmt.Errorf("%w: it has no event between versions %d and %d", errBehind, row.version, before.version)
+	case newer.version != older.version+1 || newer.position <= older.position:
+		return fmt.Errorf("%w: version %d at position %d follows version %d at position %d",
+			eventstore.ErrDiverged, row.version, row.position, before.version, before.position)
+	default:
+		return nil
+	}
 }

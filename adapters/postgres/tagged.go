@@ -9,21 +9,34 @@ import (
 )
 
 // taggedPage finds the positions first, item by item, and then fetches the events.
-func (r *logRead) taggedPage(ctx context.Context, on session, in span, most int) (page, error) {
-	positions, complete, err := r.taggedUnion(ctx, on, in, most)
+func (r *logRead) taggedPage(ctx context.Context, on session, from resume) (page, error) {
+	positions, complete, err := r.taggedUnion(ctx, on, span{from.position, r.through.Position}, from.rows)
 	if err != nil || len(positions) == 0 {
 		return page{last: true}, err
 	}
-	scan := newPageScan(len(positions), nil)
-	if err := on.rows(ctx, r.sql.logPositions, scan.scan, bigints(positions)); err != nil {
+	scan, err := r.eventsAt(ctx, on, positions)
+	if err != nil {
 		return page{}, err
-	}
-	if scan.rows < len(positions) {
-		return page{}, fmt.Errorf("%w: the index of tags names events that are not in the log", eventstore.ErrDiverged)
 	}
 	p := scan.done()
 	p.last = complete && !scan.cut
 	return p, nil
+}
+
+// eventsAt fetches the events at the positions that the index of tags named.
+func (r *logRead) eventsAt(ctx context.Context, on session, positions []eventstore.Position) (*pageScan, error) {
+	scan := newPageScan(resume{rows: len(positions)})
+	if err := on.rows(ctx, r.sql.logPositions, scan.scan, bigints(positions), position(r.through.Position)); err != nil {
+		return nil, err
+	}
+	lacks := scan.rows < len(positions)
+	if err := scan.end.check(r.through, lacks); err != nil {
+		return nil, err
+	}
+	if lacks {
+		return nil, fmt.Errorf("%w: the index of tags names events that are not in the log", eventstore.ErrDiverged)
+	}
+	return scan, nil
 }
 
 // taggedUnion returns the first positions that any item matches, and whether these are all.
@@ -50,16 +63,24 @@ func (r *logRead) taggedUnion(ctx context.Context, on session, in span, most int
 
 // taggedPositions returns the first positions in the span of events that match an item
 // with tags, at most so many, in order. It never looks at the log itself unless the item
-// names types too.
+// names types too. Fewer than asked for are all there are: the statement proves it.
 func (r *logRead) taggedPositions(ctx context.Context, on session, item eventstore.QueryItem, in span, most int) (positions []eventstore.Position, err error) {
 	lead, others, err := r.rarestFirst(ctx, on, item.Tags, in)
 	if err != nil {
 		return nil, err
 	}
+	var end proof
 	err = on.rows(ctx, r.sql.tagged, func(row [][]byte) error {
+		if row[1] != nil {
+			end.take(row[1])
+			return nil
+		}
 		positions = append(positions, eventstore.Position(readInt8(row[0])))
 		return nil
 	}, []byte(lead), position(in.after), position(in.through), bigint(int64(most)), texts(others), texts(item.Types))
+	if err == nil {
+		err = end.check(r.through, len(positions) < most)
+	}
 	return positions, err
 }
 

@@ -140,6 +140,7 @@ func Goals() []Goal {
 		aheadOfPeers("whole log: ahead of every peer", "replay"),
 		atLeast("whole log, undecoded: at least 90 % of psql \\copy", 0.9, row("replay", Ours), row("replay", "psqlcopy")),
 		rateAtLeast("whole log, decoded into Go values on both cores: at least 500,000 events/s", 500_000, row("replay/decoded", Ours+" (all cores)")),
+		rateAtLeast("the same with the json/v2 codec package: at least 800,000 events/s", 800_000, row("replay/decoded", Ours+" (jsonv2, all cores)")),
 		medianWithin("a stream of 100 events: p50 within 0.25 ms", 250*time.Microsecond, row("load/events=100/readers=1", Ours)),
 		medianWithin("wake-up in another process: p50 within 2 ms", 2*time.Millisecond, row("wakeup", Ours)),
 	)

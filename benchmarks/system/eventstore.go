@@ -102,9 +102,9 @@ func (s EventStore) Follow(ctx context.Context, after eventstore.Position, handl
 
 // ReadDecoded reads the whole log and decodes every event into a Go value with the codec:
 // in the reading loop itself if decoders is 0, as a simple program does, or in so many
-// goroutines that take windows of the log in turn.
-func (s EventStore) ReadDecoded(ctx context.Context, decoders int) (read int, err error) {
-	types, err := codec.NewSet(codec.Event[OrderPlaced](EventType))
+// goroutines that take windows of the log in turn. The options say how the codec decodes.
+func (s EventStore) ReadDecoded(ctx context.Context, decoders int, options ...codec.Option) (read int, err error) {
+	types, err := codec.NewSet(codec.Event[OrderPlaced](EventType, options...))
 	if err != nil {
 		return 0, err
 	}

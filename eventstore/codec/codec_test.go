@@ -94,6 +94,7 @@ func TestAMistakeInASetIsNamed(t *testing.T) {
 		"version 0":        {[]codec.Definition{codec.Event[opened]("a", codec.Version(0))}, []string{"schema version 0"}},
 		"a huge version":   {[]codec.Definition{codec.Event[opened]("a", codec.Version(1<<15))}, []string{"schema version 32768"}},
 		"nil tags":         {[]codec.Definition{codec.Event[opened]("a", codec.Tags[opened](nil))}, []string{"Tags has no function"}},
+		"no format":        {[]codec.Definition{codec.Event[opened]("a", codec.In(nil))}, []string{"the format of In is <nil>"}},
 		"an empty literal": {[]codec.Definition{{}}, []string{"empty Definition"}},
 		"tags of another type": {
 			[]codec.Definition{codec.Event[opened]("a", codec.Tags(func(deposited) []eventstore.Tag { return nil }))},

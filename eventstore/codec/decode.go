@@ -31,5 +31,5 @@ func (s *Set) Decode(r eventstore.Recorded) ([]any, error) {
 
 func (d *definition) decode(r eventstore.Recorded) (event any, err error) {
 	defer recoverTo(&err)
-	return d.decoders[r.SchemaVersion-1](r.Data)
+	return d.decoders[r.SchemaVersion-1](d.format, r.Data)
 }

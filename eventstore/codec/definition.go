@@ -1,7 +1,6 @@
 package codec
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -22,6 +21,7 @@ type definition struct {
 	name    string
 	goType  reflect.Type
 	version int
+	format  Format
 	steps   []step
 	tags    func(event any) []eventstore.Tag
 	tagType reflect.Type
@@ -34,7 +34,7 @@ type definition struct {
 }
 
 // decoder reads a payload into a value of the definition's type.
-type decoder func(data []byte) (any, error)
+type decoder func(f Format, data []byte) (any, error)
 
 // Option refines an event's definition.
 type Option func(*definition)
@@ -42,13 +42,13 @@ type Option func(*definition)
 // Event defines that values of T are stored as events of the type name, such as
 // "order.placed". The name is for ever: the log holds it.
 func Event[T any](name string, options ...Option) Definition {
-	d := &definition{name: name, goType: reflect.TypeFor[T](), version: 1}
+	d := &definition{name: name, goType: reflect.TypeFor[T](), version: 1, format: encodingJSON{}}
 	for _, option := range options {
 		option(d)
 	}
 	d.check()
 	if len(d.errs) == 0 {
-		d.decoders = compose(decodeJSON[T], d.steps)
+		d.decoders = compose(decodeAs[T], d.steps)
 	}
 	return Definition{d}
 }
@@ -111,14 +111,6 @@ func (d *definition) same(o *definition) bool {
 	if d == o {
 		return true
 	}
-	plain := len(d.steps) == 0 && len(o.steps) == 0 && d.tags == nil && o.tags == nil
+	plain := d.format == o.format && len(d.steps) == 0 && len(o.steps) == 0 && d.tags == nil && o.tags == nil
 	return plain && d.name == o.name && d.goType == o.goType && d.version == o.version
-}
-
-func decodeJSON[T any](data []byte) (any, error) {
-	var value T
-	if err := json.Unmarshal(data, &value); err != nil {
-		return nil, err
-	}
-	return value, nil
 }

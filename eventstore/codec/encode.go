@@ -1,7 +1,6 @@
 package codec
 
 import (
-	"encoding/json"
 	"fmt"
 	"reflect"
 
@@ -25,7 +24,7 @@ func (s *Set) Encode(event any) (eventstore.EventData, error) {
 
 func (d *definition) encode(event any) (data eventstore.EventData, err error) {
 	defer recoverTo(&err)
-	payload, err := json.Marshal(event)
+	payload, err := d.format.Marshal(event)
 	if err != nil {
 		return eventstore.EventData{}, err
 	}

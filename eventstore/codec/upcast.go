@@ -31,7 +31,7 @@ func Upcast[From, To any](from int, f func(From) (To, error)) Option {
 			from:   from,
 			in:     reflect.TypeFor[From](),
 			out:    reflect.TypeFor[To](),
-			decode: decodeJSON[From],
+			decode: decodeAs[From],
 			upcast: func(old any) (any, error) { return f(old.(From)) },
 		})
 	}
@@ -83,8 +83,8 @@ func compose(current decoder, steps []step) []decoder {
 }
 
 func chain(steps []step) decoder {
-	return func(data []byte) (any, error) {
-		event, err := steps[0].decode(data)
+	return func(f Format, data []byte) (any, error) {
+		event, err := steps[0].decode(f, data)
 		for n := 0; n < len(steps) && err == nil; n++ {
 			event, err = steps[n].upcast(event)
 		}
