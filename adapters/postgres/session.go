@@ -43,6 +43,7 @@ func openDatabase(ctx context.Context, config *pgxpool.Config, s schema, readers
 		config.ConnConfig.RuntimeParams["default_transaction_isolation"] = "read committed"
 		config.ConnConfig.RuntimeParams["jit"] = "off"
 	}
+	readLarge(config.ConnConfig)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, explain(err)
