@@ -154,10 +154,11 @@ func (t *txStore) Append(ctx context.Context, request eventstore.AppendRequest) 
 }
 
 func (t *txStore) DeleteStream(ctx context.Context, stream eventstore.StreamID, expected eventstore.ExpectedVersion) (eventstore.Receipt, error) {
-	if err := stream.Validate(); err != nil {
+	request, err := tombstone(stream, expected)
+	if err != nil {
 		return eventstore.Receipt{}, err
 	}
-	return t.append(ctx, tombstone(stream, expected))
+	return t.append(ctx, request)
 }
 
 func (t *txStore) append(ctx context.Context, request eventstore.AppendRequest) (eventstore.Receipt, error) {

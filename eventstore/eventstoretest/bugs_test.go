@@ -107,6 +107,7 @@ const (
 	deleteRemovesEvents      bug = "a deletion removes events"
 	deleteExpectsNothing     bug = "a deletion ignores the expected version"
 	deletesMissing           bug = "a stream without events can be deleted"
+	deletesNegative          bug = "a deletion takes a negative version for no expectation"
 	deletesTwice             bug = "a stream can be deleted twice"
 	acceptsWhenClosed        bug = "a closed store accepts appends"
 	newIdentityOnOpen        bug = "every start makes a new identity"

@@ -126,6 +126,7 @@ var mutants = []struct {
 	{deleteRemovesEvents, "the log still has every event"},
 	{deleteExpectsNothing, "a deletion with a wrong expected version"},
 	{deletesMissing, "a stream without events cannot be deleted"},
+	{deletesNegative, "expects a negative version"},
 	{deletesTwice, "cannot be deleted twice"},
 	{ignoresContext, "a deletion whose context is over"},
 
