@@ -153,7 +153,7 @@ func (a *appender) connect(ctx context.Context, patience time.Duration) error {
 func (a *appender) connectOnce(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, a.patience.reconnect)
 	defer cancel()
-	conn, err := a.db.acquire(ctx)
+	conn, err := a.db.acquireWriter(ctx)
 	if err != nil {
 		return err
 	}

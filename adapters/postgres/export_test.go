@@ -6,3 +6,9 @@ import "time"
 func (s *Store) SetPatience(batch, reconnect, settle time.Duration) {
 	s.appender.patience = patience{batch, reconnect, settle}
 }
+
+// How long a test waits for what must come, and how often it looks.
+const (
+	testPatience = time.Minute
+	testStep     = time.Millisecond
+)

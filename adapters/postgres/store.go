@@ -56,8 +56,9 @@ var (
 // processes, may be open on one schema.
 //
 // The store opens connections of its own, from the pool's configuration: one to append, one
-// to listen, and up to Options.Readers to read. It takes none out of the pool, so that it
-// cannot wait for a connection that waits for it. The pool may be closed, the store goes on.
+// to listen, and up to Options.Readers to read. Neither waits for another: appends go on while
+// every reader is busy. It takes none out of the pool, so that it cannot wait for a connection
+// that waits for it. The pool may be closed, the store goes on.
 //
 // On a standby the store can be read; appends are [ErrReadOnly].
 //
@@ -77,7 +78,7 @@ func Open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 	}
 	s := &Store{db: db, limits: o.Limits, drained: make(chan struct{}), reader: reader{sql: &db.sql, on: db.do, ahead: true}}
 	if err := s.check(ctx, o); err != nil {
-		db.close()
+		db.close(ctx)
 		return nil, fmt.Errorf("open the store in schema %s: %w", name, err)
 	}
 	s.queue = groupcommit.NewQueue(groupcommit.Options{
@@ -162,9 +163,12 @@ func (s *Store) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		late = ctx.Err()
 		s.queue.Discard()
-		<-s.drained
+		if !waitLonger(ctx, s.drained) {
+			s.db.abort()
+			<-s.drained
+		}
 	}
 	s.wakeups.close()
-	s.db.close()
+	s.db.close(ctx)
 	return late
 }
