@@ -128,6 +128,10 @@ func (d *database) do(ctx context.Context, f func(session) error) error {
 	defer conn.Release()
 	keep := cutAtTheEnd(conn, d.reading)
 	err = f(d.session(conn.Conn()))
+	if isStale(err) {
+		_ = conn.Conn().Close(ctx) // whether it can be told or not
+		d.pool.Reset()             // the others know no better
+	}
 	if !keep() && err != nil {
 		return eventstore.ErrClosed
 	}
@@ -201,4 +205,4 @@ func waitLonger(ctx context.Context, done <-chan struct{}) bool {
 	}
 }
 
-func (d *database) session(conn *pgx.Conn) session { return session{conn, d.pooled} }
+func (d *database) session(conn *pgx.Conn) session { return session{conn, d.pooled, d.store} }

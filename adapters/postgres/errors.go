@@ -50,6 +50,7 @@ const (
 	denied
 	absent // our schema or a part of it
 	isolation
+	stale // the session knows a schema that is there no more
 )
 
 // Our own SQLSTATEs, in a class that no standard uses.
@@ -70,6 +71,9 @@ var classes = map[string]class{
 	"40001":         busy,        // serialization_failure
 	"40P01":         busy,        // deadlock_detected
 	"55P03":         busy,        // lock_not_available
+	"0A000":         stale,       // feature_not_supported: "cached plan must not change result type"
+	"26000":         stale,       // invalid_sql_statement_name: what was prepared is gone
+	"42804":         stale,       // datatype_mismatch: the OIDs of our types are others now
 	"57014":         busy,        // query_canceled, as by a statement timeout
 	"53200":         busy,        // out_of_memory
 	"53300":         unavailable, // too_many_connections
@@ -89,6 +93,8 @@ func classOf(failure *pgconn.PgError) class {
 		return class
 	}
 	switch {
+	case failure.Code == "XX000" && strings.HasPrefix(failure.Message, "cache lookup failed"): // never translated
+		return stale
 	case strings.HasPrefix(failure.Code, "08"): // connection exceptions
 		return unavailable
 	case strings.HasPrefix(failure.Code, "22"), // data
@@ -131,6 +137,7 @@ var meanings = map[class]struct {
 	full:          {ErrDiskFull, "nothing was written; free some space and try again"},
 	denied:        {ErrDenied, "grant the role what it needs with postgres.Grant"},
 	absent:        {ErrNoStore, "run postgres.Migrate"},
+	stale:         {errBusy, "the schema was changed or restored under the session, which is closed now; try again"},
 	isolation:     {ErrIsolation, "begin the transaction with pgx.TxOptions{IsoLevel: pgx.ReadCommitted}"},
 }
 
@@ -155,5 +162,13 @@ func passes(err error) bool {
 	return errors.Is(err, eventstore.ErrStoreBusy) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// needsAnotherServer reports whether to connect anew: a name may lead to another server by then.
-func needsAnotherServer(err error) bool { return errors.Is(err, ErrReadOnly) }
+// isStale reports whether the session is of no use any more, whoever caused it: a schema was
+// restored or made anew under it, or what it had prepared was taken away. A new one will do.
+func isStale(err error) bool {
+	failure, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && classOf(failure) == stale
+}
+
+// needsAnotherServer reports whether to connect anew: a name may lead to another server by
+// then, and a new session knows the schema as it is.
+func needsAnotherServer(err error) bool { return errors.Is(err, ErrReadOnly) || isStale(err) }

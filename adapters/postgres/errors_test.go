@@ -71,6 +71,9 @@ var states = []struct {
 	{"57P04", "database_dropped", unknownClass, nil, "the server's log"},
 	{"58030", "io_error", unknownClass, nil, "the server's log"},
 	{"P0001", "raise_exception", unknownClass, nil, "the server's log"},
+	{"0A000", "feature_not_supported, as of a cached plan", stale, []error{eventstore.ErrStoreBusy}, "try again"},
+	{"26000", "invalid_sql_statement_name", stale, []error{eventstore.ErrStoreBusy}, "try again"},
+	{"42804", "datatype_mismatch, as of a type that was made anew", stale, []error{eventstore.ErrStoreBusy}, "try again"},
 	{"XX000", "internal_error", unknownClass, nil, "the server's log"},
 	{"XX001", "data_corrupted", unknownClass, nil, "the server's log"},
 	{"", "a state that the server did not send", unknownClass, nil, "the server's log"},
@@ -107,11 +110,16 @@ func TestEverySQLSTATESaysWhatItIsAndWhatToDo(t *testing.T) {
 func TestOnlyWhatPassesIsTriedAgain(t *testing.T) {
 	for _, c := range states {
 		err := explain(&pgconn.PgError{Code: c.state})
-		assert.Equal(t, c.class == busy || c.class == unavailable, passes(err), "%s %s", c.state, c.name)
+		assert.Equal(t, c.class == busy || c.class == unavailable || c.class == stale, passes(err), "%s %s", c.state, c.name)
 		assert.Equal(t, c.class == deterministic, isDeterministic(err), "%s %s", c.state, c.name)
-		assert.Equal(t, c.class == readOnly, needsAnotherServer(err), "%s %s", c.state, c.name)
+		assert.Equal(t, c.class == readOnly || c.class == stale, needsAnotherServer(err), "%s %s", c.state, c.name)
 		assert.True(t, isAnswer(err), "%s %s: the server has refused", c.state, c.name)
 	}
+}
+
+func TestATypeThatIsGoneIsStaleAndOtherInternalErrorsAreNot(t *testing.T) {
+	require.True(t, isStale(explain(&pgconn.PgError{Code: "XX000", Message: "cache lookup failed for type 16391"})))
+	require.False(t, isStale(explain(&pgconn.PgError{Code: "XX000", Message: "could not read block 0"})))
 }
 
 func TestABrokenConnectionIsUnavailableAndNoAnswer(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/leftfold/leftfold/eventstore"
 )
 
 // statement is one of our SQL texts, for one schema. Its name is that of its prepared form.
@@ -16,6 +18,7 @@ type statement struct{ name, text string }
 type session struct {
 	conn   *pgx.Conn
 	pooled bool
+	store  eventstore.StoreID // that must be there; zero: any
 }
 
 var binaryFormat = []int16{pgx.BinaryFormatCode}

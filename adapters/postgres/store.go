@@ -111,6 +111,7 @@ func (s *Store) check(ctx context.Context, o Options) error {
 		}
 		var err error
 		s.identity, _, err = on.adopt(ctx, s.db.sql)
+		s.db.store = s.identity.Store
 		return err
 	})
 }

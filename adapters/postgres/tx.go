@@ -18,8 +18,9 @@ import (
 // holds open. Append through [Store.In] there.
 var ErrOwnTransaction = errors.New("postgres: append would wait for the caller's own transaction")
 
-// ErrOtherDatabase: the transaction is on a database that has another store in this schema.
-var ErrOtherDatabase = errors.New("postgres: transaction is on another database than the store")
+// ErrOtherDatabase: there is another store in this schema, in the database of the transaction
+// or where the store has connected to anew. Nothing was appended.
+var ErrOtherDatabase = errors.New("postgres: another store than the one that was opened")
 
 // In returns the store inside the caller's transaction: what is appended through it becomes
 // visible when the transaction commits, together with whatever else that wrote, or never.
