@@ -39,7 +39,7 @@ func TestReadersTakeNoConnectionFromTheAppender(t *testing.T) {
 			})
 		})
 	}
-	require.Eventually(t, func() bool { return store.db.pool.Stat().AcquiredConns() >= 2 }, testPatience, testStep)
+	require.Eventually(t, func() bool { return store.db.pool.Stat().AcquiredConns() >= 2 }, TestPatience, TestStep)
 	_, err := store.Append(t.Context(), oneOf("order-1"))
 	stop()
 	require.NoError(t, err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/leftfold/leftfold/eventstore"
@@ -75,6 +76,7 @@ func openDatabase(ctx context.Context, config *pgxpool.Config, s schema, readers
 func (d *database) configure(config *pgxpool.Config) *pgxpool.Config {
 	config = config.Copy()
 	config.MinConns, config.MinIdleConns = 0, 0
+	config.ConnConfig.OnNotice = noticeUnreplicated(config.ConnConfig.OnNotice)
 	if d.pooled {
 		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
 		return config
@@ -83,6 +85,23 @@ func (d *database) configure(config *pgxpool.Config) *pgxpool.Config {
 	set["default_transaction_isolation"] = "read committed"
 	set["jit"] = "off"
 	return config
+}
+
+// unreplicated is where a connection notes that a commit of its did not wait for its standby.
+const unreplicated = "leftfold.unreplicated"
+
+// noticeUnreplicated notes the warning with which a server commits although the wait for a
+// synchronous standby was canceled; see SyncRepWaitForLSN in Postgres's syncrep.c. The name of
+// the function is told as it is, whatever the language of the message.
+func noticeUnreplicated(users pgconn.NoticeHandler) pgconn.NoticeHandler {
+	return func(conn *pgconn.PgConn, notice *pgconn.Notice) {
+		if notice.Routine == "SyncRepWaitForLSN" {
+			conn.CustomData()[unreplicated] = true
+		}
+		if users != nil {
+			users(conn, notice)
+		}
+	}
 }
 
 // neverAgain is for the appender, which gives a connection back when it is of no use any more.

@@ -4,6 +4,12 @@
 // processes that write and read one schema. When Append returns, its transaction has been
 // committed by a server that flushes before it acknowledges; [Open] refuses others.
 //
+// Where the server waits for a synchronous standby, an append is acknowledged when the standby
+// has it. While the standby is away appends wait, then end as [eventstore.ErrOutcomeUnknown];
+// so they do if somebody cancels the wait, and the events are in the log of this server then,
+// for readers to see and for a failover to lose. A transaction of your own is committed by
+// you: a server that has not waited for its standby tells it by a warning to COMMIT only.
+//
 // # How an append is made
 //
 // All appends that wait at one moment go to the server together, as one call of the function

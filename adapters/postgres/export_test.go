@@ -9,6 +9,6 @@ func (s *Store) SetPatience(batch, reconnect, settle time.Duration) {
 
 // How long a test waits for what must come, and how often it looks.
 const (
-	testPatience = time.Minute
-	testStep     = time.Millisecond
+	TestPatience = time.Minute
+	TestStep     = time.Millisecond
 )

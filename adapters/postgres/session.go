@@ -57,7 +57,21 @@ func (s session) rows(ctx context.Context, st statement, scan func(row [][]byte)
 	if _, failure := result.Close(); failure != nil {
 		return explain(failure)
 	}
-	return err
+	return errors.Join(err, s.replicated())
+}
+
+// errUnreplicated is no refusal: the statement is committed, on this server alone.
+var errUnreplicated = errors.New("postgres: committed, but the wait for the synchronous standby was canceled")
+
+// replicated returns [errUnreplicated] if a commit since it was last asked did not wait for
+// the standby that it should wait for.
+func (s session) replicated() error {
+	noted := s.conn.PgConn().CustomData()
+	if _, ok := noted[unreplicated]; !ok {
+		return nil
+	}
+	delete(noted, unreplicated)
+	return errUnreplicated
 }
 
 // scanned turns the panic of a column that is shorter than its type into an error.
