@@ -22,6 +22,8 @@ var mutants = []struct {
 	{readsLag, "an acknowledged append is seen"},
 	{localTime, "recorded_at"},
 	{ignoresContext, "an append whose context is over"},
+	{unknownAndRefused, "context ends under way"},
+	{refusedAndAppended, "context ends under way"},
 
 	{payloadAsJSON, "byte for byte"},
 	{payloadAsText, "byte for byte"},
