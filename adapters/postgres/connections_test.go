@@ -4,7 +4,9 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
@@ -109,4 +111,97 @@ func TestAnotherStoreThatTookThePlaceOfTheOpenOneIsRefused(t *testing.T) {
 	var events int
 	require.NoError(t, pool.QueryRow(t.Context(), "SELECT count(*) FROM leftfold.events").Scan(&events))
 	require.Zero(t, events)
+}
+
+// A password may be a token that is fetched for each connection.
+func TestEveryConnectionIsMadeWithBeforeConnect(t *testing.T) {
+	config := internalPool(t).Config()
+	user := config.ConnConfig.User
+	config.ConnConfig.User = "is_not_known_yet"
+	config.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
+		c.User = user
+		return nil
+	}
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	store := openWith(t, pool, Options{})
+	receipt, err := store.Append(t.Context(), oneOf("order-1"))
+	require.NoError(t, err)
+	require.NoError(t, store.WaitAppended(t.Context(), receipt.Token.Position-1))
+	requireListener(t, pool)
+}
+
+// requireListener waits until a session of the database listens for the default schema.
+func requireListener(t *testing.T, pool *pgxpool.Pool) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		var listens bool
+		err := pool.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query = 'LISTEN "leftfold"' AND datname = current_database())`).Scan(&listens)
+		return err == nil && listens
+	}, TestPatience, TestStep)
+}
+
+// Any role of the database may notify on any channel.
+func TestAForgedNotificationWakesNobody(t *testing.T) {
+	pool := internalPool(t)
+	store, rival := openWith(t, pool, Options{}), openWith(t, pool, Options{})
+	receipt, err := store.Append(t.Context(), oneOf("order-1"))
+	require.NoError(t, err)
+	woken := make(chan error, 1)
+	go func() { woken <- store.WaitAppended(t.Context(), receipt.Token.Position) }()
+	requireListener(t, pool)
+	for _, forged := range []string{"9000000000000000000", "7", "-1", "nonsense", ""} {
+		_, err := pool.Exec(t.Context(), "SELECT pg_notify('leftfold', $1)", forged)
+		require.NoError(t, err)
+	}
+	_, err = rival.Append(t.Context(), oneOf("order-1")) // heard after the others
+	require.NoError(t, err)
+	require.NoError(t, <-woken)
+	require.EqualValues(t, 2, store.wakeups.head().Position)
+
+	waiting, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, store.WaitAppended(waiting, 2), context.DeadlineExceeded)
+}
+
+// In another life of the store the log may be shorter.
+func TestAHeadIsKnownInOneIncarnation(t *testing.T) {
+	before := eventstore.Token{Identity: eventstore.Identity{Store: eventstore.StoreID{1}, Incarnation: 3}, Position: 100}
+	after := before
+	after.Incarnation, after.Position = 4, 7
+	var w wakeups
+	for _, step := range []struct{ saw, want eventstore.Token }{
+		{before, before}, {eventstore.Token{Identity: before.Identity, Position: 99}, before}, {after, after},
+	} {
+		w.saw(step.saw)
+		require.Equal(t, step.want, w.head())
+	}
+}
+
+// A reader that waits through a restart of the server learns of what is appended afterwards.
+func TestAWaitOutlastsAServerThatIsDown(t *testing.T) {
+	internalPool(t) // skips, or fails, where there is no Postgres
+	server, err := testservers.StartPostgres(t.Context(), testservers.PostgresOptions{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Stop(context.Background())) })
+	pool, err := pgxpool.New(t.Context(), server.URL("postgres"))
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	_, err = Migrate(t.Context(), pool, MigrateOptions{})
+	require.NoError(t, err)
+	store := openWith(t, pool, Options{})
+	require.NoError(t, server.StopImmediate(t.Context()))
+	woken := make(chan error, 1)
+	_, err = store.Head(t.Context())
+	require.ErrorIs(t, err, ErrUnavailable)
+	go func() { woken <- store.WaitAppended(t.Context(), 0) }()
+	for range 3 { // each is longer than a first look
+		_, err = store.Head(t.Context())
+		require.ErrorIs(t, err, ErrUnavailable)
+	}
+	require.NoError(t, server.Start(t.Context()))
+	_, err = store.Append(t.Context(), oneOf("order-1"))
+	require.NoError(t, err)
+	require.NoError(t, <-woken)
 }

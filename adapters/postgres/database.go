@@ -117,7 +117,7 @@ func neverAgain(users func(*pgx.Conn) bool) func(*pgx.Conn) bool {
 // isPooled asks the server for the process that serves us. A proxy that shares connections
 // makes up a number of its own.
 func isPooled(ctx context.Context, config *pgxpool.Config) (bool, error) {
-	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
+	conn, err := connect(ctx, config, config.ConnConfig)
 	if err != nil {
 		return false, explain(err)
 	}
@@ -130,6 +130,18 @@ func isPooled(ctx context.Context, config *pgxpool.Config) (bool, error) {
 		return false, fmt.Errorf("%w: it is %s, Leftfold needs 14 or newer", ErrUnsupportedServer, version)
 	}
 	return pid != conn.PgConn().PID(), nil
+}
+
+// connect makes a connection outside the pools. BeforeConnect is where passwords come from that
+// do not last, such as the tokens of a cloud or of a vault.
+func connect(ctx context.Context, config *pgxpool.Config, to *pgx.ConnConfig) (*pgx.Conn, error) {
+	to = to.Copy()
+	if config.BeforeConnect != nil {
+		if err := config.BeforeConnect(ctx, to); err != nil {
+			return nil, err
+		}
+	}
+	return pgx.ConnectConfig(ctx, to)
 }
 
 func tooOld(serverVersion string) bool {

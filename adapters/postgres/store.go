@@ -22,8 +22,8 @@ type Options struct {
 	// Readers is the most connections for reads; a read that finds none free waits. Default: 8.
 	Readers int
 	// Listen is how to reach the server for notifications where the pool leads through a
-	// proxy such as PgBouncer, which does not deliver them. Default: nil, behind a proxy the
-	// store polls instead.
+	// proxy such as PgBouncer, which does not deliver them. The pool's BeforeConnect is called
+	// with a copy of it. Default: nil, behind a proxy the store polls instead.
 	Listen *pgx.ConnConfig
 	// AcceptLoss opens a store on a server that acknowledges commits before they are durable
 	// (fsync, full_page_writes or synchronous_commit off), and loses some of them in a crash.
@@ -60,6 +60,10 @@ var (
 // every reader is busy. It takes none out of the pool, so that it cannot wait for a connection
 // that waits for it. The pool may be closed, the store goes on.
 //
+// The pool's hooks, tracer and lifetimes hold for the connections that append and read, its
+// sizes do not. The one that listens, and the one that Open looks around with, are no pool's:
+// of the hooks they call BeforeConnect only, so that tokens that serve as passwords are fresh.
+//
 // On a standby the store can be read; appends are [ErrReadOnly].
 //
 // Errors: [ErrNoStore], [ErrOldSchema], [ErrNewerSchema], [ErrNotDurable],
@@ -84,7 +88,11 @@ func Open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 	s.queue = groupcommit.NewQueue(groupcommit.Options{
 		BatchEvents: batchEvents, BatchBytes: batchBytes, Batches: queuedBatches, Yields: yields, Patience: answerPatience,
 	})
-	s.appender = appender{db: db, writer: eventstore.NewEventID(), appended: s.wakeups.saw, patience: patience{batchPatience, reconnectPatience, settlePatience}}
+	// The appender's own identity is that of the log which has this head.
+	appended := func(head eventstore.Position) {
+		s.wakeups.saw(eventstore.Token{Identity: s.appender.identity, Position: head})
+	}
+	s.appender = appender{db: db, writer: eventstore.NewEventID(), appended: appended, patience: patience{batchPatience, reconnectPatience, settlePatience}}
 	s.wakeups.open(s, o.Listen)
 	go func() {
 		defer close(s.drained)
