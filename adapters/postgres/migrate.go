@@ -54,7 +54,8 @@ func Migrations(schemaName string) ([]Migration, error) {
 // missing. They run in one transaction: all or none. Programs that migrate at the same time
 // wait for each other. The role needs the right to create the schema; it owns what it makes.
 //
-// A schema that has steps unknown to this release is [ErrNewerSchema], and not touched.
+// Errors: [ErrNewerSchema] of a schema that has steps unknown to this release, and is not
+// touched; [ErrUnsupportedServer], [ErrDenied], [ErrReadOnly], [ErrDiskFull], [ErrUnavailable].
 func Migrate(ctx context.Context, pool *pgxpool.Pool, o MigrateOptions) (done []Migration, err error) {
 	s, err := newSchema(o.Schema)
 	if err != nil {
@@ -72,9 +73,13 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool, o MigrateOptions) (done []
 const lockMigrationsSQL = "SELECT pg_advisory_xact_lock(1818585702, -1)"
 
 func migrate(ctx context.Context, pool *pgxpool.Pool, s schema, known []Migration, dry bool) (missing []Migration, err error) {
-	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	access := pgx.ReadWrite
+	if dry {
+		access = pgx.ReadOnly
+	}
+	err = inTransaction(ctx, pool, access, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, lockMigrationsSQL); err != nil {
-			return err
+			return explain(err)
 		}
 		done, err := readVersion(ctx, tx, s)
 		if err != nil && !errors.Is(err, ErrNoStore) {
@@ -100,9 +105,25 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, s schema, known []Migratio
 	return missing, nil
 }
 
+// inTransaction runs f in a READ COMMITTED transaction, whatever the default of the role or the
+// database is: who waits for a lock must see what its last holder has done.
+func inTransaction(ctx context.Context, db interface {
+	BeginTx(ctx context.Context, o pgx.TxOptions) (pgx.Tx, error)
+}, access pgx.TxAccessMode, f func(tx pgx.Tx) error) error {
+	var refused error
+	err := pgx.BeginTxFunc(ctx, db, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: access}, func(tx pgx.Tx) error {
+		refused = f(tx)
+		return refused
+	})
+	if refused != nil {
+		return refused
+	}
+	return explain(err)
+}
+
 // run sends the file as it is: several statements need the simple protocol.
 func (m Migration) run(ctx context.Context, tx pgx.Tx) error {
-	return tx.Conn().PgConn().Exec(ctx, m.SQL).Close()
+	return explain(tx.Conn().PgConn().Exec(ctx, m.SQL).Close())
 }
 
 // readMigrations reads the files of a folder, "0001_event_store.sql" and so on.

@@ -104,7 +104,7 @@ func Open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 // check holds the server and the schema against what this program needs.
 func (s *Store) check(ctx context.Context, o Options) error {
 	return s.db.do(ctx, func(on session) error {
-		if err := pgx.BeginFunc(ctx, on.conn, func(tx pgx.Tx) error {
+		if err := inTransaction(ctx, on.conn, pgx.ReadOnly, func(tx pgx.Tx) error {
 			done, err := readVersion(ctx, tx, s.db.schema)
 			if err != nil {
 				return err
