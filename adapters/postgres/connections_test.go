@@ -205,3 +205,23 @@ func TestAWaitOutlastsAServerThatIsDown(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, <-woken)
 }
+
+func TestReadsUnderWayEndWithTheStore(t *testing.T) {
+	store := openWith(t, internalPool(t), Options{Readers: 1})
+	reading := make(chan struct{})
+	answers := make(chan error, 2)
+	go func() {
+		answers <- store.db.do(t.Context(), func(on session) error {
+			close(reading)
+			return on.rows(t.Context(), statement{"sleep", "SELECT pg_sleep(600)"}, func([][]byte) error { return nil })
+		})
+	}()
+	<-reading
+	go func() { // waits for the only connection
+		_, err := store.Head(t.Context())
+		answers <- err
+	}()
+	require.NoError(t, store.Close(t.Context()))
+	require.ErrorIs(t, <-answers, eventstore.ErrClosed)
+	require.ErrorIs(t, <-answers, eventstore.ErrClosed)
+}

@@ -160,10 +160,15 @@ func (s *Store) ReadLog(ctx context.Context, query eventstore.LogQuery) (*events
 // Head implements [eventstore.LogReader].
 func (s *Store) Head(ctx context.Context) (eventstore.Token, error) { return s.reader.head(ctx) }
 
-// Close refuses new appends with [eventstore.ErrClosed], waits until those in the queue
-// are answered, and closes the store's connections. If ctx ends first, the appends that have
-// not been sent are refused too and Close returns the error of ctx. Reads under way end, and
-// reads that come later give [eventstore.ErrClosed]. Closing again does nothing.
+// Close refuses new appends with [eventstore.ErrClosed] and waits until those in the queue
+// are answered. Then it ends the reads and waits under way, which give [eventstore.ErrClosed]
+// like those that come later, and closes the store's connections.
+//
+// If ctx ends first, the appends that have not been sent are refused too, one that was sent
+// is [eventstore.ErrOutcomeUnknown] unless its answer comes within a quarter of a second, and
+// Close returns the error of ctx. So give it a deadline: a server that hangs keeps Close
+// waiting for as long as the appends wait, up to a minute for each batch that is queued, and
+// up to 15 seconds more for its connections. Closing again does nothing.
 func (s *Store) Close(ctx context.Context) error {
 	s.queue.Close()
 	var late error
