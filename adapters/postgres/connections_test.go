@@ -2,6 +2,9 @@ package postgres
 
 import (
 	"context"
+	"reflect"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -224,4 +227,47 @@ func TestReadsUnderWayEndWithTheStore(t *testing.T) {
 	require.NoError(t, store.Close(t.Context()))
 	require.ErrorIs(t, <-answers, eventstore.ErrClosed)
 	require.ErrorIs(t, <-answers, eventstore.ErrClosed)
+}
+
+// Postgres cuts names at 63 bytes.
+func TestAStoreWorksInTheSchemaWithTheLongestName(t *testing.T) {
+	pool := internalPool(t)
+	name := strings.Repeat("a", 48)
+	_, err := Migrate(t.Context(), pool, MigrateOptions{Schema: name})
+	require.NoError(t, err)
+	store := openWith(t, pool, Options{Schema: name, Readers: 1}) // so that every statement is prepared on one connection
+	for range 3 {
+		_, err = store.Append(t.Context(), oneOf("order-1"))
+		require.NoError(t, err)
+	}
+	for _, backwards := range []bool{false, true} {
+		var versions []eventstore.Version
+		for e, err := range store.ReadStream(t.Context(), "order-1", eventstore.StreamRange{Backwards: backwards}) {
+			require.NoError(t, err)
+			versions = append(versions, e.Version)
+		}
+		want := []eventstore.Version{1, 2, 3}
+		if backwards {
+			slices.Reverse(want)
+		}
+		require.Equal(t, want, versions)
+	}
+	woken := make(chan error, 1)
+	go func() { woken <- store.WaitAppended(t.Context(), 3) }()
+	_, err = openWith(t, pool, Options{Schema: name}).Append(t.Context(), oneOf("order-1"))
+	require.NoError(t, err)
+	require.NoError(t, <-woken)
+
+	for _, st := range reflectStatements(store.db.sql) {
+		require.Less(t, len(st.name), 64)
+	}
+}
+
+// reflectStatements returns every statement, by whatever field.
+func reflectStatements(sql statements) (all []statement) {
+	fields := reflect.ValueOf(sql)
+	for n := range fields.NumField() {
+		all = append(all, statement{name: fields.Field(n).FieldByName("name").String()})
+	}
+	return all
 }

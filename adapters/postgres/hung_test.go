@@ -80,7 +80,7 @@ func afterTheBatch() func(pgproxy.Frame) bool {
 }
 
 func isAppend(f pgproxy.Frame) bool {
-	return f.FromClient && f.Type == pgproxy.Bind && bytes.Contains(f.Payload, []byte("leftfold/leftfold/append\x00"))
+	return f.FromClient && f.Type == pgproxy.Bind && bytes.Contains(f.Payload, []byte("leftfold/append\x00"))
 }
 
 var hangs = []struct {
