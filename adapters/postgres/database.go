@@ -84,6 +84,12 @@ func (d *database) configure(config *pgxpool.Config) *pgxpool.Config {
 	set := config.ConnConfig.RuntimeParams
 	set["default_transaction_isolation"] = "read committed"
 	set["jit"] = "off"
+	set["client_encoding"] = "UTF8"
+	if _, users := set["lock_timeout"]; !users {
+		// A commit that notifies takes a lock that all databases of the server share. The setting
+		// of leftfold.append ends with the function, before the commit.
+		set["lock_timeout"] = "5s"
+	}
 	return config
 }
 

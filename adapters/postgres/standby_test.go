@@ -59,6 +59,39 @@ func TestAStandbyThatStaysAwayLeavesTheOutcomeUnknown(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// A NOTIFY in another database of the server, whose commit waits for a standby, holds up every
+// commit that notifies. Appends are refused after a while, and not left to hang.
+func TestANotifyInAnotherDatabaseThatHangsMakesTheStoreBusy(t *testing.T) {
+	server := startServer(t)
+	elsewhere := poolOn(t, server.URL("postgres"))
+	name, err := server.NewDatabase(t.Context(), "")
+	require.NoError(t, err)
+	_, err = elsewhere.Exec(t.Context(), "ALTER DATABASE "+name+" SET synchronous_commit = local") // ours waits for no standby
+	require.NoError(t, err)
+	pool := poolOn(t, server.URL(name))
+	_, err = postgres.Migrate(t.Context(), pool, postgres.MigrateOptions{})
+	require.NoError(t, err)
+	store := openOn(t, pool, postgres.Options{})
+	loseStandby(t, elsewhere)
+	_, err = store.Append(t.Context(), oneEvent("order-1"))
+	require.NoError(t, err)
+
+	var all sync.WaitGroup
+	defer all.Wait()
+	all.Go(func() {
+		_, _ = elsewhere.Exec(t.Context(), "SELECT pg_notify('unrelated', ''), pg_logical_emit_message(true, 'test', 'a commit')") // it is canceled below
+	})
+	pid := awaitWaiting(t, elsewhere, 0)
+	_, err = store.Append(t.Context(), oneEvent("order-1"))
+	require.ErrorIs(t, err, eventstore.ErrStoreBusy)
+	require.EqualValues(t, 1, headOf(t, store))
+	_, err = elsewhere.Exec(t.Context(), "SELECT pg_cancel_backend($1)", pid)
+	require.NoError(t, err)
+	_, err = store.Append(t.Context(), oneEvent("order-1"))
+	require.NoError(t, err)
+	findStandby(t, elsewhere)
+}
+
 // loseStandby makes every commit of the server wait for a standby that is not there, and
 // returns when they do: the server learns of a new setting in its own time.
 func loseStandby(t *testing.T, pool *pgxpool.Pool) {
