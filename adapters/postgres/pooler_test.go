@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/adapters/postgres"
@@ -45,6 +46,9 @@ func TestBehindPgBouncerADirectConnectionListens(t *testing.T) {
 			before := headOf(t, store)
 			woken := make(chan error, 1)
 			go func() { woken <- store.WaitAppended(t.Context(), before) }()
+			if listen.Listen != nil {
+				require.Eventually(t, func() bool { return listeners(t, pool) == 1 }, postgres.TestPatience, postgres.TestStep)
+			}
 			var all sync.WaitGroup
 			errs := make([]error, 8)
 			for n := range errs {
@@ -55,6 +59,17 @@ func TestBehindPgBouncerADirectConnectionListens(t *testing.T) {
 			all.Wait()
 			require.NoError(t, errors.Join(errs...))
 			require.NoError(t, <-woken)
+			if listen.Listen == nil {
+				require.Eventually(t, func() bool { return listeners(t, pool) == 0 }, postgres.TestPatience, postgres.TestStep) // the other case's may be ending
+			}
 		})
 	}
+}
+
+// listeners counts the sessions of the database that listen for the default schema.
+func listeners(t *testing.T, pool *pgxpool.Pool) (count int) {
+	t.Helper()
+	require.NoError(t, pool.QueryRow(t.Context(),
+		`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query = 'LISTEN "leftfold"'`).Scan(&count))
+	return count
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -101,11 +102,18 @@ func TestALockThatAnotherTransactionHoldsIsWaitedForTwoSeconds(t *testing.T) {
 	holder, err := pool.Begin(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, store.LockIn(t.Context(), holder))
+	var waited time.Duration // by the server's clock
 	err = pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
-		_, err := store.In(tx).Append(t.Context(), oneEvent("order-1"))
-		return err
+		_, err := tx.Exec(t.Context(), "SAVEPOINT before")
+		require.NoError(t, err)
+		_, busy := store.In(tx).Append(t.Context(), oneEvent("order-1"))
+		_, err = tx.Exec(t.Context(), "ROLLBACK TO before")
+		require.NoError(t, err)
+		require.NoError(t, tx.QueryRow(t.Context(), "SELECT clock_timestamp() - now()").Scan(&waited))
+		return busy
 	})
 	require.ErrorIs(t, err, eventstore.ErrStoreBusy)
+	require.GreaterOrEqual(t, waited, 2*time.Second)
 	require.NoError(t, holder.Rollback(t.Context()))
 	_, err = store.Append(t.Context(), oneEvent("order-1"))
 	require.NoError(t, err)
