@@ -77,14 +77,14 @@ func (d *database) configure(config *pgxpool.Config) *pgxpool.Config {
 	config = config.Copy()
 	config.MinConns, config.MinIdleConns = 0, 0
 	config.ConnConfig.OnNotice = noticeUnreplicated(config.ConnConfig.OnNotice)
+	set := config.ConnConfig.RuntimeParams
+	set["client_encoding"] = "UTF8" // which a proxy takes
 	if d.pooled {
 		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
 		return config
 	}
-	set := config.ConnConfig.RuntimeParams
 	set["default_transaction_isolation"] = "read committed"
 	set["jit"] = "off"
-	set["client_encoding"] = "UTF8"
 	if _, users := set["lock_timeout"]; !users {
 		// A commit that notifies takes a lock that all databases of the server share. The setting
 		// of leftfold.append ends with the function, before the commit.
@@ -142,6 +142,7 @@ func isPooled(ctx context.Context, config *pgxpool.Config) (bool, error) {
 // do not last, such as the tokens of a cloud or of a vault.
 func connect(ctx context.Context, config *pgxpool.Config, to *pgx.ConnConfig) (*pgx.Conn, error) {
 	to = to.Copy()
+	to.RuntimeParams["client_encoding"] = "UTF8"
 	if config.BeforeConnect != nil {
 		if err := config.BeforeConnect(ctx, to); err != nil {
 			return nil, err

@@ -29,7 +29,7 @@ var states = []struct {
 	is          []error
 	advice      string
 }{
-	{"25006", "read_only_sql_transaction", readOnly, []error{ErrReadOnly}, "append to the primary"},
+	{"25006", "read_only_sql_transaction", readOnly, []error{ErrReadOnly}, "default_transaction_read_only"},
 	{"53100", "disk_full", full, []error{ErrDiskFull}, "free some space and try again"},
 	{"42501", "insufficient_privilege", denied, []error{ErrDenied}, "postgres.Grant"},
 	{"3F000", "invalid_schema_name", absent, []error{ErrNoStore}, "run postgres.Migrate"},
@@ -48,8 +48,8 @@ var states = []struct {
 	{"57P05", "idle_session_timeout", unavailable, []error{ErrUnavailable, eventstore.ErrStoreBusy}, "try again"},
 	{"25P03", "idle_in_transaction_session_timeout", unavailable, []error{ErrUnavailable, eventstore.ErrStoreBusy}, "try again"},
 	{stateAppendOnly, "our triggers", denied, []error{ErrDenied}, "append an event that corrects the facts"},
-	{stateIsolation, "our append", isolation, []error{ErrIsolation}, "pgx.ReadCommitted"},
-	{stateFenced, "a batch that was given up, which nobody waits for", unknownClass, nil, "the server's log"},
+	{stateIsolation, "our append", isolation, []error{ErrIsolation}, "default_transaction_isolation"},
+	{stateFenced, "a batch that was given up, which nobody waits for", unknownClass, nil, "open the store anew"},
 
 	// Whole classes of states; a state that is named above leaves its class.
 	{"08000", "connection_exception", unavailable, []error{ErrUnavailable, eventstore.ErrStoreBusy}, "try again"},
@@ -61,7 +61,8 @@ var states = []struct {
 	{"23514", "check_violation", deterministic, nil, "the same again will fail again"},
 	{"42601", "syntax_error", deterministic, nil, "the same again will fail again"},
 	{"42703", "undefined_column", deterministic, nil, "the same again will fail again"},
-	{"54000", "program_limit_exceeded", deterministic, nil, "the same again will fail again"},
+	{"54001", "statement_too_complex", deterministic, nil, "the same again will fail again"},
+	{"54000", "program_limit_exceeded, as near a wraparound", unknownClass, nil, "vacuum"},
 
 	// What we know nothing about is neither repeated nor blamed on one append.
 	{"25P02", "in_failed_sql_transaction", unknownClass, nil, "roll back"},

@@ -81,6 +81,9 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, s schema, known []Migratio
 		if _, err := tx.Exec(ctx, lockMigrationsSQL); err != nil {
 			return explain(err)
 		}
+		if err := checkEncoding(ctx, tx); err != nil {
+			return err
+		}
 		done, err := readVersion(ctx, tx, s)
 		if err != nil && !errors.Is(err, ErrNoStore) {
 			return err
@@ -103,6 +106,21 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, s schema, known []Migratio
 		return nil, fmt.Errorf("migrate schema %s: %w", s, err)
 	}
 	return missing, nil
+}
+
+// checkEncoding refuses databases that cannot hold every name, or would change its bytes.
+func checkEncoding(ctx context.Context, tx pgx.Tx) error {
+	var server, client string
+	err := tx.QueryRow(ctx, "SELECT current_setting('server_encoding'), current_setting('client_encoding')", pgx.QueryExecModeExec).Scan(&server, &client)
+	switch {
+	case err != nil:
+		return explain(err)
+	case server != "UTF8":
+		return fmt.Errorf("%w: the database is encoded as %s; names and tags are UTF-8, so create one WITH ENCODING 'UTF8' TEMPLATE template0", ErrUnsupportedServer, server)
+	case client != "UTF8":
+		return fmt.Errorf("%w: client_encoding is %s; set it to UTF8 for the role, or in the pool's RuntimeParams", ErrUnsupportedServer, client)
+	}
+	return nil
 }
 
 // inTransaction runs f in a READ COMMITTED transaction, whatever the default of the role or the

@@ -113,7 +113,7 @@ func (s *Store) check(ctx context.Context, o Options) error {
 			if err != nil {
 				return err
 			}
-			return errors.Join(done.check(len(known)), checkDurable(ctx, tx, o.AcceptLoss))
+			return errors.Join(done.check(len(known)), checkEncoding(ctx, tx), checkDurable(ctx, tx, o.AcceptLoss))
 		}); err != nil {
 			return err
 		}

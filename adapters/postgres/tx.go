@@ -64,6 +64,9 @@ func checkOpen(ctx context.Context, tx pgx.Tx) error {
 		if conn.IsBusy() {
 			return errRowsOpen
 		}
+		if encoding := conn.ParameterStatus("client_encoding"); encoding != "UTF8" && encoding != "" {
+			return fmt.Errorf("%w: client_encoding of the transaction's connection is %s; set it to UTF8", ErrUnsupportedServer, encoding)
+		}
 		ended = conn.TxStatus() == 'I' // as after a COMMIT that was sent as text
 	}
 	if ended {

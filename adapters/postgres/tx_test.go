@@ -101,6 +101,7 @@ func TestALockThatAnotherTransactionHoldsIsWaitedForTwoSeconds(t *testing.T) {
 	pool, store := withTable(t)
 	holder, err := pool.Begin(t.Context())
 	require.NoError(t, err)
+	t.Cleanup(func() { _ = holder.Rollback(context.Background()) })
 	require.NoError(t, store.LockIn(t.Context(), holder))
 	var waited time.Duration // by the server's clock
 	err = pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
