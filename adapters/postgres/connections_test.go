@@ -265,9 +265,8 @@ func TestAStoreWorksInTheSchemaWithTheLongestName(t *testing.T) {
 
 // reflectStatements returns every statement, by whatever field.
 func reflectStatements(sql statements) (all []statement) {
-	fields := reflect.ValueOf(sql)
-	for n := range fields.NumField() {
-		all = append(all, statement{name: fields.Field(n).FieldByName("name").String()})
+	for _, field := range reflect.ValueOf(sql).Fields() {
+		all = append(all, statement{name: field.FieldByName("name").String()})
 	}
 	return all
 }

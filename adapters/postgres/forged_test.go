@@ -55,7 +55,7 @@ func TestForgedBatchesAreRefused(t *testing.T) {
 	for name, forge := range forgeries {
 		t.Run(name, func(t *testing.T) {
 			b := honest()
-			forge(&b)
+			forge(b)
 			err := r.try(t, "appender", b.sql())
 			failure, _ := errors.AsType[*pgconn.PgError](err)
 			switch listed := slices.Contains(notYetRefused, name); {
@@ -130,8 +130,8 @@ type forgedWrite struct{ append, key, expected, count, stream string }
 type forgedEvent struct{ write, nth, id, key, slice, schema, stream, kind, tags, metadata, data string }
 
 // honest appends a tagged event to the stream order-2.
-func honest() forged {
-	return forged{
+func honest() *forged {
+	return &forged{
 		writes: []forgedWrite{{"1", keyOf("order-2"), "-1", "1", "NULL"}},
 		events: []forgedEvent{{
 			write: "1", nth: "1", id: "gen_random_uuid()", key: keyOf("order-2"), slice: fmt.Sprint(eventstore.StreamID("order-2").Slice()),
@@ -152,7 +152,7 @@ func (b *forged) rename(stream eventstore.StreamID) {
 	b.events[0].stream, b.events[0].slice = "'"+string(stream)+"'", fmt.Sprint(stream.Slice())
 }
 
-func (b forged) sql() string {
+func (b *forged) sql() string {
 	var writes, events []string
 	for _, w := range b.writes {
 		writes = append(writes, "ROW("+strings.Join([]string{w.append, w.key, w.expected, w.count, w.stream}, ",")+")")

@@ -64,7 +64,10 @@ var (
 // sizes do not. The one that listens, and the one that Open looks around with, are no pool's:
 // of the hooks they call BeforeConnect only, so that tokens that serve as passwords are fresh.
 //
-// On a standby the store can be read; appends are [ErrReadOnly].
+// On a standby the store can be read; appends are [ErrReadOnly]. Its log is a prefix of the
+// primary's: Head does not cover the newest appends, and LookupCommand may not know a command
+// that the primary has. So ask the primary what became of an append, and wait with a token of
+// the primary before reading here.
 //
 // Errors: [ErrNoStore], [ErrOldSchema], [ErrNewerSchema], [ErrNotDurable],
 // [ErrUnsupportedServer], [ErrDenied], [ErrUnavailable], [eventstore.ErrInvalid].
