@@ -17,7 +17,9 @@ type EventData struct {
 	// ID identifies the event and anchors checkpoints. Default: a new UUIDv7.
 	//
 	// It does not make an append idempotent; [AppendRequest.Command] does. No store checks
-	// that it is unique.
+	// that it is unique, but two events of one stream must not share one: a checkpoint could
+	// not tell them apart, and a store that looks for an append whose answer was lost by the
+	// ids of its events would take one for the other.
 	ID EventID
 
 	// Type is the stable stored name, such as "order.placed". It is never derived

@@ -103,8 +103,8 @@ func (w Write) prepare(limits Limits) (Write, error) {
 	if err := w.Stream.Validate(); err != nil {
 		return w, err
 	}
-	if w.Expected.version < 0 {
-		return w, &InvalidError{What: "expected version", Value: w.Expected.String(), Reason: "versions start at 1"}
+	if err := w.Expected.Validate(); err != nil {
+		return w, err
 	}
 	events := make([]EventData, len(w.Events))
 	for n, e := range w.Events {
@@ -191,6 +191,14 @@ func (s StreamID) Validate() error {
 	}
 	if s.Category() == "" || s.ID() == "" {
 		return &InvalidError{What: "stream id", Value: string(s), Reason: "want category-id, such as order-42"}
+	}
+	return nil
+}
+
+// Validate checks the version that is named: none is negative.
+func (e ExpectedVersion) Validate() error {
+	if e.version < 0 {
+		return &InvalidError{What: "expected version", Value: e.String(), Reason: "versions start at 1"}
 	}
 	return nil
 }

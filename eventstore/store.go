@@ -190,7 +190,8 @@ type StreamDeleter interface {
 	// DeleteStream ends a stream with a tombstone, an event of type [TombstoneType].
 	// From then on reads of the stream and appends to it give [ErrStreamDeleted]. No event
 	// is removed: the log still has them all. A stream without events cannot be deleted
-	// ([ErrVersionConflict]); otherwise the errors are those of Append.
+	// ([ErrVersionConflict]); otherwise the errors are those of Append. It makes no use of
+	// Prepare, so the implementation must validate the name and the expected version itself.
 	DeleteStream(ctx context.Context, stream StreamID, expected ExpectedVersion) (Receipt, error)
 }
 

@@ -48,6 +48,9 @@ func (s *Store) DeleteStream(ctx context.Context, id eventstore.StreamID, expect
 	if err := id.Validate(); err != nil {
 		return eventstore.Receipt{}, err
 	}
+	if err := expected.Validate(); err != nil {
+		return eventstore.Receipt{}, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.accepting(ctx); err != nil {

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -50,15 +51,19 @@ func own(r *eventstore.AppendRequest) {
 
 // DeleteStream implements [eventstore.StreamDeleter].
 func (s *Store) DeleteStream(ctx context.Context, stream eventstore.StreamID, expected eventstore.ExpectedVersion) (eventstore.Receipt, error) {
-	if err := stream.Validate(); err != nil {
+	request, err := tombstone(stream, expected)
+	if err != nil {
 		return eventstore.Receipt{}, err
 	}
-	return s.submit(ctx, tombstone(stream, expected))
+	return s.submit(ctx, request)
 }
 
-func tombstone(stream eventstore.StreamID, expected eventstore.ExpectedVersion) eventstore.AppendRequest {
+func tombstone(stream eventstore.StreamID, expected eventstore.ExpectedVersion) (eventstore.AppendRequest, error) {
+	if err := errors.Join(stream.Validate(), expected.Validate()); err != nil {
+		return eventstore.AppendRequest{}, err
+	}
 	event := eventstore.EventData{ID: eventstore.NewEventID(), Type: eventstore.TombstoneType, SchemaVersion: 1}
-	return eventstore.AppendRequest{Writes: []eventstore.Write{{Stream: stream, Expected: expected, Events: []eventstore.EventData{event}}}}
+	return eventstore.AppendRequest{Writes: []eventstore.Write{{Stream: stream, Expected: expected, Events: []eventstore.EventData{event}}}}, nil
 }
 
 func (s *Store) submit(ctx context.Context, request eventstore.AppendRequest) (eventstore.Receipt, error) {

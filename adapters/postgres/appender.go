@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -194,7 +193,7 @@ func (a *appender) lost(err error) bool { return !a.connected() || !isAnswer(err
 // leave goes away from a server that cannot append, such as one that is shutting down, and
 // from a session that is out of date.
 func (a *appender) leave(err error) {
-	if needsAnotherServer(err) || isStale(err) {
+	if needsAnotherServer(err) {
 		a.disconnect()
 	}
 }
@@ -220,13 +219,6 @@ func isTrouble(failure *pgconn.PgError) bool {
 	default:
 		return strings.HasPrefix(failure.Code, "57P0")
 	}
-}
-
-// isStale reports whether the session holds something that the schema no longer has, as after a
-// restore or a migration: a new session will not.
-func isStale(err error) bool {
-	failure, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && slices.Contains([]string{"XX000", "0A000", "26000", "42804"}, failure.Code)
 }
 
 func (a *appender) done(head eventstore.Position) {
@@ -278,6 +270,8 @@ func (a *appender) receive() (got answer, err error) {
 		switch {
 		case ready && refused == nil && rows != 1:
 			return got, errNoRow
+		case ready && refused == nil:
+			return got, a.db.session(a.conn.Conn()).replicated()
 		case ready:
 			return got, refused
 		case err == nil && result == nil:
@@ -326,7 +320,7 @@ func (a *appender) connect(ctx context.Context, patience time.Duration) error {
 func (a *appender) connectOnce(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, a.patience.reconnect)
 	defer cancel()
-	conn, err := a.db.acquire(ctx)
+	conn, err := a.db.acquireWriter(ctx)
 	if err != nil {
 		return err
 	}

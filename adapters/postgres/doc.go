@@ -4,6 +4,12 @@
 // processes that write and read one schema. When Append returns, its transaction has been
 // committed by a server that flushes before it acknowledges; [Open] refuses others.
 //
+// Where the server waits for a synchronous standby, an append is acknowledged when the standby
+// has it. While the standby is away appends wait, then end as [eventstore.ErrOutcomeUnknown];
+// so they do if somebody cancels the wait, and the events are in the log of this server then,
+// for readers to see and for a failover to lose. A transaction of your own is committed by
+// you: a server that has not waited for its standby tells it by a warning to COMMIT only.
+//
 // # How an append is made
 //
 // All appends that wait at one moment go to the server together, as one call of the function
@@ -16,7 +22,11 @@
 // # What it costs
 //
 // One store is one total order, so its rate is what one backend of the server can do. Stores
-// in other schemas do not wait for it. One lone writer is a little slower than with a plain
+// in other schemas check and write beside it, but not their commits: a commit that notifies,
+// as every append does, holds a lock of the whole server until it is flushed, and until the
+// synchronous standby has it if there is one. So the appends of all stores on one server, and
+// every NOTIFY of other programs in any database, are flushed one after the other. An append
+// that has waited 5 seconds for that lock is [eventstore.ErrStoreBusy]. One lone writer is a little slower than with a plain
 // INSERT, and lone writers in several processes take turns; from about eight writers on the
 // shared flush wins; make bench-peers measures it.
 //

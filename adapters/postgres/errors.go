@@ -31,8 +31,9 @@ var (
 	ErrNewerSchema = errors.New("postgres: schema is of a newer release")
 	// ErrNotDurable: the server acknowledges commits that a crash would lose.
 	ErrNotDurable = errors.New("postgres: server acknowledges before it is durable")
-	// ErrUnsupportedServer: the server is older than Postgres 14.
-	ErrUnsupportedServer = errors.New("postgres: server version is not supported")
+	// ErrUnsupportedServer: the server is older than Postgres 14, or its database is not encoded
+	// as UTF8, or a proxy in front of it gives each statement another connection.
+	ErrUnsupportedServer = errors.New("postgres: server is not supported")
 	// ErrIsolation: the transaction of an append is not READ COMMITTED.
 	ErrIsolation = errors.New("postgres: isolation level is not READ COMMITTED")
 )
@@ -50,6 +51,8 @@ const (
 	denied
 	absent // our schema or a part of it
 	isolation
+	unsupported
+	stale // the session knows a schema that is there no more
 )
 
 // Our own SQLSTATEs, in a class that no standard uses.
@@ -60,24 +63,28 @@ const (
 )
 
 var classes = map[string]class{
-	"25006":         readOnly,    // read_only_sql_transaction
-	"53100":         full,        // disk_full
-	"42501":         denied,      // insufficient_privilege
-	"3F000":         absent,      // invalid_schema_name
-	"42P01":         absent,      // undefined_table
-	"42883":         absent,      // undefined_function
-	"42704":         absent,      // undefined_object, such as a type
-	"40001":         busy,        // serialization_failure
-	"40P01":         busy,        // deadlock_detected
-	"55P03":         busy,        // lock_not_available
-	"57014":         busy,        // query_canceled, as by a statement timeout
-	"53200":         busy,        // out_of_memory
-	"53300":         unavailable, // too_many_connections
-	"57P01":         unavailable, // admin_shutdown
-	"57P02":         unavailable, // crash_shutdown
-	"57P03":         unavailable, // cannot_connect_now
-	"57P05":         unavailable, // idle_session_timeout
-	"25P03":         unavailable, // idle_in_transaction_session_timeout
+	"54000":         unknownClass, // program_limit_exceeded: no limit of one append; a wraparound of transaction ids is near
+	"25006":         readOnly,     // read_only_sql_transaction
+	"53100":         full,         // disk_full
+	"42501":         denied,       // insufficient_privilege
+	"3F000":         absent,       // invalid_schema_name
+	"42P01":         absent,       // undefined_table
+	"42883":         absent,       // undefined_function
+	"42704":         absent,       // undefined_object, such as a type
+	"40001":         busy,         // serialization_failure
+	"40P01":         busy,         // deadlock_detected
+	"55P03":         busy,         // lock_not_available
+	"0A000":         stale,        // feature_not_supported: "cached plan must not change result type"
+	"26000":         stale,        // invalid_sql_statement_name: what was prepared is gone
+	"42804":         stale,        // datatype_mismatch: the OIDs of our types are others now
+	"57014":         busy,         // query_canceled, as by a statement timeout
+	"53200":         busy,         // out_of_memory
+	"53300":         unavailable,  // too_many_connections
+	"57P01":         unavailable,  // admin_shutdown
+	"57P02":         unavailable,  // crash_shutdown
+	"57P03":         unavailable,  // cannot_connect_now
+	"57P05":         unavailable,  // idle_session_timeout
+	"25P03":         unavailable,  // idle_in_transaction_session_timeout
 	stateAppendOnly: denied,
 	stateIsolation:  isolation,
 }
@@ -89,6 +96,10 @@ func classOf(failure *pgconn.PgError) class {
 		return class
 	}
 	switch {
+	case failure.Code == "08P01" && strings.Contains(failure.Message, "statement pooling"): // PgBouncer's words
+		return unsupported
+	case failure.Code == "XX000" && strings.HasPrefix(failure.Message, "cache lookup failed"): // never translated
+		return stale
 	case strings.HasPrefix(failure.Code, "08"): // connection exceptions
 		return unavailable
 	case strings.HasPrefix(failure.Code, "22"), // data
@@ -127,11 +138,13 @@ var meanings = map[class]struct {
 	deterministic: {errServer, "the same again will fail again"},
 	busy:          {errBusy, "try again"},
 	unavailable:   {ErrUnavailable, "try again when the server is up"},
-	readOnly:      {ErrReadOnly, "append to the primary"},
+	readOnly:      {ErrReadOnly, "append to the primary; if this is the primary, default_transaction_read_only is on for the role, the database or the server"},
 	full:          {ErrDiskFull, "nothing was written; free some space and try again"},
 	denied:        {ErrDenied, "grant the role what it needs with postgres.Grant"},
 	absent:        {ErrNoStore, "run postgres.Migrate"},
-	isolation:     {ErrIsolation, "begin the transaction with pgx.TxOptions{IsoLevel: pgx.ReadCommitted}"},
+	unsupported:   {ErrUnsupportedServer, "PgBouncer shares its connections by statement, and a transaction needs one of its own; set pool_mode to transaction or session"},
+	stale:         {errBusy, "the schema was changed or restored under the session, which is closed now; try again"},
+	isolation:     {ErrIsolation, "begin the transaction with pgx.TxOptions{IsoLevel: pgx.ReadCommitted}; behind a proxy, where the store cannot say so itself, reset default_transaction_isolation of the role and the database"},
 }
 
 var (
@@ -141,10 +154,12 @@ var (
 
 // advice is for states about which there is more to say than about their class.
 var advice = map[string]string{
+	stateFenced:     "somebody has settled the batches of this writer, so it was not made; open the store anew and append again",
+	"54000":         "if it speaks of wraparound, vacuum the database",
 	stateAppendOnly: "append an event that corrects the facts",
 	"53300":         "close some connections or raise max_connections, then try again; a store takes up to Options.Readers and two more",
 	"25P02":         "roll back; a statement before this one has failed",
-	"55P03":         "a transaction has held the lock of the store for too long; append last in transactions and commit at once, then try again",
+	"55P03":         "a transaction has held the lock of the store for too long; append last in transactions and commit at once, then try again (or a commit that notifies has not been flushed, in any database of the server)",
 	"57014":         "it was canceled, or took longer than statement_timeout; try again",
 	"57P05":         "try again; the server ends idle sessions, see idle_session_timeout",
 	"25P03":         "try again; the server ends transactions that pause, see idle_in_transaction_session_timeout",
@@ -155,5 +170,13 @@ func passes(err error) bool {
 	return errors.Is(err, eventstore.ErrStoreBusy) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// needsAnotherServer reports whether to connect anew: a name may lead to another server by then.
-func needsAnotherServer(err error) bool { return errors.Is(err, ErrReadOnly) }
+// isStale reports whether the session is of no use any more, whoever caused it: a schema was
+// restored or made anew under it, or what it had prepared was taken away. A new one will do.
+func isStale(err error) bool {
+	failure, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && classOf(failure) == stale
+}
+
+// needsAnotherServer reports whether to connect anew: a name may lead to another server by
+// then, and a new session knows the schema as it is.
+func needsAnotherServer(err error) bool { return errors.Is(err, ErrReadOnly) || isStale(err) }

@@ -30,7 +30,7 @@ var states = []struct {
 	is          []error
 	advice      string
 }{
-	{"25006", "read_only_sql_transaction", readOnly, []error{ErrReadOnly}, "append to the primary"},
+	{"25006", "read_only_sql_transaction", readOnly, []error{ErrReadOnly}, "default_transaction_read_only"},
 	{"53100", "disk_full", full, []error{ErrDiskFull}, "free some space and try again"},
 	{"42501", "insufficient_privilege", denied, []error{ErrDenied}, "postgres.Grant"},
 	{"3F000", "invalid_schema_name", absent, []error{ErrNoStore}, "run postgres.Migrate"},
@@ -49,8 +49,8 @@ var states = []struct {
 	{"57P05", "idle_session_timeout", unavailable, []error{ErrUnavailable, eventstore.ErrStoreBusy}, "try again"},
 	{"25P03", "idle_in_transaction_session_timeout", unavailable, []error{ErrUnavailable, eventstore.ErrStoreBusy}, "try again"},
 	{stateAppendOnly, "our triggers", denied, []error{ErrDenied}, "append an event that corrects the facts"},
-	{stateIsolation, "our append", isolation, []error{ErrIsolation}, "pgx.ReadCommitted"},
-	{stateFenced, "a batch that was given up, which nobody waits for", unknownClass, nil, "the server's log"},
+	{stateIsolation, "our append", isolation, []error{ErrIsolation}, "default_transaction_isolation"},
+	{stateFenced, "a batch that was given up, which nobody waits for", unknownClass, nil, "open the store anew"},
 
 	// Whole classes of states; a state that is named above leaves its class.
 	{"08000", "connection_exception", unavailable, []error{ErrUnavailable, eventstore.ErrStoreBusy}, "try again"},
@@ -62,7 +62,8 @@ var states = []struct {
 	{"23514", "check_violation", deterministic, nil, "the same again will fail again"},
 	{"42601", "syntax_error", deterministic, nil, "the same again will fail again"},
 	{"42703", "undefined_column", deterministic, nil, "the same again will fail again"},
-	{"54000", "program_limit_exceeded", deterministic, nil, "the same again will fail again"},
+	{"54001", "statement_too_complex", deterministic, nil, "the same again will fail again"},
+	{"54000", "program_limit_exceeded, as near a wraparound", unknownClass, nil, "vacuum"},
 
 	// What we know nothing about is neither repeated nor blamed on one append.
 	{"25P02", "in_failed_sql_transaction", unknownClass, nil, "roll back"},
@@ -72,6 +73,9 @@ var states = []struct {
 	{"57P04", "database_dropped", unknownClass, nil, "the server's log"},
 	{"58030", "io_error", unknownClass, nil, "the server's log"},
 	{"P0001", "raise_exception", unknownClass, nil, "the server's log"},
+	{"0A000", "feature_not_supported, as of a cached plan", stale, []error{eventstore.ErrStoreBusy}, "try again"},
+	{"26000", "invalid_sql_statement_name", stale, []error{eventstore.ErrStoreBusy}, "try again"},
+	{"42804", "datatype_mismatch, as of a type that was made anew", stale, []error{eventstore.ErrStoreBusy}, "try again"},
 	{"XX000", "internal_error", unknownClass, nil, "the server's log"},
 	{"XX001", "data_corrupted", unknownClass, nil, "the server's log"},
 	{"", "a state that the server did not send", unknownClass, nil, "the server's log"},
@@ -108,12 +112,17 @@ func TestEverySQLSTATESaysWhatItIsAndWhatToDo(t *testing.T) {
 func TestOnlyWhatPassesIsTriedAgain(t *testing.T) {
 	for _, c := range states {
 		err := explain(&pgconn.PgError{Code: c.state})
-		assert.Equal(t, c.class == busy || c.class == unavailable, passes(err), "%s %s", c.state, c.name)
+		assert.Equal(t, c.class == busy || c.class == unavailable || c.class == stale, passes(err), "%s %s", c.state, c.name)
 		assert.Equal(t, c.class == deterministic, hasOneGuilty(err), "%s %s", c.state, c.name)
-		assert.Equal(t, c.class == readOnly, needsAnotherServer(err), "%s %s", c.state, c.name)
+		assert.Equal(t, c.class == readOnly || c.class == stale, needsAnotherServer(err), "%s %s", c.state, c.name)
 		trouble := regexp.MustCompile("^(08|58|XX|57P0)").MatchString(c.state)
 		assert.Equal(t, !trouble, isAnswer(err), "%s %s: the server has refused, unless it is in trouble itself", c.state, c.name)
 	}
+}
+
+func TestATypeThatIsGoneIsStaleAndOtherInternalErrorsAreNot(t *testing.T) {
+	require.True(t, isStale(explain(&pgconn.PgError{Code: "XX000", Message: "cache lookup failed for type 16391"})))
+	require.False(t, isStale(explain(&pgconn.PgError{Code: "XX000", Message: "could not read block 0"})))
 }
 
 func TestABrokenConnectionIsUnavailableAndNoAnswer(t *testing.T) {

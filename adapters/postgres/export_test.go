@@ -13,3 +13,9 @@ func (s *Store) SetOverlap(events int) { s.appender.overlap = events }
 
 // ReadLarge is for benchmarks of it.
 var ReadLarge = readLarge
+
+// How long a test waits for what must come, and how often it looks.
+const (
+	TestPatience = time.Minute
+	TestStep     = time.Millisecond
+)

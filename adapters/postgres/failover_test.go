@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -53,11 +54,40 @@ func TestAFailoverThatLostEventsIsNoticed(t *testing.T) {
 	require.ErrorIs(t, err, eventstore.ErrDiverged)
 	require.Len(t, follower.seen, seen)
 
-	// The mutant: a reader that has kept the position alone passes by three events and
-	// notices nothing.
-	read, err := after.ReadLog(t.Context(), eventstore.LogQuery{After: lost.Token.Position})
+	// The mutant: a reader that has kept the position alone passes by the three events that
+	// took the place of the lost ones, and notices nothing.
+	read := positions(t, after, lost.Token.Position)
+	require.Equal(t, []eventstore.Position{9}, read)
+	ids := map[eventstore.EventID]bool{}
+	for _, e := range follower.seen {
+		ids[e.ID] = true
+	}
+	var passedBy []eventstore.Position
+	for _, e := range logAfter(t, after, 0) {
+		if !ids[e.ID] && !slices.Contains(read, e.Position) {
+			passedBy = append(passedBy, e.Position)
+		}
+	}
+	require.Equal(t, []eventstore.Position{6, 7, 8}, passedBy)
+}
+
+func logAfter(t *testing.T, store eventstore.Store, after eventstore.Position) (events []eventstore.Recorded) {
+	t.Helper()
+	read, err := store.ReadLog(t.Context(), eventstore.LogQuery{After: after})
 	require.NoError(t, err)
-	require.NotEqual(t, follower.at.Anchor, read.After, "only the anchor tells")
+	for e, err := range read.Events() {
+		require.NoError(t, err)
+		events = append(events, e)
+	}
+	return events
+}
+
+func positions(t *testing.T, store eventstore.Store, after eventstore.Position) (at []eventstore.Position) {
+	t.Helper()
+	for _, e := range logAfter(t, store, after) {
+		at = append(at, e.Position)
+	}
+	return at
 }
 
 func TestAfterAFailoverThatLostNothingSubscriptionsGoOn(t *testing.T) {

@@ -58,10 +58,11 @@ func Grant(ctx context.Context, pool *pgxpool.Pool, schemaName, role string, pri
 	if err != nil {
 		return err
 	}
-	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		if err := tx.Conn().PgConn().Exec(ctx, text).Close(); err != nil {
-			return fmt.Errorf("grant %s its privileges: %w", role, err)
-		}
-		return nil
+	err = inTransaction(ctx, pool, pgx.ReadWrite, func(tx pgx.Tx) error {
+		return explain(tx.Conn().PgConn().Exec(ctx, text).Close())
 	})
+	if err != nil {
+		return fmt.Errorf("grant %s its privileges: %w", role, err)
+	}
+	return nil
 }

@@ -27,7 +27,8 @@ func readToken(row [][]byte) eventstore.Token {
 }
 
 // adopt returns who the store is and its head. On the primary it starts a new incarnation
-// if the log has come to another cluster or timeline since it was last opened.
+// if the log has come to another cluster or timeline since it was last opened. Another store
+// than the one that was opened is [ErrOtherDatabase].
 func (s session) adopt(ctx context.Context, sql statements) (identity eventstore.Identity, head eventstore.Position, err error) {
 	err = s.one(ctx, sql.adopt, func(row [][]byte) error {
 		token := readToken(row)
@@ -36,6 +37,9 @@ func (s session) adopt(ctx context.Context, sql statements) (identity eventstore
 	})
 	if err != nil {
 		return identity, 0, fmt.Errorf("look up the store: %w", err)
+	}
+	if s.store != (eventstore.StoreID{}) && identity.Store != s.store {
+		return identity, 0, fmt.Errorf("%w: store %s was opened, and store %s is there now", ErrOtherDatabase, s.store, identity.Store)
 	}
 	return identity, head, nil
 }

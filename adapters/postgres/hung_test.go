@@ -80,7 +80,7 @@ func afterTheBatch() func(pgproxy.Frame) bool {
 }
 
 func isAppend(f pgproxy.Frame) bool {
-	return f.FromClient && f.Type == pgproxy.Bind && bytes.Contains(f.Payload, []byte("leftfold/leftfold/append\x00"))
+	return f.FromClient && f.Type == pgproxy.Bind && bytes.Contains(f.Payload, []byte("leftfold/append\x00"))
 }
 
 var hangs = []struct {
@@ -219,6 +219,47 @@ func TestAReadOfAServerThatHangsEndsWithItsContext(t *testing.T) {
 			close(n.back)
 			_, err = store.Append(t.Context(), oneEvent("order-1"))
 			require.NoError(t, err)
+		})
+	}
+}
+
+// The end of Close's context is the end of the store, whatever the server does: who waits is
+// told what is known.
+func TestCloseOfAStoreWhoseServerHangsEndsWithItsContext(t *testing.T) {
+	for _, c := range hangs {
+		t.Run(c.name, func(t *testing.T) {
+			pool, n := newPool(t), newNetwork(c.at())
+			defer close(n.back)
+			store := throughProxy(t, pool, n.hook)
+			_, err := store.Append(t.Context(), oneEvent("order-1"))
+			require.NoError(t, err)
+			appended, read, woken := make(chan error, 1), make(chan error, 1), make(chan error, 1)
+			go func() {
+				_, err := store.Append(t.Context(), oneEvent("order-2"))
+				appended <- err
+			}()
+			<-n.hangs
+			go func() {
+				_, err := store.Head(t.Context())
+				read <- err
+			}()
+			go func() { woken <- store.WaitAppended(t.Context(), 7) }()
+			queued := make(chan error, 1)
+			go func() {
+				_, err := store.Append(t.Context(), oneEvent("order-3"))
+				queued <- err
+			}()
+			<-n.retried // the read connects
+
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			start := time.Now()
+			require.ErrorIs(t, store.Close(ctx), context.DeadlineExceeded)
+			require.Less(t, time.Since(start), 10*time.Second, "the patience with a batch is 30 s")
+			require.ErrorIs(t, <-appended, eventstore.ErrOutcomeUnknown)
+			require.ErrorIs(t, <-read, eventstore.ErrClosed)
+			require.ErrorIs(t, <-woken, eventstore.ErrClosed)
+			require.ErrorIs(t, <-queued, eventstore.ErrClosed)
 		})
 	}
 }

@@ -54,7 +54,8 @@ func Migrations(schemaName string) ([]Migration, error) {
 // missing. They run in one transaction: all or none. Programs that migrate at the same time
 // wait for each other. The role needs the right to create the schema; it owns what it makes.
 //
-// A schema that has steps unknown to this release is [ErrNewerSchema], and not touched.
+// Errors: [ErrNewerSchema] of a schema that has steps unknown to this release, and is not
+// touched; [ErrUnsupportedServer], [ErrDenied], [ErrReadOnly], [ErrDiskFull], [ErrUnavailable].
 func Migrate(ctx context.Context, pool *pgxpool.Pool, o MigrateOptions) (done []Migration, err error) {
 	s, err := newSchema(o.Schema)
 	if err != nil {
@@ -72,8 +73,15 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool, o MigrateOptions) (done []
 const lockMigrationsSQL = "SELECT pg_advisory_xact_lock(1818585702, -1)"
 
 func migrate(ctx context.Context, pool *pgxpool.Pool, s schema, known []Migration, dry bool) (missing []Migration, err error) {
-	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	access := pgx.ReadWrite
+	if dry {
+		access = pgx.ReadOnly
+	}
+	err = inTransaction(ctx, pool, access, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, lockMigrationsSQL); err != nil {
+			return explain(err)
+		}
+		if err := checkEncoding(ctx, tx); err != nil {
 			return err
 		}
 		done, err := readVersion(ctx, tx, s)
@@ -100,9 +108,40 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, s schema, known []Migratio
 	return missing, nil
 }
 
+// checkEncoding refuses databases that cannot hold every name, or would change its bytes.
+func checkEncoding(ctx context.Context, tx pgx.Tx) error {
+	var server, client string
+	err := tx.QueryRow(ctx, "SELECT current_setting('server_encoding'), current_setting('client_encoding')", pgx.QueryExecModeExec).Scan(&server, &client)
+	switch {
+	case err != nil:
+		return explain(err)
+	case server != "UTF8":
+		return fmt.Errorf("%w: the database is encoded as %s; names and tags are UTF-8, so create one WITH ENCODING 'UTF8' TEMPLATE template0", ErrUnsupportedServer, server)
+	case client != "UTF8":
+		return fmt.Errorf("%w: client_encoding is %s; set it to UTF8 for the role, or in the pool's RuntimeParams", ErrUnsupportedServer, client)
+	}
+	return nil
+}
+
+// inTransaction runs f in a READ COMMITTED transaction, whatever the default of the role or the
+// database is: who waits for a lock must see what its last holder has done.
+func inTransaction(ctx context.Context, db interface {
+	BeginTx(ctx context.Context, o pgx.TxOptions) (pgx.Tx, error)
+}, access pgx.TxAccessMode, f func(tx pgx.Tx) error) error {
+	var refused error
+	err := pgx.BeginTxFunc(ctx, db, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: access}, func(tx pgx.Tx) error {
+		refused = f(tx)
+		return refused
+	})
+	if refused != nil {
+		return refused
+	}
+	return explain(err)
+}
+
 // run sends the file as it is: several statements need the simple protocol.
 func (m Migration) run(ctx context.Context, tx pgx.Tx) error {
-	return tx.Conn().PgConn().Exec(ctx, m.SQL).Close()
+	return explain(tx.Conn().PgConn().Exec(ctx, m.SQL).Close())
 }
 
 // readMigrations reads the files of a folder, "0001_event_store.sql" and so on.

@@ -53,6 +53,50 @@ func TestProgramsThatMigrateAtTheSameTimeWaitForEachOther(t *testing.T) {
 	require.Equal(t, 1, ran)
 }
 
+func TestMigrateRunsAtReadCommittedWhateverTheDefaultIs(t *testing.T) {
+	owner := internalPool(t)
+	for _, set := range []string{"default_transaction_isolation = 'repeatable read'", "default_transaction_read_only = on"} {
+		_, err := owner.Exec(t.Context(), "ALTER DATABASE "+owner.Config().ConnConfig.Database+" SET "+set)
+		require.NoError(t, err)
+	}
+	pool, err := pgxpool.NewWithConfig(t.Context(), owner.Config()) // its sessions have the new defaults
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	var all sync.WaitGroup
+	errs := make([]error, 8)
+	for n := range errs {
+		all.Go(func() { _, errs[n] = Migrate(t.Context(), pool, MigrateOptions{Schema: "other"}) })
+	}
+	all.Wait()
+	require.NoError(t, errors.Join(errs...))
+	steps, err := Migrate(t.Context(), pool, MigrateOptions{Schema: "other", DryRun: true})
+	require.NoError(t, err)
+	require.Empty(t, steps)
+}
+
+func TestMigrateSaysWhatTheServerMeans(t *testing.T) {
+	pool := internalPool(t)
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := Migrate(canceled, pool, MigrateOptions{})
+	require.ErrorIs(t, err, context.Canceled)
+
+	_, err = pool.Exec(t.Context(), "CREATE SCHEMA taken; CREATE TABLE taken.events ()")
+	require.NoError(t, err)
+	_, err = Migrate(t.Context(), pool, MigrateOptions{Schema: "taken"})
+	require.ErrorIs(t, err, errServer)
+	require.ErrorContains(t, err, "migration 1")
+
+	away := pool.Config()
+	away.ConnConfig.Host, away.ConnConfig.Port = "127.0.0.1", 1
+	none, err := pgxpool.NewWithConfig(t.Context(), away)
+	require.NoError(t, err)
+	t.Cleanup(none.Close)
+	_, err = Migrate(t.Context(), none, MigrateOptions{})
+	require.ErrorIs(t, err, ErrUnavailable)
+	require.ErrorIs(t, Grant(t.Context(), none, "", "somebody", ToRead), ErrUnavailable)
+}
+
 func TestWhatAnotherToolHasRunIsNotRunAgain(t *testing.T) {
 	pool := internalPool(t)
 	steps, err := Migrations("other")

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"sync"
 	"time"
@@ -22,13 +23,14 @@ func (s *Store) WaitAppended(ctx context.Context, beyond eventstore.Position) er
 		return err
 	}
 	defer leave()
-	if err := s.wakeups.look(ctx); err != nil { // what was appended before anybody listened
+	// What was appended before anybody listened. If the server is away, the follower will see.
+	if err := s.wakeups.look(ctx); err != nil && !errors.Is(err, eventstore.ErrStoreBusy) {
 		return err
 	}
 	for {
 		// Taken before the head is looked at: an append between the two closes it.
 		woken := s.wakeups.signal.Next()
-		if s.wakeups.head() > beyond {
+		if s.wakeups.head().Position > beyond {
 			return nil
 		}
 		select {
@@ -51,12 +53,11 @@ type wakeups struct {
 	signal  wake.Signal // the head has moved
 	arrived wake.Signal // somebody waits
 
-	mu          sync.Mutex
-	seen        eventstore.Position // the newest head
-	incarnation int32               // in which it was seen
-	waiters     int
-	follower    sync.WaitGroup
-	stop        context.CancelFunc // nil: no follower yet
+	mu       sync.Mutex
+	seen     eventstore.Token // the newest head
+	waiters  int
+	follower sync.WaitGroup
+	stop     context.CancelFunc // nil: no follower yet
 }
 
 func (w *wakeups) open(s *Store, direct *pgx.ConnConfig) {
@@ -106,36 +107,33 @@ func (w *wakeups) close() {
 	w.follower.Wait()
 }
 
-func (w *wakeups) head() eventstore.Position {
+func (w *wakeups) head() eventstore.Token {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.seen
 }
 
-// saw notes a head; it may be older than what is known.
-func (w *wakeups) saw(head eventstore.Position) {
+// saw notes a head that the log has had. It may be older than what is known; in another
+// incarnation it stands, and may be lower.
+func (w *wakeups) saw(head eventstore.Token) {
 	w.mu.Lock()
-	moved := head > w.seen
-	w.seen = max(w.seen, head)
+	moved := head.Identity != w.seen.Identity || head.Position > w.seen.Position
+	if moved {
+		w.seen = head
+	}
 	w.mu.Unlock()
 	if moved {
 		w.signal.Notify()
 	}
 }
 
-// look asks for the head. In a new incarnation it may be lower than it was.
+// look asks for the head.
 func (w *wakeups) look(ctx context.Context) error {
-	token, err := w.store.Head(ctx)
-	if err != nil {
-		return err
+	head, err := w.store.Head(ctx)
+	if err == nil {
+		w.saw(head)
 	}
-	w.mu.Lock()
-	if token.Incarnation != w.incarnation {
-		w.incarnation, w.seen = token.Incarnation, 0
-	}
-	w.mu.Unlock()
-	w.saw(token.Position)
-	return nil
+	return err
 }
 
 func (w *wakeups) follow(ctx context.Context) {
@@ -151,7 +149,7 @@ func (w *wakeups) listen(ctx context.Context) {
 	if w.direct == nil {
 		return
 	}
-	conn, err := pgx.ConnectConfig(ctx, w.direct)
+	conn, err := connect(ctx, w.store.db.pool.Config(), w.direct)
 	if err != nil {
 		return
 	}
@@ -169,17 +167,20 @@ func (w *wakeups) listen(ctx context.Context) {
 	}
 }
 
-// hear takes notifications until none has come for a while.
+// hear waits for a notification of a head that is news, or for a while.
+//
+// What it says is no more than a reason to look: any role of the database may notify on any
+// channel, and a head that is none would wake everybody who waits, again and again.
 func (w *wakeups) hear(ctx context.Context, conn *pgx.Conn) error {
+	waiting, cancel := context.WithTimeout(ctx, lookEvery)
+	defer cancel()
 	for {
-		waiting, cancel := context.WithTimeout(ctx, lookEvery)
 		heard, err := conn.WaitForNotification(waiting)
-		cancel()
 		if err != nil {
 			return err
 		}
-		if head, err := strconv.ParseInt(heard.Payload, 10, 64); err == nil {
-			w.saw(eventstore.Position(head))
+		if head, err := strconv.ParseInt(heard.Payload, 10, 64); err == nil && eventstore.Position(head) > w.head().Position {
+			return nil
 		}
 	}
 }

@@ -87,7 +87,7 @@ func TestPlans(t *testing.T) {
 		}
 		for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
 			for _, s := range planned(newStatements(DefaultSchema)) {
-				inTransaction(t, pool, func(tx pgx.Tx) {
+				rolledBack(t, pool, func(tx pgx.Tx) {
 					require.Empty(t, s.wrong(t, tx, mode), "%s(%.60s), %s, %s", s.name, s.args, mode, prepare)
 				})
 			}
@@ -104,7 +104,7 @@ func TestPlans(t *testing.T) {
 			if !slices.Contains(s.indexes, index) {
 				continue
 			}
-			inTransaction(t, pool, func(tx pgx.Tx) {
+			rolledBack(t, pool, func(tx pgx.Tx) {
 				_, err := tx.Exec(t.Context(), sabotage)
 				require.NoError(t, err)
 				require.NotEmpty(t, s.wrong(t, tx, "force_custom_plan"), "%s without %s", s.name, index)
@@ -266,7 +266,7 @@ func readAll(t *testing.T, store eventstore.Store, query eventstore.LogQuery) {
 func scansOf(t *testing.T, pool *pgxpool.Pool, store *Store, before string, use func(*testing.T, eventstore.Store)) map[string]int64 {
 	t.Helper()
 	scans := map[string]int64{}
-	inTransaction(t, pool, func(tx pgx.Tx) {
+	rolledBack(t, pool, func(tx pgx.Tx) {
 		if before != "" {
 			_, err := tx.Exec(t.Context(), before)
 			require.NoError(t, err)
@@ -294,7 +294,7 @@ func scansOf(t *testing.T, pool *pgxpool.Pool, store *Store, before string, use 
 	return scans
 }
 
-func inTransaction(t *testing.T, pool *pgxpool.Pool, f func(tx pgx.Tx)) {
+func rolledBack(t *testing.T, pool *pgxpool.Pool, f func(tx pgx.Tx)) {
 	t.Helper()
 	tx, err := pool.Begin(t.Context())
 	require.NoError(t, err)

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -128,13 +129,39 @@ func TestAttacksOfEachRoleAreRefused(t *testing.T) {
 			}
 		}
 	}
-	for _, function := range []string{"leftfold.adopt()", "leftfold.lock()", "leftfold.lock_key()"} {
-		_, err := r.as["stranger"].Exec(t.Context(), "SELECT "+function)
-		failure, _ := errors.AsType[*pgconn.PgError](err)
-		if assert.NotNil(t, failure, function) {
-			assert.Equal(t, others, failure.Code, function)
+	for _, call := range []struct {
+		sql     string
+		allowed []string
+	}{
+		{"SELECT leftfold.adopt()", []string{"owner", "appender", "reader"}},
+		{"SELECT leftfold.lock()", []string{"owner", "appender"}},
+		{honest().sql(), []string{"owner", "appender"}},
+		{"SELECT leftfold.settle(gen_random_uuid(), 1, 0, '{}', '{}')", []string{"owner", "appender"}},
+		{"SELECT leftfold.lock_key()", []string{"owner"}},
+		{"SELECT leftfold.matches('{}', 0)", []string{"owner"}},
+		{"SELECT leftfold.remember('{}', '{}', '{}', 0, NULL, now())", []string{"owner"}},
+	} {
+		for role := range r.as {
+			err := r.try(t, role, call.sql)
+			failure, _ := errors.AsType[*pgconn.PgError](err)
+			switch {
+			case slices.Contains(call.allowed, role):
+				assert.NoError(t, err, "%s: %s", role, call.sql)
+			case assert.NotNil(t, failure, "%s: %s", role, call.sql):
+				assert.Equal(t, others, failure.Code, "%s: %s: %s", role, call.sql, failure.Message)
+			}
 		}
 	}
+}
+
+// try runs a statement as the role, and takes back what it did.
+func (r roles) try(t *testing.T, role, sql string) error {
+	t.Helper()
+	tx, err := r.as[role].Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), sql)
+	require.NoError(t, tx.Rollback(t.Context()))
+	return err
 }
 
 func TestTheNameOfARoleIsQuoted(t *testing.T) {

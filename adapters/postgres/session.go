@@ -4,76 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
-	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/leftfold/leftfold/eventstore"
 )
-
-// database is our own connections to the user's database.
-//
-// They are made from the configuration of the user's pool and never taken out of it: a
-// program whose goroutines hold every connection of its pool, each inside a transaction,
-// could else wait for an append that waits for one of these connections.
-type database struct {
-	pool   *pgxpool.Pool
-	schema schema
-	sql    statements
-	pooled bool // by a proxy between us and the server: no session outlives a transaction
-	closed atomic.Bool
-}
-
-// openDatabase prepares the connections that config describes. One of them appends and is
-// never missing: the others are for readers, who give theirs back.
-func openDatabase(ctx context.Context, config *pgxpool.Config, s schema, readers int) (*database, error) {
-	pooled, err := isPooled(ctx, config.ConnConfig)
-	if err != nil {
-		return nil, err
-	}
-	config.MaxConns, config.MinConns, config.MinIdleConns = int32(readers)+1, 0, 0
-	if pooled {
-		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
-	} else {
-		// Whatever the database or the role has as its default. A proxy would refuse these.
-		config.ConnConfig.RuntimeParams["default_transaction_isolation"] = "read committed"
-		config.ConnConfig.RuntimeParams["jit"] = "off"
-	}
-	readLarge(config.ConnConfig)
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return nil, explain(err)
-	}
-	return &database{pool: pool, schema: s, sql: newStatements(s), pooled: pooled}, nil
-}
-
-// isPooled asks the server for the process that serves us. A proxy that shares connections
-// makes up a number of its own.
-func isPooled(ctx context.Context, config *pgx.ConnConfig) (bool, error) {
-	conn, err := pgx.ConnectConfig(ctx, config)
-	if err != nil {
-		return false, explain(err)
-	}
-	defer func() { _ = conn.Close(ctx) }() // it was only asked
-	var pid uint32
-	if err := conn.QueryRow(ctx, "SELECT pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&pid); err != nil {
-		return false, explain(err)
-	}
-	if version := conn.PgConn().ParameterStatus("server_version"); tooOld(version) {
-		return false, fmt.Errorf("%w: it is %s, Leftfold needs 14 or newer", ErrUnsupportedServer, version)
-	}
-	return pid != conn.PgConn().PID(), nil
-}
-
-func tooOld(serverVersion string) bool {
-	major, _, _ := strings.Cut(serverVersion, ".")
-	n, err := strconv.Atoi(major)
-	return err == nil && n < 14
-}
 
 // statement is one of our SQL texts, for one schema. Its name is that of its prepared form.
 type statement struct{ name, text string }
@@ -82,36 +18,8 @@ type statement struct{ name, text string }
 type session struct {
 	conn   *pgx.Conn
 	pooled bool
+	store  eventstore.StoreID // that must be there; zero: any
 }
-
-// do runs f on a connection of the pool.
-func (d *database) do(ctx context.Context, f func(session) error) error {
-	conn, err := d.acquire(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Release()
-	return f(d.session(conn.Conn()))
-}
-
-func (d *database) acquire(ctx context.Context) (*pgxpool.Conn, error) {
-	if d.closed.Load() {
-		return nil, eventstore.ErrClosed
-	}
-	conn, err := d.pool.Acquire(ctx)
-	if err != nil && d.closed.Load() {
-		return nil, eventstore.ErrClosed
-	}
-	return conn, explain(err)
-}
-
-// close waits for those who read.
-func (d *database) close() {
-	d.closed.Store(true)
-	d.pool.Close()
-}
-
-func (d *database) session(conn *pgx.Conn) session { return session{conn, d.pooled} }
 
 var binaryFormat = []int16{pgx.BinaryFormatCode}
 
@@ -149,7 +57,21 @@ func (s session) rows(ctx context.Context, st statement, scan func(row [][]byte)
 	if _, failure := result.Close(); failure != nil {
 		return explain(failure)
 	}
-	return err
+	return errors.Join(err, s.replicated())
+}
+
+// errUnreplicated is no refusal: the statement is committed, on this server alone.
+var errUnreplicated = errors.New("postgres: committed, but the wait for the synchronous standby was canceled")
+
+// replicated returns [errUnreplicated] if a commit since it was last asked did not wait for
+// the standby that it should wait for.
+func (s session) replicated() error {
+	noted := s.conn.PgConn().CustomData()
+	if _, ok := noted[unreplicated]; !ok {
+		return nil
+	}
+	delete(noted, unreplicated)
+	return errUnreplicated
 }
 
 // scanned turns the panic of a column that is shorter than its type into an error.

@@ -49,7 +49,7 @@ func newUnlucky(choose func() (fate, bool)) *unlucky {
 func (u *unlucky) hook(f pgproxy.Frame) pgproxy.Action {
 	switch {
 	case f.FromClient && f.Type == pgproxy.Bind:
-		u.appending[f.Conn] = bytes.Contains(f.Payload, []byte("leftfold/leftfold/append\x00"))
+		u.appending[f.Conn] = bytes.Contains(f.Payload, []byte("leftfold/append\x00"))
 	case f.FromClient && f.Type == pgproxy.Sync:
 		chosen, ok := fate{pgproxy.Forward, pgproxy.Forward}, false
 		if u.appending[f.Conn] {

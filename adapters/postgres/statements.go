@@ -19,13 +19,15 @@ type statements struct {
 	logStart, logAll, logTypes, logPositions, tagged, tagSample statement
 }
 
+// newStatements names them without their schema: no two stores share a connection, and Postgres
+// cuts names at 63 bytes, so that those of a long schema would be one.
 func newStatements(s schema) statements {
 	load := func(name string) statement {
 		text, err := sqlFiles.ReadFile("sql/" + name + ".sql")
 		if err != nil {
 			panic(err) // the file is part of the program
 		}
-		return statement{name: path.Join("leftfold", string(s), name), text: s.in(string(text))}
+		return statement{name: path.Join("leftfold", name), text: s.in(string(text))}
 	}
 	return statements{
 		append:         load("append"),

@@ -22,8 +22,8 @@ type Options struct {
 	// Readers is the most connections for reads; a read that finds none free waits. Default: 8.
 	Readers int
 	// Listen is how to reach the server for notifications where the pool leads through a
-	// proxy such as PgBouncer, which does not deliver them. Default: nil, behind a proxy the
-	// store polls instead.
+	// proxy such as PgBouncer, which does not deliver them. The pool's BeforeConnect is called
+	// with a copy of it. Default: nil, behind a proxy the store polls instead.
 	Listen *pgx.ConnConfig
 	// AcceptLoss opens a store on a server that acknowledges commits before they are durable
 	// (fsync, full_page_writes or synchronous_commit off), and loses some of them in a crash.
@@ -56,10 +56,18 @@ var (
 // processes, may be open on one schema.
 //
 // The store opens connections of its own, from the pool's configuration: one to append, one
-// to listen, and up to Options.Readers to read. It takes none out of the pool, so that it
-// cannot wait for a connection that waits for it. The pool may be closed, the store goes on.
+// to listen, and up to Options.Readers to read. Neither waits for another: appends go on while
+// every reader is busy. It takes none out of the pool, so that it cannot wait for a connection
+// that waits for it. The pool may be closed, the store goes on.
 //
-// On a standby the store can be read; appends are [ErrReadOnly].
+// The pool's hooks, tracer and lifetimes hold for the connections that append and read, its
+// sizes do not. The one that listens, and the one that Open looks around with, are no pool's:
+// of the hooks they call BeforeConnect only, so that tokens that serve as passwords are fresh.
+//
+// On a standby the store can be read; appends are [ErrReadOnly]. Its log is a prefix of the
+// primary's: Head does not cover the newest appends, and LookupCommand may not know a command
+// that the primary has. So ask the primary what became of an append, and wait with a token of
+// the primary before reading here.
 //
 // Errors: [ErrNoStore], [ErrOldSchema], [ErrNewerSchema], [ErrNotDurable],
 // [ErrUnsupportedServer], [ErrDenied], [ErrUnavailable], [eventstore.ErrInvalid].
@@ -77,14 +85,18 @@ func Open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 	}
 	s := &Store{db: db, limits: o.Limits, drained: make(chan struct{}), reader: reader{sql: &db.sql, on: db.do, ahead: true}}
 	if err := s.check(ctx, o); err != nil {
-		db.close()
+		db.close(ctx)
 		return nil, fmt.Errorf("open the store in schema %s: %w", name, err)
 	}
 	s.queue = groupcommit.NewQueue(groupcommit.Options{
 		BatchEvents: batchEvents, BatchBytes: batchBytes, Batches: queuedBatches, Yields: yields, Patience: answerPatience,
 	})
+	// The appender's own identity is that of the log which has this head.
+	appended := func(head eventstore.Position) {
+		s.wakeups.saw(eventstore.Token{Identity: s.appender.identity, Position: head})
+	}
 	s.appender = appender{
-		db: db, identity: s.identity, writer: eventstore.NewEventID(), appended: s.wakeups.saw,
+		db: db, identity: s.identity, writer: eventstore.NewEventID(), appended: appended,
 		patience: patience{batchPatience, reconnectPatience, settlePatience},
 	}
 	if !db.pooled {
@@ -101,7 +113,7 @@ func Open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 // check holds the server and the schema against what this program needs.
 func (s *Store) check(ctx context.Context, o Options) error {
 	return s.db.do(ctx, func(on session) error {
-		if err := pgx.BeginFunc(ctx, on.conn, func(tx pgx.Tx) error {
+		if err := inTransaction(ctx, on.conn, pgx.ReadOnly, func(tx pgx.Tx) error {
 			done, err := readVersion(ctx, tx, s.db.schema)
 			if err != nil {
 				return err
@@ -110,12 +122,13 @@ func (s *Store) check(ctx context.Context, o Options) error {
 			if err != nil {
 				return err
 			}
-			return errors.Join(done.check(len(known)), checkDurable(ctx, tx, o.AcceptLoss))
+			return errors.Join(done.check(len(known)), checkEncoding(ctx, tx), checkDurable(ctx, tx, o.AcceptLoss))
 		}); err != nil {
 			return err
 		}
 		var err error
 		s.identity, _, err = on.adopt(ctx, s.db.sql)
+		s.db.store = s.identity.Store
 		return err
 	})
 }
@@ -156,10 +169,15 @@ func (s *Store) ReadLog(ctx context.Context, query eventstore.LogQuery) (*events
 // Head implements [eventstore.LogReader].
 func (s *Store) Head(ctx context.Context) (eventstore.Token, error) { return s.reader.head(ctx) }
 
-// Close refuses new appends with [eventstore.ErrClosed], waits until those in the queue
-// are answered, and closes the store's connections. If ctx ends first, the appends that have
-// not been sent are refused too and Close returns the error of ctx. Reads under way end, and
-// reads that come later give [eventstore.ErrClosed]. Closing again does nothing.
+// Close refuses new appends with [eventstore.ErrClosed] and waits until those in the queue
+// are answered. Then it ends the reads and waits under way, which give [eventstore.ErrClosed]
+// like those that come later, and closes the store's connections.
+//
+// If ctx ends first, the appends that have not been sent are refused too, one that was sent
+// is [eventstore.ErrOutcomeUnknown] unless its answer comes within a quarter of a second, and
+// Close returns the error of ctx. So give it a deadline: a server that hangs keeps Close
+// waiting for as long as the appends wait, up to a minute for each batch that is queued, and
+// up to 15 seconds more for its connections. Closing again does nothing.
 func (s *Store) Close(ctx context.Context) error {
 	s.queue.Close()
 	var late error
@@ -168,9 +186,12 @@ func (s *Store) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		late = ctx.Err()
 		s.queue.Discard()
-		<-s.drained
+		if !waitLonger(ctx, s.drained) {
+			s.db.abort()
+			<-s.drained
+		}
 	}
 	s.wakeups.close()
-	s.db.close()
+	s.db.close(ctx)
 	return late
 }

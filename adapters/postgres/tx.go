@@ -18,8 +18,9 @@ import (
 // holds open. Append through [Store.In] there.
 var ErrOwnTransaction = errors.New("postgres: append would wait for the caller's own transaction")
 
-// ErrOtherDatabase: the transaction is on a database that has another store in this schema.
-var ErrOtherDatabase = errors.New("postgres: transaction is on another database than the store")
+// ErrOtherDatabase: there is another store in this schema, in the database of the transaction
+// or where the store has connected to anew. Nothing was appended.
+var ErrOtherDatabase = errors.New("postgres: another store than the one that was opened")
 
 // In returns the store inside the caller's transaction: what is appended through it becomes
 // visible when the transaction commits, together with whatever else that wrote, or never.
@@ -33,14 +34,45 @@ var ErrOtherDatabase = errors.New("postgres: transaction is on another database 
 // The transaction must be READ COMMITTED, Postgres's default ([ErrIsolation]), and on the
 // store's database ([ErrOtherDatabase]). Receipts speak of what will be if it commits. What
 // reads through the store sees the transaction's own events. Use it as the transaction, from
-// one goroutine at a time; between the pages of a read the transaction is free.
+// one goroutine at a time; between the pages of a read the transaction is free. Once it has
+// ended, the store inside it gives [pgx.ErrTxClosed].
 func (s *Store) In(tx pgx.Tx) eventstore.Store { return s.in(tx) }
 
 func (s *Store) in(tx pgx.Tx) *txStore {
-	on := session{conn: tx.Conn(), pooled: true} // nothing is prepared on connections that are not ours
-	t := &txStore{store: s, on: on}
-	t.reader = reader{sql: &s.db.sql, on: func(_ context.Context, f func(session) error) error { return f(on) }}
+	t := &txStore{store: s, tx: tx, on: session{conn: tx.Conn(), pooled: true}} // nothing is prepared on connections that are not ours
+	t.reader = reader{sql: &s.db.sql, on: func(ctx context.Context, f func(session) error) error {
+		if err := checkOpen(ctx, tx); err != nil {
+			return err
+		}
+		return f(t.on)
+	}}
 	return t
+}
+
+var errRowsOpen = errors.New("postgres: the transaction has rows open: close them, or read them to their end, before the store is used in it")
+
+// checkOpen refuses a transaction that has ended, or is busy, without asking the server. Our
+// statements go to the connection itself, past the transaction: after its end they would
+// commit by themselves, or in a transaction of whoever took the connection from the pool.
+func checkOpen(ctx context.Context, tx pgx.Tx) error {
+	// pgx tells that a transaction has ended only when it is used. It refuses this use in every
+	// transaction, before anything is sent, and an ended one with an error of its own.
+	var probe pgx.Batch
+	probe.BeginTx(pgx.TxOptions{})
+	ended := errors.Is(tx.SendBatch(ctx, &probe).Close(), pgx.ErrTxClosed)
+	if conn := tx.Conn().PgConn(); !ended && !conn.IsClosed() {
+		if conn.IsBusy() {
+			return errRowsOpen
+		}
+		if encoding := conn.ParameterStatus("client_encoding"); encoding != "UTF8" && encoding != "" {
+			return fmt.Errorf("%w: client_encoding of the transaction's connection is %s; set it to UTF8", ErrUnsupportedServer, encoding)
+		}
+		ended = conn.TxStatus() == 'I' // as after a COMMIT that was sent as text
+	}
+	if ended {
+		return fmt.Errorf("postgres: %w: the store inside a transaction ends with it; take another with Store.In for the next one", pgx.ErrTxClosed)
+	}
+	return nil
 }
 
 // LockIn takes the lock of the store for the transaction before its first append: where the
@@ -112,6 +144,7 @@ func AppendAll(ctx context.Context, tx pgx.Tx, appends ...StoreAppend) ([]events
 // txStore is a store inside a transaction.
 type txStore struct {
 	store  *Store
+	tx     pgx.Tx
 	on     session
 	reader reader
 }
@@ -125,10 +158,11 @@ func (t *txStore) Append(ctx context.Context, request eventstore.AppendRequest) 
 }
 
 func (t *txStore) DeleteStream(ctx context.Context, stream eventstore.StreamID, expected eventstore.ExpectedVersion) (eventstore.Receipt, error) {
-	if err := stream.Validate(); err != nil {
+	request, err := tombstone(stream, expected)
+	if err != nil {
 		return eventstore.Receipt{}, err
 	}
-	return t.append(ctx, tombstone(stream, expected))
+	return t.append(ctx, request)
 }
 
 func (t *txStore) append(ctx context.Context, request eventstore.AppendRequest) (eventstore.Receipt, error) {
@@ -149,6 +183,9 @@ func (t *txStore) append(ctx context.Context, request eventstore.AppendRequest) 
 
 // lock takes the lock of the store and returns the types of its appends.
 func (t *txStore) lock(ctx context.Context) (types compositeTypes, err error) {
+	if err := checkOpen(ctx, t.tx); err != nil {
+		return types, err
+	}
 	var id eventstore.StoreID
 	err = t.on.one(ctx, t.store.db.sql.lock, func(row [][]byte) error {
 		id = eventstore.StoreID(row[0])

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -100,12 +101,20 @@ func TestALockThatAnotherTransactionHoldsIsWaitedForTwoSeconds(t *testing.T) {
 	pool, store := withTable(t)
 	holder, err := pool.Begin(t.Context())
 	require.NoError(t, err)
+	t.Cleanup(func() { _ = holder.Rollback(context.Background()) })
 	require.NoError(t, store.LockIn(t.Context(), holder))
+	var waited time.Duration // by the server's clock
 	err = pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
-		_, err := store.In(tx).Append(t.Context(), oneEvent("order-1"))
-		return err
+		_, err := tx.Exec(t.Context(), "SAVEPOINT before")
+		require.NoError(t, err)
+		_, busy := store.In(tx).Append(t.Context(), oneEvent("order-1"))
+		_, err = tx.Exec(t.Context(), "ROLLBACK TO before")
+		require.NoError(t, err)
+		require.NoError(t, tx.QueryRow(t.Context(), "SELECT clock_timestamp() - now()").Scan(&waited))
+		return busy
 	})
 	require.ErrorIs(t, err, eventstore.ErrStoreBusy)
+	require.GreaterOrEqual(t, waited, 2*time.Second)
 	require.NoError(t, holder.Rollback(t.Context()))
 	_, err = store.Append(t.Context(), oneEvent("order-1"))
 	require.NoError(t, err)
@@ -167,6 +176,96 @@ func TestAnAppendNeedsNoConnectionOfThePool(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.NoError(t, store.WaitAppended(t.Context(), receipt.Token.Position))
+}
+
+// The connection goes on, and other transactions on it: nothing may be appended there.
+func TestAStoreInsideATransactionEndsWithIt(t *testing.T) {
+	single := newPool(t).Config()
+	single.MaxConns = 1 // so that the next transaction has the same connection
+	pool, err := pgxpool.NewWithConfig(t.Context(), single)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	store := openOn(t, pool, postgres.Options{})
+	end := map[string]func(pgx.Tx) error{
+		"commit":         func(tx pgx.Tx) error { return tx.Commit(t.Context()) },
+		"rollback":       func(tx pgx.Tx) error { return tx.Rollback(t.Context()) },
+		"commit as text": func(tx pgx.Tx) error { _, err := tx.Exec(t.Context(), "COMMIT"); return err },
+	}
+	use := map[string]func(pgx.Tx, eventstore.Store) error{
+		"Append": func(_ pgx.Tx, log eventstore.Store) error {
+			_, err := log.Append(t.Context(), oneEvent("order-1"))
+			return err
+		},
+		"DeleteStream": func(_ pgx.Tx, log eventstore.Store) error {
+			_, err := log.(eventstore.StreamDeleter).DeleteStream(t.Context(), "order-1", eventstore.Any)
+			return err
+		},
+		"Head": func(_ pgx.Tx, log eventstore.Store) error {
+			_, err := log.Head(t.Context())
+			return err
+		},
+		"LockIn": func(tx pgx.Tx, _ eventstore.Store) error { return store.LockIn(t.Context(), tx) },
+		"AppendAll": func(tx pgx.Tx, _ eventstore.Store) error {
+			_, err := postgres.AppendAll(t.Context(), tx, postgres.StoreAppend{Store: store, Request: oneEvent("order-1")})
+			return err
+		},
+	}
+	for ended, end := range end {
+		for used, use := range use {
+			if ended == "commit as text" && used == "AppendAll" {
+				continue // pgx's own savepoint fails, with the server's error
+			}
+			t.Run(ended+", "+used, func(t *testing.T) {
+				tx, err := pool.Begin(t.Context())
+				require.NoError(t, err)
+				log := store.In(tx)
+				require.NoError(t, end(tx))
+				require.ErrorIs(t, use(tx, log), pgx.ErrTxClosed, "outside any transaction")
+				_ = tx.Rollback(t.Context())
+				if ended == "commit as text" {
+					return // its connection was not given back before
+				}
+				require.NoError(t, pgx.BeginFunc(t.Context(), pool, func(stranger pgx.Tx) error {
+					require.Same(t, tx.Conn(), stranger.Conn())
+					require.ErrorIs(t, use(tx, log), pgx.ErrTxClosed, "inside a stranger's")
+					return nil
+				}))
+			})
+		}
+	}
+	require.Zero(t, headOf(t, store))
+}
+
+func TestASavepointsStoreEndsWithIt(t *testing.T) {
+	pool, store := withTable(t)
+	require.NoError(t, pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
+		nested, err := tx.Begin(t.Context())
+		require.NoError(t, err)
+		log := store.In(nested)
+		_, err = log.Append(t.Context(), oneEvent("order-1"))
+		require.NoError(t, err)
+		require.NoError(t, nested.Rollback(t.Context()))
+		_, err = log.Append(t.Context(), oneEvent("order-1"))
+		require.ErrorIs(t, err, pgx.ErrTxClosed)
+		_, err = store.In(tx).Append(t.Context(), oneEvent("order-1"))
+		return err
+	}))
+	require.EqualValues(t, 1, headOf(t, store))
+}
+
+func TestOpenRowsMustBeClosedBeforeTheStoreIsUsed(t *testing.T) {
+	pool, store := withTable(t)
+	require.NoError(t, pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
+		rows, err := tx.Query(t.Context(), "SELECT generate_series(1, 10)")
+		require.NoError(t, err)
+		require.True(t, rows.Next())
+		_, err = store.In(tx).Append(t.Context(), oneEvent("order-1"))
+		require.ErrorContains(t, err, "close them")
+		require.NotErrorIs(t, err, eventstore.ErrStoreBusy, "it does not pass by itself")
+		rows.Close()
+		_, err = store.In(tx).Append(t.Context(), oneEvent("order-1"))
+		return err
+	}))
 }
 
 func withTable(t *testing.T) (*pgxpool.Pool, *postgres.Store) {

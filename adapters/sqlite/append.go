@@ -28,6 +28,9 @@ func (s *Store) DeleteStream(ctx context.Context, stream eventstore.StreamID, ex
 	if err := stream.Validate(); err != nil {
 		return eventstore.Receipt{}, err
 	}
+	if err := expected.Validate(); err != nil {
+		return eventstore.Receipt{}, err
+	}
 	tombstone := eventstore.EventData{ID: eventstore.NewEventID(), Type: eventstore.TombstoneType, SchemaVersion: 1}
 	return s.queue.Submit(ctx, groupcommit.NewPending(eventstore.AppendRequest{
 		Writes: []eventstore.Write{{Stream: stream, Expected: expected, Events: []eventstore.EventData{tombstone}}},

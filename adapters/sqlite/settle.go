@@ -42,7 +42,8 @@ func (a *appender) settle(ctx context.Context, lost *commitError) (err error) {
 			return fmt.Errorf("%w: %w", errNotCommitted, lost)
 		}
 	}
-	return fmt.Errorf("%w: %w; and then: %w", eventstore.ErrOutcomeUnknown, lost, err)
+	// Their texts only: as a cause, a busy file would say that nothing was appended.
+	return fmt.Errorf("%w: %v; and then: %v", eventstore.ErrOutcomeUnknown, lost, err)
 }
 
 var errCommitted = errors.New("committed")

@@ -1,7 +1,10 @@
 package eventstoretest
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/leftfold/leftfold/eventstore"
@@ -22,6 +25,7 @@ var appendClauses = []clause{
 	{"an acknowledged append is seen by every read that starts afterwards", visibleOnAck},
 	{"recorded_at is a time in UTC with microseconds", recordedAt},
 	{"an append whose context is over gives its error and appends nothing", appendCancelled},
+	{"an append whose context ends under way is appended, refused or of unknown outcome, never two of these", appendInterrupted},
 }
 
 func firstEvent(c *check) {
@@ -219,4 +223,37 @@ func appendCancelled(c *check) {
 	c.is(err, c.cancelled().Err(), "append with a cancelled context")
 	equal(c, "head", c.head(), 1)
 	equal(c, "types in the stream", types(c.stream("order-1", eventstore.StreamRange{})), "placed")
+}
+
+// appendInterrupted lets contexts end before, during and after appends. A client repeats what
+// was refused and asks about what is unknown; an error that says both makes it append twice.
+func appendInterrupted(c *check) {
+	rounds := c.rounds(100)
+	errs := make([]error, rounds)
+	stream := func(n int) eventstore.StreamID { return eventstore.NewStreamID("order", fmt.Sprint(n)) }
+	var all sync.WaitGroup
+	for n := range errs {
+		all.Go(func() {
+			ctx, cancel := context.WithTimeout(c.ctx, time.Duration(n)*2*time.Millisecond/time.Duration(rounds))
+			defer cancel()
+			_, errs[n] = c.store.Append(ctx, to(stream(n), event("placed")))
+		})
+	}
+	all.Wait()
+	for n, err := range errs {
+		unknown := errors.Is(err, eventstore.ErrOutcomeUnknown)
+		for _, refusal := range []error{context.DeadlineExceeded, eventstore.ErrStoreBusy, eventstore.ErrClosed} {
+			if unknown && errors.Is(err, refusal) {
+				c.fatalf("an append is of unknown outcome and refused at once, as %q: %v", refusal, err)
+			}
+		}
+		if unknown {
+			continue
+		}
+		want := 1
+		if err != nil {
+			want = 0
+		}
+		equal(c, fmt.Sprintf("events of an append that gave %v", err), len(c.stream(stream(n), eventstore.StreamRange{})), want)
+	}
 }

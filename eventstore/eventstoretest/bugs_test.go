@@ -25,6 +25,8 @@ const (
 	readsLag              bug = "reads come from a replica that lags"
 	localTime             bug = "recorded_at is local time"
 	ignoresContext        bug = "a context that is over is ignored"
+	unknownAndRefused     bug = "an unknown outcome is the error of the context too"
+	refusedAndAppended    bug = "a context that is over is an error, and the events are in the log"
 
 	// of content and limits
 	payloadAsJSON     bug = "the payload goes through JSON"
@@ -107,6 +109,7 @@ const (
 	deleteRemovesEvents      bug = "a deletion removes events"
 	deleteExpectsNothing     bug = "a deletion ignores the expected version"
 	deletesMissing           bug = "a stream without events can be deleted"
+	deletesNegative          bug = "a deletion takes a negative version for no expectation"
 	deletesTwice             bug = "a stream can be deleted twice"
 	acceptsWhenClosed        bug = "a closed store accepts appends"
 	newIdentityOnOpen        bug = "every start makes a new identity"

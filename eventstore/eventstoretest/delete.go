@@ -1,6 +1,8 @@
 package eventstoretest
 
 import (
+	"math"
+
 	"github.com/leftfold/leftfold/eventstore"
 )
 
@@ -11,6 +13,7 @@ var deleteClauses = []clause{
 	{"the log still has every event of a deleted stream", logKeepsDeleted},
 	{"a deletion with a wrong expected version is refused", deleteWrongVersion},
 	{"a stream without events cannot be deleted", deleteMissing},
+	{"a deletion that expects a negative version is refused", deleteNegative},
 	{"a stream cannot be deleted twice", deleteTwice},
 	{"a deletion whose context is over gives its error and deletes nothing", deleteCancelled},
 }
@@ -106,6 +109,17 @@ func deleteMissing(c *check) {
 	}
 	c.notDeleted("nodash", eventstore.Any, eventstore.ErrInvalid)
 	c.append(expecting(eventstore.NoStream, "order-1", event("a")))
+}
+
+func deleteNegative(c *check) {
+	c.deleter()
+	c.seed("order-1", "a")
+	for _, stream := range []eventstore.StreamID{"order-1", "order-2"} {
+		for _, version := range []eventstore.Version{-1, -2, -3, math.MinInt64} {
+			c.notDeleted(stream, eventstore.Exactly(version), eventstore.ErrInvalid)
+		}
+	}
+	equal(c, "types", types(c.stream("order-1", eventstore.StreamRange{})), "a")
 }
 
 func deleteTwice(c *check) {

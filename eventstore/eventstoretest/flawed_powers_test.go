@@ -23,6 +23,12 @@ func (f *flawed) DeleteStream(ctx context.Context, s eventstore.StreamID, expect
 	if err := s.Validate(); err != nil {
 		return eventstore.Receipt{}, err
 	}
+	if err := expected.Validate(); err != nil {
+		if !f.is(deletesNegative) {
+			return eventstore.Receipt{}, err
+		}
+		expected = eventstore.Any
+	}
 	if ctx.Err() != nil && !f.is(ignoresContext) {
 		return eventstore.Receipt{}, ctx.Err()
 	}

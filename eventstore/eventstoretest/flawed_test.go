@@ -2,6 +2,7 @@ package eventstoretest
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"slices"
 	"sync"
@@ -101,6 +102,12 @@ func (f *flawed) Append(ctx context.Context, r eventstore.AppendRequest) (events
 		return eventstore.Receipt{}, eventstore.ErrClosed
 	}
 	if ctx.Err() != nil && !f.is(ignoresContext) {
+		switch f.bug {
+		case unknownAndRefused:
+			return eventstore.Receipt{}, fmt.Errorf("%w: %w", eventstore.ErrOutcomeUnknown, ctx.Err())
+		case refusedAndAppended:
+			f.write(r)
+		}
 		return eventstore.Receipt{}, ctx.Err()
 	}
 	if err := f.unsupported(r); err != nil {

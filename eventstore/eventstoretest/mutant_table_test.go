@@ -22,6 +22,8 @@ var mutants = []struct {
 	{readsLag, "an acknowledged append is seen"},
 	{localTime, "recorded_at"},
 	{ignoresContext, "an append whose context is over"},
+	{unknownAndRefused, "context ends under way"},
+	{refusedAndAppended, "context ends under way"},
 
 	{payloadAsJSON, "byte for byte"},
 	{payloadAsText, "byte for byte"},
@@ -126,6 +128,7 @@ var mutants = []struct {
 	{deleteRemovesEvents, "the log still has every event"},
 	{deleteExpectsNothing, "a deletion with a wrong expected version"},
 	{deletesMissing, "a stream without events cannot be deleted"},
+	{deletesNegative, "expects a negative version"},
 	{deletesTwice, "cannot be deleted twice"},
 	{ignoresContext, "a deletion whose context is over"},
 

@@ -117,7 +117,8 @@ func (q *Queue) Await(ctx context.Context, p *Pending) (eventstore.Receipt, erro
 	case <-p.done:
 		return p.Receipt, p.Err
 	case <-time.After(q.options.Patience):
-		return eventstore.Receipt{}, fmt.Errorf("%w: it was under way for %v when this ended: %w", eventstore.ErrOutcomeUnknown, q.options.Patience, ctx.Err())
+		// The text only: as a cause, the error of ctx would say that nothing was appended.
+		return eventstore.Receipt{}, fmt.Errorf("%w: it was under way for %v when the context ended: %v", eventstore.ErrOutcomeUnknown, q.options.Patience, ctx.Err())
 	}
 }
 
