@@ -18,7 +18,9 @@ type Privilege int
 const (
 	// ToRead is what a program needs to open the store, and to read streams and the log.
 	ToRead Privilege = iota + 1
-	// ToAppend is what a program needs besides to append, in transactions of its own too.
+	// ToAppend is what a program needs besides to append, in transactions of its own too. Whoever
+	// calls the functions by hand cannot change what was recorded, nor leave a gap in positions or
+	// versions; it can append events whose name, slice or tombstone our client would not write.
 	ToAppend
 )
 

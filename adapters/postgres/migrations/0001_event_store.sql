@@ -327,7 +327,7 @@ BEGIN
 		FOR place IN 1..cardinality(events) LOOP
 			e := events[place];
 			w := writes[e.write];
-			IF e.nth BETWEEN 1 AND w.events AND (tagged OR e.tags IS NULL) AND e.slice BETWEEN 0 AND 1023 AND e.schema_version > 0 AND (left(e.type, 1) <> '$' OR e.type = '$stream.deleted') THEN
+			IF e.nth BETWEEN 1 AND w.events AND (tagged OR e.tags IS NULL) AND e.slice BETWEEN 0 AND 1023 AND e.schema_version > 0 AND (left(e.type, 1) NOT IN ('', '$') OR e.type = '$stream.deleted') THEN
 				INSERT INTO leftfold.events (position, version, recorded_at, event_id, stream_key, slice, schema_version, stream_id, type, tags, metadata, data)
 				VALUES (head + place, versions[e.write] + e.nth, now, e.event_id, w.stream_key, e.slice, e.schema_version, e.stream_id, e.type, e.tags, e.metadata, e.data);
 				made := made + 1;
@@ -337,7 +337,7 @@ BEGIN
 		INSERT INTO leftfold.events (position, version, recorded_at, event_id, stream_key, slice, schema_version, stream_id, type, tags, metadata, data)
 		SELECT head + e.place, versions[e.write] + e.nth, now, e.event_id, (writes[e.write]).stream_key, e.slice, e.schema_version, e.stream_id, e.type, e.tags, e.metadata, e.data
 		FROM unnest(events) WITH ORDINALITY AS e(write, nth, event_id, slice, schema_version, stream_id, type, tags, metadata, data, place)
-		WHERE e.nth BETWEEN 1 AND (writes[e.write]).events AND (tagged OR e.tags IS NULL) AND e.slice BETWEEN 0 AND 1023 AND e.schema_version > 0 AND (left(e.type, 1) <> '$' OR e.type = '$stream.deleted');
+		WHERE e.nth BETWEEN 1 AND (writes[e.write]).events AND (tagged OR e.tags IS NULL) AND e.slice BETWEEN 0 AND 1023 AND e.schema_version > 0 AND (left(e.type, 1) NOT IN ('', '$') OR e.type = '$stream.deleted');
 		GET DIAGNOSTICS made = ROW_COUNT;
 	END IF;
 	IF made <> cardinality(events) THEN
