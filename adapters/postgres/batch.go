@@ -14,8 +14,6 @@ import (
 // whose outcome could depend on another one's stays out of its batch: it shares a stream
 // or a command id with it, or has a condition that one of its events matches.
 type batch struct {
-	appends []*groupcommit.Pending
-
 	streams  map[eventstore.StreamID]bool
 	commands map[eventstore.CommandID]bool
 	events   []eventstore.EventData

@@ -51,20 +51,19 @@ func (u *unlucky) hook(f pgproxy.Frame) pgproxy.Action {
 	case f.FromClient && f.Type == pgproxy.Bind:
 		u.appending[f.Conn] = bytes.Contains(f.Payload, []byte("leftfold/append\x00"))
 	case f.FromClient && f.Type == pgproxy.Sync:
-		chosen, ok := fate{pgproxy.Forward, pgproxy.Forward}, false
+		next := fate{pgproxy.Forward, pgproxy.Forward}
 		if u.appending[f.Conn] {
 			delete(u.appending, f.Conn)
-			if chosen, ok = u.choose(); ok {
+			if chosen, ok := u.choose(); ok {
+				next = chosen
 				u.cuts++
 				if len(u.awaiting[f.Conn]) > 0 {
 					u.overlaps++
 				}
-			} else {
-				chosen = fate{pgproxy.Forward, pgproxy.Forward}
 			}
 		}
-		u.awaiting[f.Conn] = append(u.awaiting[f.Conn], chosen.atReady)
-		return chosen.atSync
+		u.awaiting[f.Conn] = append(u.awaiting[f.Conn], next.atReady)
+		return next.atSync
 	case !f.FromClient && f.Type == pgproxy.ReadyForQuery && len(u.awaiting[f.Conn]) > 0:
 		next := u.awaiting[f.Conn][0]
 		u.awaiting[f.Conn] = u.awaiting[f.Conn][1:]
