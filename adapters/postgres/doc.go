@@ -26,9 +26,11 @@
 // as every append does, holds a lock of the whole server until it is flushed, and until the
 // synchronous standby has it if there is one. So the appends of all stores on one server, and
 // every NOTIFY of other programs in any database, are flushed one after the other. An append
-// that has waited 5 seconds for that lock is [eventstore.ErrStoreBusy]. One lone writer is a little slower than with a plain
-// INSERT, and lone writers in several processes take turns; from about eight writers on the
-// shared flush wins; make bench-peers measures it.
+// that has waited 5 seconds for that lock is [eventstore.ErrStoreBusy].
+//
+// A lone writer is slower than with a plain INSERT, lone writers in several processes take
+// turns, and the shared flush wins from some number of writers on; benchmarks/results.txt has
+// the figures, and make bench-peers measures them anew.
 //
 // # Privileges
 //
