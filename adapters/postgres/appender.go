@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 // under way at a time, and the server carries them out in turn.
 type appender struct {
 	db       *database
+	queue    *groupcommit.Queue
 	identity eventstore.Identity
 	appended func(head eventstore.Position) // told when the log has grown
 
@@ -51,22 +53,22 @@ type flight struct {
 }
 
 // run appends what is queued until the queue is closed and empty.
-func (a *appender) run(q *groupcommit.Queue) {
+func (a *appender) run() {
 	ctx := context.Background() // a caller who goes away must not end the batch of the others
 	defer a.disconnect()
-	for q.Wait() {
+	for a.queue.Wait() {
 		if down := a.connect(ctx, a.patience.reconnect); down != nil { // while it tried, callers could still leave the queue
-			answerAll(q.Cut(nil, newBatch().admit), down)
+			answerAll(a.queue.Cut(nil, newBatch().admit), down)
 			continue
 		}
-		a.drain(ctx, q)
+		a.drain(ctx)
 	}
 }
 
 // drain appends until nobody waits, or the connection is lost.
-func (a *appender) drain(ctx context.Context, q *groupcommit.Queue) {
+func (a *appender) drain(ctx context.Context) {
 	for a.connected() {
-		appends := q.Cut(a.share, newBatch().admit)
+		appends := a.queue.Cut(a.share, newBatch().admit)
 		switch {
 		case len(appends) > 0:
 			a.send(appends)
@@ -202,7 +204,22 @@ func (a *appender) leave(err error) {
 func (a *appender) made(got answer, appends []*groupcommit.Pending) {
 	a.identity.Incarnation = got.incarnation
 	a.done(got.outcomes(a.identity.Store, appends))
+	waiting := a.queue.Waiting()
 	answerAll(appends, nil)
+	a.letBack(waiting + len(appends))
+}
+
+// letBack waits a moment for the callers of a batch that was just answered, until as many wait
+// as before. Most are back at once, and one flush serves them all then. Who misses it would
+// find itself in the other one of two groups, each of which waits for the other's flush, from
+// then on. A lone caller is not waited for.
+func (a *appender) letBack(callers int) {
+	if callers < 2 {
+		return
+	}
+	for start := time.Now(); a.queue.Waiting() < callers && time.Since(start) < comeBack; {
+		runtime.Gosched()
+	}
 }
 
 // isAnswer reports whether the server itself has refused: then nothing was appended. The states

@@ -89,14 +89,14 @@ func Open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 		return nil, fmt.Errorf("open the store in schema %s: %w", name, err)
 	}
 	s.queue = groupcommit.NewQueue(groupcommit.Options{
-		BatchEvents: batchEvents, BatchBytes: batchBytes, Batches: queuedBatches, Yields: yields, Patience: answerPatience,
+		BatchEvents: batchEvents, BatchBytes: batchBytes, Batches: queuedBatches, Patience: answerPatience,
 	})
 	// The appender's own identity is that of the log which has this head.
 	appended := func(head eventstore.Position) {
 		s.wakeups.saw(eventstore.Token{Identity: s.appender.identity, Position: head})
 	}
 	s.appender = appender{
-		db: db, identity: s.identity, writer: eventstore.NewEventID(), appended: appended,
+		db: db, queue: s.queue, identity: s.identity, writer: eventstore.NewEventID(), appended: appended,
 		patience: patience{batchPatience, reconnectPatience, settlePatience},
 	}
 	if !db.pooled {
@@ -105,7 +105,7 @@ func Open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 	s.wakeups.open(s, o.Listen)
 	go func() {
 		defer close(s.drained)
-		s.appender.run(s.queue)
+		s.appender.run()
 	}()
 	return s, nil
 }

@@ -9,9 +9,9 @@ const (
 	batchBytes    = 4 << 20
 	queuedBatches = 8
 
-	// How often the writers that have just been answered are let run before the next batch is
-	// cut: they are in it then. With eight writers it doubles the rate.
-	yields = 4
+	// How long the writers that have just been answered may take to be in the next batch: less
+	// than its flush. With eight writers it doubles the rate.
+	comeBack = 50 * time.Microsecond
 
 	// A batch of so many events is sent while another is under way. With fewer, the flush that
 	// each batch costs is worth more than the time in which the server would wait for us.

@@ -181,6 +181,13 @@ func (q *Queue) Wait() bool {
 	return len(q.waiting) > 0
 }
 
+// Waiting returns how many appends wait.
+func (q *Queue) Waiting() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting)
+}
+
 // Cut removes a batch's worth from the front, nothing if all who waited have left.
 //
 // Of so many events that wait, share says how many are taken at most; an append that is
