@@ -133,10 +133,10 @@ func TestTwoBatchesUnderWayAnswerEverybody(t *testing.T) {
 				request := toBoth(w, 0, "x")
 				request.Writes[0].Expected = eventstore.Exactly(eventstore.Version(2 * n)) // refused once others differ
 				request.Writes[0].Stream = eventstore.NewStreamID("pair", string(rune('a'+w/2)))
-				switch _, err := store.Append(t.Context(), request); {
-				case err == nil:
+				_, err := store.Append(t.Context(), request)
+				if err == nil {
 					made[w]++
-				default:
+				} else {
 					require.ErrorIs(t, err, eventstore.ErrVersionConflict)
 				}
 			}
