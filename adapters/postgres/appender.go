@@ -65,17 +65,19 @@ func (a *appender) run() {
 	}
 }
 
-// drain appends until nobody waits, or the connection is lost.
+// drain appends until nobody waits, or the connection is lost and what was under way on it is
+// settled.
 func (a *appender) drain(ctx context.Context) {
 	for a.connected() {
 		appends := a.queue.Cut(a.share, newBatch().admit)
-		switch {
-		case len(appends) > 0:
-			a.send(appends)
-		case len(a.flights) > 0:
-			a.land(ctx)
-		default:
+		if len(appends) == 0 && len(a.flights) == 0 {
 			return
+		}
+		if len(appends) > 0 {
+			a.send(appends)
+		}
+		if len(appends) == 0 || !a.connected() { // one that could not even be written is read too
+			a.land(ctx)
 		}
 	}
 }

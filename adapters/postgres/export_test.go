@@ -7,6 +7,9 @@ func (s *Store) SetPatience(batch, reconnect, settle time.Duration) {
 	s.appender.patience = patience{batch, reconnect, settle}
 }
 
+// CutAppender closes the socket under an idle appender, so that its next write fails.
+func (s *Store) CutAppender() error { return s.appender.conn.Conn().PgConn().Conn().Close() }
+
 // SetOverlap makes batches of so many events go while another is under way. Not while an
 // append is under way.
 func (s *Store) SetOverlap(events int) { s.appender.overlap = events }

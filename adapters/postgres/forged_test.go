@@ -85,8 +85,19 @@ var forgeries = map[string]func(*forged){
 	"an event of no write":                    func(b *forged) { b.events[0].write = "7" },
 	"more events than the write says":         func(b *forged) { b.addEvent(); b.writes[0].count = "1" },
 	"fewer events than the write says":        func(b *forged) { b.writes[0].count = "2" },
-	"two writes to one stream":                func(b *forged) { b.writes = append(b.writes, b.writes[0]) },
-	"an event without an id":                  func(b *forged) { b.events[0].id = "NULL" },
+	"a gap that a write of less than nothing makes up for": func(b *forged) {
+		b.writes[0].count, b.events[0].nth = "2", "2"
+		b.writes = append(b.writes, forgedWrite{"2", keyOf("order-3"), "-1", "-1", "NULL"})
+	},
+	"a gap that events of a refused append make up for": func(b *forged) {
+		b.writes[0].count, b.events[0].nth = "2", "2"
+		b.writes = append(b.writes, forgedWrite{"2", keyOf("order-3"), "99", "1", "NULL"})
+		refused := b.events[0]
+		refused.write, refused.nth, refused.stream = "2", "1", "'order-3'"
+		b.events = append(b.events, refused, refused)
+	},
+	"two writes to one stream": func(b *forged) { b.writes = append(b.writes, b.writes[0]) },
+	"an event without an id":   func(b *forged) { b.events[0].id = "NULL" },
 }
 
 // forged is a call of leftfold.append, each value as SQL.

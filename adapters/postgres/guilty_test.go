@@ -51,6 +51,21 @@ func TestAnAppendThatTheServerDoesNotSurviveIsGivenUpAndItsNeighboursAreMade(t *
 	require.EqualValues(t, 3*innocent, headOf(t, store))
 }
 
+// A batch that cannot even be written is settled and made like one whose answer is lost.
+func TestABatchThatCannotBeWrittenIsMadeOverANewConnection(t *testing.T) {
+	store := openOn(t, newPool(t), postgres.Options{})
+	for n := range 3 {
+		_, err := store.Append(t.Context(), oneEvent("order-1"))
+		require.NoError(t, err)
+		require.NoError(t, store.CutAppender())
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		receipt, err := store.Append(ctx, oneEvent("order-1"))
+		cancel()
+		require.NoError(t, err)
+		require.EqualValues(t, 2*n+2, receipt.Token.Position)
+	}
+}
+
 // The caller of an append whose outcome is unknown may use its buffer again, and the append
 // may be sent again later. What is stored is what was appended.
 func TestABufferThatIsUsedAgainAfterAnUnknownOutcomeIsNotStored(t *testing.T) {

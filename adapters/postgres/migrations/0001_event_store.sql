@@ -286,14 +286,14 @@ BEGIN
 			END IF;
 			version := coalesce(version, 0);
 			versions := versions || version;
-			total := total + w.events;
+			total := total + greatest(w.events, 0);
 			IF (CASE w.expected WHEN -1 THEN version < 0 WHEN -2 THEN version <= 0 ELSE version <> w.expected END) THEN
 				skipped := skipped || w.append;
 			END IF;
 		END LOOP;
 	ELSE
 		SELECT array_agg(w.version), array_agg(w.append) FILTER (WHERE CASE w.expected
-			WHEN -1 THEN w.version < 0 WHEN -2 THEN w.version <= 0 ELSE w.version <> w.expected END), sum(w.events)
+			WHEN -1 THEN w.version < 0 WHEN -2 THEN w.version <= 0 ELSE w.version <> w.expected END), sum(greatest(w.events, 0))
 		INTO versions, wrong, total
 		FROM (
 			SELECT n.append, n.expected, n.events, coalesce((
@@ -313,11 +313,12 @@ BEGIN
 		skipped := skipped || wrong;
 	END IF;
 
-	IF total IS DISTINCT FROM cardinality(events) THEN
-		PERFORM leftfold.refuse_batch();
-	END IF;
 	IF skipped IS NOT NULL THEN -- the others close up
 		SELECT coalesce(array_agg(e::leftfold.new_event), '{}') INTO events FROM unnest(events) e WHERE writes[e.write].append <> ALL (skipped);
+		SELECT coalesce(sum(greatest(w.events, 0)), 0) INTO total FROM unnest(writes) w WHERE w.append <> ALL (skipped);
+	END IF;
+	IF total IS DISTINCT FROM cardinality(events) THEN
+		PERFORM leftfold.refuse_batch();
 	END IF;
 
 	-- What the rows must be like is checked where they are read, because a program with the right
