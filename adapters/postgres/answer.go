@@ -13,7 +13,9 @@ import (
 
 // answer is what leftfold.append returned for a batch.
 type answer struct {
+	declined    bool // nothing was appended, because what leftfold.append_one was given is not plain
 	incarnation int32
+	fences      int64
 	head        eventstore.Position // before the batch
 	versions    []int64             // of the streams of the writes, before the batch; negative: deleted
 	skipped     map[int64]bool      // appends, from 1
@@ -38,12 +40,13 @@ type refusal struct {
 
 func (a *answer) scan(row [][]byte) error {
 	a.incarnation = readInt4(row[0])
-	a.head = eventstore.Position(readInt8(row[1]))
+	a.fences = readInt8(row[1])
+	a.head = eventstore.Position(readInt8(row[2]))
 	var err, failure error
-	if a.versions, err = readInts(row[2]); err != nil {
+	if a.versions, err = readInts(row[3]); err != nil {
 		return err
 	}
-	skipped, err := readInts(row[3])
+	skipped, err := readInts(row[4])
 	if err != nil {
 		return err
 	}
@@ -53,13 +56,25 @@ func (a *answer) scan(row [][]byte) error {
 			a.skipped[n] = true
 		}
 	}
-	if row[4] != nil {
-		err = json.Unmarshal(row[4], &a.repeated)
-	}
 	if row[5] != nil {
-		failure = json.Unmarshal(row[5], &a.refused)
+		err = json.Unmarshal(row[5], &a.repeated)
+	}
+	if row[6] != nil {
+		failure = json.Unmarshal(row[6], &a.refused)
 	}
 	return errors.Join(err, failure)
+}
+
+// scanOne reads the answer of leftfold.append_one to a batch.
+func (a *answer) scanOne(row [][]byte, f flight) error {
+	if row[0] == nil {
+		a.declined = true
+		return nil
+	}
+	a.incarnation = f.before.Incarnation
+	a.head = eventstore.Position(readInt8(row[0]) - 1)
+	a.versions = []int64{expected(f.appends[0].Request.Writes[0])}
+	return nil
 }
 
 // outcomes gives each append of the batch its receipt or its refusal, in the order in

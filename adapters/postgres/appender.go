@@ -31,12 +31,13 @@ type appender struct {
 	patience patience
 	overlap  int // how many events make a batch that is sent while another is under way; 0: none does
 
-	conn       *pgxpool.Conn // nil: not connected
-	statement  *pgconn.StatementDescription
-	pipeline   *pgconn.Pipeline // while batches are under way
-	flights    []flight         // in the order in which they were sent
+	conn       *pgxpool.Conn                // nil: not connected
+	all, one   *pgconn.StatementDescription // for any batch, and for one plain event; nil: not to be used
+	pipeline   *pgconn.Pipeline             // while batches are under way
+	flights    []flight                     // in the order in which they were sent
 	parameters parameters
 	head       eventstore.Position // the newest that we know of
+	fences     int64               // how many there were
 }
 
 // patience is how long the appender waits for the server.
@@ -50,6 +51,7 @@ type patience struct {
 type flight struct {
 	appends []*groupcommit.Pending
 	before  eventstore.Token // the head that was known when it was sent
+	one     bool             // by leftfold.append_one
 }
 
 // run appends what is queued until the queue is closed and empty.
@@ -74,7 +76,7 @@ func (a *appender) drain(ctx context.Context) {
 			return
 		}
 		if len(appends) > 0 {
-			a.send(appends)
+			a.send(appends, isPlain(appends))
 		}
 		if len(appends) == 0 || !a.connected() { // one that could not even be written is read too
 			a.land(ctx)
@@ -109,9 +111,9 @@ func (a *appender) land(ctx context.Context) {
 	first := a.flights[0]
 	got, err := a.receive()
 	switch {
-	case err == nil:
+	case err == nil && !got.declined:
 		a.made(got, first.appends)
-	case a.lost(err):
+	case err != nil && a.lost(err):
 		// All that were under way are settled before anything is made again.
 		lost := append([]flight{first}, a.flights...)
 		a.disconnect()
@@ -129,12 +131,17 @@ func (a *appender) land(ctx context.Context) {
 		for len(a.flights) > 0 {
 			a.land(ctx)
 		}
+		if err == nil {
+			a.again(ctx, first.appends)
+			return
+		}
 		a.leave(err)
 		a.conclude(ctx, first.appends, err)
 	}
 }
 
-// again makes appends that were not made when their connection was lost.
+// again makes appends that were not made because their connection was lost, or because they
+// are not plain.
 func (a *appender) again(ctx context.Context, appends []*groupcommit.Pending) {
 	if len(appends) > 0 {
 		left, err := a.attempt(ctx, appends)
@@ -172,7 +179,7 @@ func (a *appender) attempt(ctx context.Context, appends []*groupcommit.Pending) 
 		if err := a.connect(ctx, a.patience.reconnect); err != nil {
 			return appends, err
 		}
-		a.send(appends)
+		a.send(appends, false)
 		sent := a.flights[0]
 		got, err := a.receive()
 		switch {
@@ -204,7 +211,7 @@ func (a *appender) leave(err error) {
 
 // made answers a batch that is in the log.
 func (a *appender) made(got answer, appends []*groupcommit.Pending) {
-	a.identity.Incarnation = got.incarnation
+	a.identity.Incarnation, a.fences = got.incarnation, got.fences
 	a.done(got.outcomes(a.identity.Store, appends))
 	waiting := a.queue.Waiting()
 	answerAll(appends, nil)
@@ -245,19 +252,26 @@ func (a *appender) done(head eventstore.Position) {
 	a.appended(head)
 }
 
-// send sends a batch. If that fails, [appender.receive] tells.
-func (a *appender) send(appends []*groupcommit.Pending) {
+// send sends a batch, by leftfold.append_one if it can be made that way. If that fails,
+// [appender.receive] tells.
+func (a *appender) send(appends []*groupcommit.Pending, one bool) {
 	conn := a.conn.Conn().PgConn()
 	if len(a.flights) == 0 {
 		a.pipeline = conn.StartPipeline(context.Background())
 	}
-	a.flights = append(a.flights, flight{appends, eventstore.Token{Identity: a.identity, Position: a.head}})
-	a.parameters.encode(appends)
-	values := a.parameters.values(a.writer[:], a.session, a.head)
-	if a.db.pooled {
-		a.pipeline.SendQueryParams(a.db.sql.append.text, values, nil, binaryFormat, binaryFormat)
+	one = one && a.one != nil
+	a.flights = append(a.flights, flight{appends, eventstore.Token{Identity: a.identity, Position: a.head}, one})
+	if one {
+		values := oneValues(a.fences, a.head, appends[0].Request.Writes[0])
+		a.pipeline.SendQueryStatement(a.one, values, binaryFormat, binaryFormat)
 	} else {
-		a.pipeline.SendQueryStatement(a.statement, values, binaryFormat, binaryFormat)
+		a.parameters.encode(appends)
+		values := a.parameters.values(a.writer[:], a.session, a.fences, a.head)
+		if a.db.pooled {
+			a.pipeline.SendQueryParams(a.db.sql.appendIn.text, values, nil, binaryFormat, binaryFormat)
+		} else {
+			a.pipeline.SendQueryStatement(a.all, values, binaryFormat, binaryFormat)
+		}
 	}
 	// The deadline is the connection's, not a context's: a watched context would cost a lone
 	// writer a twentieth of its rate.
@@ -270,6 +284,11 @@ func (a *appender) send(appends []*groupcommit.Pending) {
 // committed. An error with which the connection is closed tells nothing about the
 // transaction, whatever it says: even "not sent" has been seen for a COMMIT that was executed.
 func (a *appender) receive() (got answer, err error) {
+	scan := got.scan
+	if first := a.flights[0]; first.one {
+		scan = func(row [][]byte) error { return got.scanOne(row, first) }
+		got.fences = a.fences
+	}
 	a.flights = a.flights[1:]
 	if len(a.flights) == 0 {
 		defer func() { err = errors.Join(err, a.rest()) }()
@@ -281,7 +300,7 @@ func (a *appender) receive() (got answer, err error) {
 		if reader, ok := result.(*pgconn.ResultReader); ok {
 			for reader.NextRow() {
 				rows++
-				refused = errors.Join(refused, scanned(got.scan, reader.Values()))
+				refused = errors.Join(refused, scanned(scan, reader.Values()))
 			}
 			_, err = reader.Close()
 		}
@@ -349,23 +368,35 @@ func (a *appender) connectOnce(ctx context.Context) (err error) {
 		}
 	}()
 	s := a.db.session(conn.Conn())
-	identity, head, err := s.adopt(ctx, a.db.sql)
+	found, err := s.adopt(ctx, a.db.sql)
 	if err != nil {
 		return err
 	}
-	if a.identity.Store != identity.Store {
-		return fmt.Errorf("%w: it is store %s there, %s here", ErrOtherDatabase, identity.Store, a.identity.Store)
+	if there := found.head.Store; a.identity.Store != there {
+		return fmt.Errorf("%w: it is store %s there, %s here", ErrOtherDatabase, there, a.identity.Store)
 	}
-	if a.parameters.types, err = s.compositeTypes(ctx, a.db.sql); err != nil {
+	if err := a.prepare(ctx, s, found.standby); err != nil {
 		return err
 	}
-	if !a.db.pooled {
-		if a.statement, err = conn.Conn().Prepare(ctx, a.db.sql.append.name, a.db.sql.append.text); err != nil {
-			return explain(err)
-		}
-	}
-	a.conn, a.identity, a.head = conn, identity, head
+	a.conn, a.identity, a.head, a.fences = conn, found.head.Identity, found.head.Position, found.fences
 	return nil
+}
+
+// prepare makes a session of the server ready to append. On a standby the timeline may change
+// under the session, and leftfold.append_one does not look at it.
+func (a *appender) prepare(ctx context.Context, s session, standby bool) (err error) {
+	a.all, a.one = nil, nil
+	if s.pooled {
+		return nil
+	}
+	if err := s.one(ctx, a.db.sql.settings, func([][]byte) error { return nil }); err != nil {
+		return fmt.Errorf("set up the session: %w", err)
+	}
+	if a.all, err = s.conn.Prepare(ctx, a.db.sql.append.name, a.db.sql.append.text); err != nil || standby {
+		return explain(err)
+	}
+	a.one, err = s.conn.Prepare(ctx, a.db.sql.appendOne.name, a.db.sql.appendOne.text)
+	return explain(err)
 }
 
 func (a *appender) disconnect() {
@@ -384,11 +415,4 @@ func (a *appender) disconnect() {
 func hasOneGuilty(err error) bool {
 	failure, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && classOf(failure) == deterministic || errors.Is(err, errLostAgain)
-}
-
-func (s session) compositeTypes(ctx context.Context, sql statements) (types compositeTypes, err error) {
-	if err := s.one(ctx, sql.compositeTypes, types.scan); err != nil {
-		return types, fmt.Errorf("look up the types of appends: %w", err)
-	}
-	return types, nil
 }

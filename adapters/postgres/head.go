@@ -26,20 +26,26 @@ func readToken(row [][]byte) eventstore.Token {
 	return eventstore.Token{Identity: identity, Position: eventstore.Position(readInt8(row[2]))}
 }
 
-// adopt returns who the store is and its head. On the primary it starts a new incarnation
-// if the log has come to another cluster or timeline since it was last opened. Another store
-// than the one that was opened is [ErrOtherDatabase].
-func (s session) adopt(ctx context.Context, sql statements) (identity eventstore.Identity, head eventstore.Position, err error) {
+// adoption is what a session knows of the store to begin with.
+type adoption struct {
+	head    eventstore.Token
+	fences  int64 // how often a writer was fenced
+	standby bool  // the server was one, and may be promoted while the session lasts
+}
+
+// adopt tells who the store is. On the primary it starts a new incarnation if the log has come
+// to another cluster or timeline since it was last opened. Another store than the one that was
+// opened is [ErrOtherDatabase].
+func (s session) adopt(ctx context.Context, sql statements) (found adoption, err error) {
 	err = s.one(ctx, sql.adopt, func(row [][]byte) error {
-		token := readToken(row)
-		identity, head = token.Identity, token.Position
+		found = adoption{head: readToken(row), fences: readInt8(row[3]), standby: readBool(row[4])}
 		return nil
 	})
 	if err != nil {
-		return identity, 0, fmt.Errorf("look up the store: %w", err)
+		return found, fmt.Errorf("look up the store: %w", err)
 	}
-	if s.store != (eventstore.StoreID{}) && identity.Store != s.store {
-		return identity, 0, fmt.Errorf("%w: store %s was opened, and store %s is there now", ErrOtherDatabase, s.store, identity.Store)
+	if there := found.head.Store; s.store != (eventstore.StoreID{}) && there != s.store {
+		return found, fmt.Errorf("%w: store %s was opened, and store %s is there now", ErrOtherDatabase, s.store, there)
 	}
-	return identity, head, nil
+	return found, nil
 }

@@ -1,91 +1,122 @@
 package postgres
 
 import (
-	"strings"
-
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/internal/groupcommit"
 )
 
-// parameters is what a call of leftfold.append carries. Its buffers are used again for the
-// next batch.
+// parameters is what a call of leftfold.append carries: an array for each column. Its buffers
+// are used again for the next batch.
 type parameters struct {
-	types compositeTypes
-
-	writes, events, commands, conditions encoder
-	counts                               struct{ writes, events, commands, conditions int }
-	tagged                               bool
-}
-
-// compositeTypes are the OIDs of our types, which differ from database to database.
-type compositeTypes struct{ write, event, command, condition uint32 }
-
-func (t *compositeTypes) scan(row [][]byte) error {
-	for n, oid := range []*uint32{&t.write, &t.event, &t.command, &t.condition} {
-		*oid = uint32(readInt4(row[n]))
+	writes struct {
+		appends, keys, expected, counts, streams column
 	}
-	return nil
+	events struct {
+		writes, nths, ids, keys, slices, schemaVersions, streams, types, tags, metadata, data column
+	}
+	commands struct {
+		appends, ids, hashes column
+	}
+	conditions struct {
+		appends, afters, untagged, tags, types column
+	}
 }
 
-// Expected versions that are no versions, as leftfold.new_write has them.
+// column is an array of values of one type, one for each row.
+type column struct {
+	encoder
+
+	length, nulls int
+}
+
+// arrayHeader is the room for the head of an array, whose length is known at the end.
+const arrayHeader = 20
+
+// next makes room for the head of the array before the first value is written.
+func (c *column) next() *encoder {
+	if c.length == 0 {
+		c.b = append(c.b[:0], make([]byte, arrayHeader)...)
+	}
+	c.length++
+	return &c.encoder
+}
+
+func (c *column) nextNull() {
+	c.next().null()
+	c.nulls++
+}
+
+// array returns the column as an array of the type.
+func (c *column) array(element uint32) []byte {
+	if c.length == 0 {
+		return emptyArray(element)
+	}
+	head := encoder{c.b[:0]}
+	head.arrayHead(element, c.length, c.nulls > 0)
+	return c.b
+}
+
+// orNull returns NULL for a column that holds nothing but NULLs.
+func (c *column) orNull(element uint32) []byte {
+	if c.length == c.nulls {
+		return nil
+	}
+	return c.array(element)
+}
+
+// Expected versions that are no versions, as leftfold.append has them.
 const (
 	expectAny     = -1
 	expectExists  = -2
 	expectNothing = -3 // no version at all will do
 )
 
-// arrayHeader is the room for the head of an array, whose length is known at the end.
-const arrayHeader = 20
-
 func (p *parameters) encode(appends []*groupcommit.Pending) {
-	p.reset()
+	w, e, c, d := &p.writes, &p.events, &p.commands, &p.conditions
+	for _, used := range []*column{
+		&w.appends, &w.keys, &w.expected, &w.counts, &w.streams,
+		&e.writes, &e.nths, &e.ids, &e.keys, &e.slices, &e.schemaVersions, &e.streams, &e.types, &e.tags, &e.metadata, &e.data,
+		&c.appends, &c.ids, &c.hashes, &d.appends, &d.afters, &d.untagged, &d.tags, &d.types,
+	} {
+		used.length, used.nulls = 0, 0
+	}
 	for n, a := range appends {
 		p.append(n+1, a.Request)
 	}
 }
 
-func (p *parameters) reset() {
-	for _, e := range []*encoder{&p.writes, &p.events, &p.commands, &p.conditions} {
-		e.b = append(e.b[:0], make([]byte, arrayHeader)...)
-	}
-	p.counts.writes, p.counts.events, p.counts.commands, p.counts.conditions = 0, 0, 0, 0
-	p.tagged = false
-}
-
 // values returns the parameters of leftfold.append. The writer is nil where its caller settles
 // what becomes of the batch.
-func (p *parameters) values(writer []byte, session int64, known eventstore.Position) [][]byte {
+func (p *parameters) values(writer []byte, session, fences int64, known eventstore.Position) [][]byte {
+	w, e, c, d := &p.writes, &p.events, &p.commands, &p.conditions
 	return [][]byte{
-		writer,
-		bigint(session),
-		position(known),
-		finished(&p.writes, p.types.write, p.counts.writes),
-		finished(&p.events, p.types.event, p.counts.events),
-		boolean(p.tagged),
-		orNone(finished(&p.commands, p.types.command, p.counts.commands), p.counts.commands),
-		orNone(finished(&p.conditions, p.types.condition, p.counts.conditions), p.counts.conditions),
+		writer, bigint(session), bigint(fences), position(known),
+		w.appends.array(oidInt4), w.keys.array(oidUUID), w.expected.array(oidInt8), w.counts.array(oidInt4), w.streams.orNull(oidText),
+		e.writes.array(oidInt4), e.nths.array(oidInt4), e.ids.array(oidUUID), e.keys.array(oidUUID), e.slices.array(oidInt2), e.schemaVersions.array(oidInt2), e.streams.array(oidText), e.types.array(oidText),
+		e.tags.orNull(oidText), e.metadata.orNull(oidBytea), e.data.array(oidBytea),
+		c.appends.orNull(oidInt4), c.ids.orNull(oidUUID), c.hashes.orNull(oidUUID),
+		d.appends.orNull(oidInt4), d.afters.orNull(oidInt8), d.untagged.orNull(oidBool), d.tags.orNull(oidText), d.types.orNull(oidText),
 	}
 }
 
-// finished writes the head of an array over the room that was left for it.
-func finished(e *encoder, element uint32, length int) []byte {
-	if length == 0 {
-		head := encoder{b: e.b[:0]}
-		head.int32(0) // an empty array has no dimension
-		head.int32(0)
-		head.int32(int(element))
-		return head.b
+// isPlain reports whether leftfold.append_one can make the batch: one event, of a stream whose
+// version is known.
+func isPlain(appends []*groupcommit.Pending) bool {
+	r := appends[0].Request
+	if len(appends) > 1 || len(r.Writes) != 1 || len(r.Writes[0].Events) != 1 || !r.Command.ID.IsZero() || r.Condition != nil {
+		return false
 	}
-	head := encoder{b: e.b[:0]}
-	head.array(element, length)
-	return e.b
+	w := r.Writes[0]
+	return expected(w) >= 0 && !isTombstone(w) && len(w.Events[0].Tags) == 0
 }
 
-func orNone(array []byte, length int) []byte {
-	if length == 0 {
-		return nil
+// oneValues returns the parameters of leftfold.append_one for a write of one event.
+func oneValues(fences int64, known eventstore.Position, w eventstore.Write) [][]byte {
+	key, event := streamKey(w.Stream), w.Events[0]
+	return [][]byte{
+		bigint(fences), position(known), key[:], bigint(expected(w)), int2(int(w.Stream.Slice())), []byte(w.Stream),
+		event.ID[:], int2(event.SchemaVersion), []byte(event.Type), noneIsNull(event.Metadata), notNull(event.Data),
 	}
-	return array
 }
 
 func (p *parameters) append(n int, r eventstore.AppendRequest) {
@@ -93,7 +124,10 @@ func (p *parameters) append(n int, r eventstore.AppendRequest) {
 		p.write(n, w, !r.Command.ID.IsZero())
 	}
 	if !r.Command.ID.IsZero() {
-		p.command(n, r.Command)
+		c := &p.commands
+		c.appends.next().int4(n)
+		c.ids.next().raw(r.Command.ID[:])
+		c.hashes.next().raw(r.Command.Hash[:])
 	}
 	if r.Condition != nil {
 		p.condition(n, *r.Condition)
@@ -101,34 +135,29 @@ func (p *parameters) append(n int, r eventstore.AppendRequest) {
 }
 
 func (p *parameters) write(n int, w eventstore.Write, remembered bool) {
-	p.counts.writes++
 	key := streamKey(w.Stream)
-	e := &p.writes
-	start := e.composite(5)
-	e.int32(oidInt4)
-	e.int4(n)
-	e.int32(oidUUID)
-	e.raw(key[:])
-	e.int32(oidInt8)
-	e.int8(expected(w))
-	e.int32(oidInt4)
-	e.int4(len(w.Events))
-	e.int32(oidText)
+	c := &p.writes
+	c.appends.next().int4(n)
+	c.keys.next().raw(key[:])
+	c.expected.next().int8(expected(w))
+	c.counts.next().int4(len(w.Events))
 	if remembered {
-		e.text(string(w.Stream))
+		c.streams.next().text(string(w.Stream))
 	} else {
-		e.null()
+		c.streams.nextNull()
 	}
-	e.end(start)
-
 	slice := int(w.Stream.Slice())
 	for nth, event := range w.Events {
-		p.event(nth+1, slice, w.Stream, event)
+		e := &p.events
+		e.keys.next().raw(key[:])
+		e.slices.next().int2(slice)
+		e.streams.next().text(string(w.Stream))
+		p.event(nth+1, event)
 	}
 }
 
-// expected returns the write's expectation as leftfold.new_write has it. A tombstone asks
-// for a stream that exists, whatever its caller believes.
+// expected returns the write's expectation as leftfold.append has it. A tombstone asks for a
+// stream that exists, whatever its caller believes.
 func expected(w eventstore.Write) int64 {
 	version, named := w.Expected.Version()
 	switch {
@@ -147,80 +176,53 @@ func isTombstone(w eventstore.Write) bool {
 	return len(w.Events) == 1 && w.Events[0].Type == eventstore.TombstoneType
 }
 
-func (p *parameters) event(nth, slice int, stream eventstore.StreamID, event eventstore.EventData) {
-	p.counts.events++
-	e := &p.events
-	start := e.composite(10)
-	e.int32(oidInt4)
-	e.int4(p.counts.writes)
-	e.int32(oidInt4)
-	e.int4(nth)
-	e.int32(oidUUID)
-	e.raw(event.ID[:])
-	e.int32(oidInt2)
-	e.int2(slice)
-	e.int32(oidInt2)
-	e.int2(event.SchemaVersion)
-	e.int32(oidText)
-	e.text(string(stream))
-	e.int32(oidText)
-	e.text(event.Type)
-	e.int32(oidText)
-	p.tags(event.Tags)
-	e.int32(oidBytea)
-	e.orNull(event.Metadata)
-	e.int32(oidBytea)
-	e.raw(event.Data)
-	e.end(start)
+func (p *parameters) event(nth int, event eventstore.EventData) {
+	c := &p.events
+	c.writes.next().int4(p.writes.keys.length)
+	c.nths.next().int4(nth)
+	c.ids.next().raw(event.ID[:])
+	c.schemaVersions.next().int2(event.SchemaVersion)
+	c.types.next().text(event.Type)
+	lines(&c.tags, event.Tags)
+	if len(event.Metadata) == 0 {
+		c.metadata.nextNull()
+	} else {
+		c.metadata.next().raw(event.Metadata)
+	}
+	c.data.next().raw(event.Data)
 }
 
-// tags are one a line; a tag has no line break.
-func (p *parameters) tags(tags []eventstore.Tag) {
-	if len(tags) == 0 {
-		p.events.null()
+// lines writes names one a line, or NULL for none. No name has a line break: it would not be
+// printable.
+func lines[S ~string](c *column, names []S) {
+	if len(names) == 0 {
+		c.nextNull()
 		return
 	}
-	p.tagged = true
-	lines := make([]string, len(tags))
-	for n, tag := range tags {
-		lines[n] = string(tag)
+	e := c.next()
+	start := len(e.b)
+	e.int32(0)
+	for n, name := range names {
+		if n > 0 {
+			e.b = append(e.b, '\n')
+		}
+		e.b = append(e.b, name...)
 	}
-	p.events.text(strings.Join(lines, "\n"))
-}
-
-func (p *parameters) command(n int, c eventstore.Command) {
-	p.counts.commands++
-	e := &p.commands
-	start := e.composite(3)
-	e.int32(oidInt4)
-	e.int4(n)
-	e.int32(oidUUID)
-	e.raw(c.ID[:])
-	e.int32(oidUUID)
-	e.raw(c.Hash[:])
 	e.end(start)
 }
 
 // condition writes a row for each item of the query; a query without items matches all.
-func (p *parameters) condition(n int, c eventstore.Condition) {
-	items := c.FailIf.Items
+func (p *parameters) condition(n int, condition eventstore.Condition) {
+	items := condition.FailIf.Items
 	if len(items) == 0 {
 		items = []eventstore.QueryItem{{}}
 	}
+	c := &p.conditions
 	for _, item := range items {
-		p.counts.conditions++
-		e := &p.conditions
-		start := e.composite(5)
-		e.int32(oidInt4)
-		e.int4(n)
-		e.int32(oidInt8)
-		e.int8(int64(c.After))
-		e.int32(oidBool)
-		e.bool(!c.FailIf.Tagged())
-		e.int32(oidTexts)
-		e.orNull(texts(item.Tags))
-		e.int32(oidTexts)
-		e.orNull(texts(item.Types))
-		e.end(start)
+		c.appends.next().int4(n)
+		c.afters.next().int8(int64(condition.After))
+		c.untagged.next().bool(!condition.FailIf.Tagged())
+		lines(&c.tags, item.Tags)
+		lines(&c.types, item.Types)
 	}
 }

@@ -33,7 +33,6 @@ func FuzzRows(f *testing.F) {
 		var got answer
 		allocated := bytesAllocated(func() {
 			_ = scanned(newPageScan(resume{rows: pageEvents}).scan, row)
-			_ = scanned(new(compositeTypes).scan, row)
 			if scanned(got.scan, row) == nil {
 				got.outcomes(eventstore.StoreID{}, []*groupcommit.Pending{groupcommit.NewPending(eventstore.AppendRequest{
 					Writes: []eventstore.Write{{Stream: "order-1"}},

@@ -12,7 +12,7 @@ var sqlFiles embed.FS
 
 // statements are those of one store.
 type statements struct {
-	append, settle, adopt, lock, compositeTypes, versionAt, capabilities statement
+	append, appendIn, appendOne, settings, settle, adopt, lock, versionAt, capabilities statement
 
 	head, command, streamEnd, streamForwards, streamBackwards statement
 
@@ -30,13 +30,15 @@ func newStatements(s schema) statements {
 		return statement{name: path.Join("leftfold", name), text: s.in(string(text))}
 	}
 	return statements{
-		append:         load("append"),
-		settle:         load("settle"),
-		adopt:          load("adopt"),
-		lock:           load("lock"),
-		compositeTypes: load("composite_types"),
-		versionAt:      load("version_at"),
-		capabilities:   load("capabilities"),
+		append:       load("append"),
+		appendIn:     load("append_in"),
+		appendOne:    load("append_one"),
+		settings:     load("settings"),
+		settle:       load("settle"),
+		adopt:        load("adopt"),
+		lock:         load("lock"),
+		versionAt:    load("version_at"),
+		capabilities: load("capabilities"),
 
 		head:            load("head"),
 		command:         load("command"),

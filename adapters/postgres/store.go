@@ -126,9 +126,8 @@ func (s *Store) check(ctx context.Context, o Options) error {
 		}); err != nil {
 			return err
 		}
-		var err error
-		s.identity, _, err = on.adopt(ctx, s.db.sql)
-		s.db.store = s.identity.Store
+		found, err := on.adopt(ctx, s.db.sql)
+		s.identity, s.db.store = found.head.Identity, found.head.Store
 		return err
 	})
 }

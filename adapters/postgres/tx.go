@@ -79,8 +79,7 @@ func checkOpen(ctx context.Context, tx pgx.Tx) error {
 // transaction decides by what it reads from tables that other appends write, inline views
 // among them. The errors are those of an append through [Store.In].
 func (s *Store) LockIn(ctx context.Context, tx pgx.Tx) error {
-	_, err := s.in(tx).lock(ctx)
-	return err
+	return s.in(tx).lock(ctx)
 }
 
 // Transact runs f in a transaction of the pool and commits it unless f fails. It hands f the
@@ -166,38 +165,37 @@ func (t *txStore) DeleteStream(ctx context.Context, stream eventstore.StreamID, 
 }
 
 func (t *txStore) append(ctx context.Context, request eventstore.AppendRequest) (eventstore.Receipt, error) {
-	types, err := t.lock(ctx)
-	if err != nil {
+	if err := t.lock(ctx); err != nil {
 		return eventstore.Receipt{}, err
 	}
 	one := []*groupcommit.Pending{groupcommit.NewPending(request)}
-	params := parameters{types: types}
+	var params parameters
 	params.encode(one)
 	var got answer
-	if err := t.on.one(ctx, t.store.db.sql.append, got.scan, params.values(nil, 0, 0)...); err != nil {
+	if err := t.on.one(ctx, t.store.db.sql.appendIn, got.scan, params.values(nil, 0, 0, 0)...); err != nil {
 		return eventstore.Receipt{}, err
 	}
 	got.outcomes(t.store.identity.Store, one)
 	return one[0].Receipt, one[0].Err
 }
 
-// lock takes the lock of the store and returns the types of its appends.
-func (t *txStore) lock(ctx context.Context) (types compositeTypes, err error) {
+// lock takes the lock of the store.
+func (t *txStore) lock(ctx context.Context) error {
 	if err := checkOpen(ctx, t.tx); err != nil {
-		return types, err
+		return err
 	}
 	var id eventstore.StoreID
-	err = t.on.one(ctx, t.store.db.sql.lock, func(row [][]byte) error {
+	err := t.on.one(ctx, t.store.db.sql.lock, func(row [][]byte) error {
 		id = eventstore.StoreID(row[0])
-		return types.scan(row[1:])
+		return nil
 	})
 	if err != nil {
-		return types, fmt.Errorf("lock the store: %w", err)
+		return fmt.Errorf("lock the store: %w", err)
 	}
 	if id != t.store.identity.Store {
-		return types, fmt.Errorf("%w: it is store %s there, %s here", ErrOtherDatabase, id, t.store.identity.Store)
+		return fmt.Errorf("%w: it is store %s there, %s here", ErrOtherDatabase, id, t.store.identity.Store)
 	}
-	return types, nil
+	return nil
 }
 
 func (t *txStore) LookupCommand(ctx context.Context, command eventstore.Command) (eventstore.Receipt, bool, error) {

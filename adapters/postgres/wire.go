@@ -9,9 +9,9 @@ import (
 	"github.com/leftfold/leftfold/eventstore"
 )
 
-// Parameters and rows travel in Postgres's binary format, written and read by hand: a
-// batch is arrays of composites, and a replay is a million rows; reflection over them would
-// cost more than all the rest of our work.
+// Parameters and rows travel in Postgres's binary format, written and read by hand: a batch
+// is many arrays, and a replay is a million rows; reflection over them would cost more than
+// all the rest of our work.
 // https://www.postgresql.org/docs/current/protocol-overview.html#PROTOCOL-FORMAT-CODES
 
 // OIDs of built-in types; they are the same in every cluster.
@@ -23,7 +23,6 @@ const (
 	oidInt4  = 23
 	oidText  = 25
 	oidUUID  = 2950
-	oidTexts = 1009
 )
 
 // encoder appends values, each after its length, as arrays and composites have them.
@@ -49,40 +48,57 @@ func (e *encoder) bool(v bool) {
 	e.b = append(e.b, boolean(v)...)
 }
 
-// array starts an array of one dimension.
-func (e *encoder) array(element uint32, length int) {
+// array starts an array of one dimension without NULLs.
+func (e *encoder) array(element uint32, length int) { e.arrayHead(element, length, false) }
+
+func (e *encoder) arrayHead(element uint32, length int, nulls bool) {
 	e.int32(1) // dimensions
-	e.int32(0) // no element is NULL
+	if nulls {
+		e.int32(1)
+	} else {
+		e.int32(0)
+	}
 	e.int32(int(element))
 	e.int32(length)
 	e.int32(1) // the index of the first
 }
 
-// composite starts a composite value; end fills in its length.
-func (e *encoder) composite(fields int) (start int) {
-	start = len(e.b)
-	e.int32(0)
-	e.int32(fields)
-	return start
-}
-
+// end fills in the length of a value that was started with a length of 0.
 func (e *encoder) end(start int) {
 	binary.BigEndian.PutUint32(e.b[start:], uint32(len(e.b)-start-4))
 }
 
-// orNull writes no bytes as NULL.
-func (e *encoder) orNull(v []byte) {
-	if len(v) == 0 {
-		e.null()
-		return
-	}
-	e.raw(v)
+// emptyArray has no dimension.
+func emptyArray(element uint32) []byte {
+	var e encoder
+	e.int32(0)
+	e.int32(0)
+	e.int32(int(element))
+	return e.b
 }
 
 // Parameters of their own.
 
 func bigint(v int64) []byte {
 	return binary.BigEndian.AppendUint64(nil, uint64(v))
+}
+
+func int2(v int) []byte { return binary.BigEndian.AppendUint16(nil, uint16(v)) }
+
+// notNull returns a value that the driver does not take for NULL.
+func notNull(v []byte) []byte {
+	if v == nil {
+		return []byte{}
+	}
+	return v
+}
+
+// noneIsNull returns no bytes as NULL.
+func noneIsNull(v []byte) []byte {
+	if len(v) == 0 {
+		return nil
+	}
+	return v
 }
 
 func position(p eventstore.Position) []byte { return bigint(int64(p)) }

@@ -1,3 +1,3 @@
 -- Who the store is, on the cluster as it is now; see the function in migrations/.
-SELECT id, incarnation, head
+SELECT id, incarnation, head, fences, standby
 FROM leftfold.adopt();

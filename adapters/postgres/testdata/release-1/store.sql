@@ -23,65 +23,10 @@ CREATE SCHEMA leftfold;
 
 
 --
--- Name: new_command; Type: TYPE; Schema: leftfold; Owner: -
---
-
-CREATE TYPE leftfold.new_command AS (
-	append integer,
-	command_id uuid,
-	hash uuid
-);
-
-
---
--- Name: new_condition; Type: TYPE; Schema: leftfold; Owner: -
---
-
-CREATE TYPE leftfold.new_condition AS (
-	append integer,
-	after bigint,
-	untagged boolean,
-	tags text[],
-	types text[]
-);
-
-
---
--- Name: new_event; Type: TYPE; Schema: leftfold; Owner: -
---
-
-CREATE TYPE leftfold.new_event AS (
-	write integer,
-	nth integer,
-	event_id uuid,
-	slice smallint,
-	schema_version smallint,
-	stream_id text,
-	type text,
-	tags text,
-	metadata bytea,
-	data bytea
-);
-
-
---
--- Name: new_write; Type: TYPE; Schema: leftfold; Owner: -
---
-
-CREATE TYPE leftfold.new_write AS (
-	append integer,
-	stream_key uuid,
-	expected bigint,
-	events integer,
-	stream_id text
-);
-
-
---
 -- Name: adopt(); Type: FUNCTION; Schema: leftfold; Owner: -
 --
 
-CREATE FUNCTION leftfold.adopt(OUT id uuid, OUT incarnation integer, OUT head bigint) RETURNS record
+CREATE FUNCTION leftfold.adopt(OUT id uuid, OUT incarnation integer, OUT head bigint, OUT fences bigint, OUT standby boolean) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET lock_timeout TO '5s'
@@ -90,7 +35,8 @@ CREATE FUNCTION leftfold.adopt(OUT id uuid, OUT incarnation integer, OUT head bi
 DECLARE
 	here text;
 BEGIN
-	IF NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off' THEN
+	standby := pg_is_in_recovery(); -- asked once: it may be promoted at any moment
+	IF NOT standby AND current_setting('transaction_read_only') = 'off' THEN
 		BEGIN
 			here := (SELECT c.system_identifier FROM pg_control_system() c) || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8);
 		EXCEPTION WHEN insufficient_privilege OR undefined_function OR feature_not_supported THEN
@@ -103,38 +49,32 @@ BEGIN
 			WHERE s.cluster IS DISTINCT FROM here;
 		END IF;
 	END IF;
-	SELECT s.id, s.incarnation, coalesce((SELECT max(e.position) FROM "leftfold".events e), 0)
-	INTO id, incarnation, head FROM "leftfold".store s;
+	SELECT s.id, s.incarnation, coalesce((SELECT max(e.position) FROM "leftfold".events e), 0), s.fences
+	INTO id, incarnation, head, fences FROM "leftfold".store s;
 END $$;
 
 
 --
--- Name: append(uuid, bigint, bigint, leftfold.new_write[], leftfold.new_event[], boolean, leftfold.new_command[], leftfold.new_condition[]); Type: FUNCTION; Schema: leftfold; Owner: -
+-- Name: append(uuid, bigint, bigint, bigint, integer[], uuid[], bigint[], integer[], text[], integer[], integer[], uuid[], uuid[], smallint[], smallint[], text[], text[], text[], bytea[], bytea[], integer[], uuid[], uuid[], integer[], bigint[], boolean[], text[], text[]); Type: FUNCTION; Schema: leftfold; Owner: -
 --
 
-CREATE FUNCTION leftfold.append(writer uuid, session bigint, known bigint, writes leftfold.new_write[], events leftfold.new_event[], tagged boolean, commands leftfold.new_command[], conditions leftfold.new_condition[], OUT incarnation integer, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json) RETURNS record
+CREATE FUNCTION leftfold.append(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], OUT incarnation integer, OUT fences bigint, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET enable_seqscan TO 'off'
-    SET enable_bitmapscan TO 'off'
-    SET jit TO 'off'
-    SET plan_cache_mode TO 'force_generic_plan'
-    SET lock_timeout TO '5s'
     AS $_$
 #variable_conflict use_column
 DECLARE
-	nothing text;
-	now     timestamptz;
-	oldest  bigint;
+	nothing pg_catalog.text;
+	now     pg_catalog.timestamptz;
+	cluster pg_catalog.text;
+	total   bigint; -- events
+	places  integer[]; -- of the events, if some appends are skipped; NULL: not appended
 	wrong   integer[];
-	few     boolean := cardinality(writes) <= 3 AND cardinality(events) <= 3;
-	w       "leftfold".new_write;
-	e       "leftfold".new_event;
-	version bigint;
-	cluster text;
-	total   bigint := 0;
-	made    bigint := 0;
+	made    bigint;
 BEGIN
+	IF pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.<>) 'pg_catalog, pg_temp' THEN
+		RAISE EXCEPTION USING ERRCODE = 'LF005', MESSAGE = 'append is for sessions with the search_path pg_catalog, pg_temp',
+			HINT = 'Call append_in, which sets it.';
+	END IF;
 	IF current_setting('transaction_isolation') <> 'read committed' THEN
 		RAISE EXCEPTION USING ERRCODE = 'LF002',
 			MESSAGE = format('events are appended at READ COMMITTED only, this transaction is %s', upper(current_setting('transaction_isolation'))),
@@ -144,108 +84,157 @@ BEGIN
 	now := clock_timestamp();
 
 	-- A backward scan looks at every entry of its index page that matches before it returns the
-	-- first, so both searches for the end have a lower bound to begin with.
-	SELECT s.incarnation, coalesce(
-			(SELECT e.position FROM "leftfold".events e WHERE e.position >= known ORDER BY e.position DESC LIMIT 1),
-			(SELECT e.position FROM "leftfold".events e ORDER BY e.position DESC LIMIT 1), 0),
-		(SELECT f.session FROM "leftfold".fences f WHERE f.writer = append.writer), s.cluster
-	INTO incarnation, head, oldest, cluster FROM "leftfold".store s WHERE s.only_row;
+	-- first, so both searches for an end have a lower bound.
+	SELECT s.incarnation, s.fences, s.cluster,
+		(SELECT e.position FROM "leftfold".events e WHERE e.position >= known ORDER BY e.position DESC LIMIT 1),
+		w.versions, w.wrong, w.total
+	INTO incarnation, fences, cluster, head, versions, wrong, total
+	FROM "leftfold".store s, (
+		SELECT array_agg(v.version) AS versions, sum(greatest(v.count, 0)) AS total,
+			array_agg(v.append) FILTER (WHERE CASE v.expected WHEN -1 THEN v.version < 0 WHEN -2 THEN v.version <= 0 ELSE v.version <> v.expected END) AS wrong
+		FROM (
+			SELECT n.append, n.expected, n.count, coalesce((
+				SELECT CASE e.type WHEN '$stream.deleted' THEN -e.version ELSE e.version END
+				FROM "leftfold".events e WHERE e.stream_key = n.key AND e.version >= n.expected ORDER BY e.version DESC LIMIT 1), 0) AS version
+			FROM (SELECT unnest(appends) AS append, unnest(stream_keys) AS key, unnest(expected) AS expected, unnest(counts) AS count) n OFFSET 0
+		) v
+	) w
+	WHERE s.only_row;
 	IF (CASE WHEN cluster IS NULL OR pg_is_in_recovery() THEN false ELSE right(cluster, 8) <> left(pg_walfile_name(pg_current_wal_lsn()), 8) END) THEN
 		-- A standby was promoted under an open session.
 		SELECT a.incarnation INTO incarnation FROM "leftfold".adopt() a;
 	END IF;
-	IF oldest > session THEN
+	IF fences <> fenced AND session < (SELECT f.session FROM "leftfold".fences f WHERE f.writer = append.writer) THEN
 		RAISE EXCEPTION USING ERRCODE = 'LF003', MESSAGE = 'this batch was given up by its writer';
+	END IF;
+	IF head IS NULL THEN -- nothing yet, or less than the client has seen on another server
+		head := coalesce((SELECT e.position FROM "leftfold".events e ORDER BY e.position DESC LIMIT 1), 0);
+	END IF;
+	IF wrong IS NOT NULL THEN -- the end of a stream may be before what was expected
+		skipped := wrong;
+		versions := ARRAY(
+			SELECT coalesce((
+				SELECT CASE e.type WHEN '$stream.deleted' THEN -e.version ELSE e.version END
+				FROM "leftfold".events e WHERE e.stream_key = n.key ORDER BY e.version DESC LIMIT 1), 0)
+			FROM unnest(stream_keys) AS n(key));
 	END IF;
 
 	-- LATERAL and OFFSET 0 hold the planner to one probe of an index for each row: it would
 	-- else write a subquery out twice, or read a whole index to join with it.
-	IF commands IS NOT NULL THEN
+	IF command_ids IS NOT NULL THEN
 		SELECT json_agg(json_build_object('append', c.append, 'position', k.position, 'hash', k.hash, 'versions', k.versions::json)), array_agg(c.append)
-		INTO repeated, skipped
-		FROM unnest(commands) c
-		CROSS JOIN LATERAL (SELECT k.position, k.hash, k.versions FROM "leftfold".commands k WHERE k.command_id = c.command_id OFFSET 0) k;
-	END IF;
-
-	IF few THEN
-		FOREACH w IN ARRAY writes LOOP
-			SELECT CASE e.type WHEN '$stream.deleted' THEN -e.version ELSE e.version END
-			INTO version FROM "leftfold".events e WHERE e.stream_key = w.stream_key AND e.version >= w.expected ORDER BY e.version DESC LIMIT 1;
-			IF version IS NULL AND w.expected > 0 THEN
-				SELECT CASE e.type WHEN '$stream.deleted' THEN -e.version ELSE e.version END
-				INTO version FROM "leftfold".events e WHERE e.stream_key = w.stream_key ORDER BY e.version DESC LIMIT 1;
-			END IF;
-			version := coalesce(version, 0);
-			versions := versions || version;
-			total := total + greatest(w.events, 0);
-			IF (CASE w.expected WHEN -1 THEN version < 0 WHEN -2 THEN version <= 0 ELSE version <> w.expected END) THEN
-				skipped := skipped || w.append;
-			END IF;
-		END LOOP;
-	ELSE
-		SELECT array_agg(w.version), array_agg(w.append) FILTER (WHERE CASE w.expected
-			WHEN -1 THEN w.version < 0 WHEN -2 THEN w.version <= 0 ELSE w.version <> w.expected END), sum(greatest(w.events, 0))
-		INTO versions, wrong, total
-		FROM (
-			SELECT n.append, n.expected, n.events, coalesce((
-				SELECT CASE e.type WHEN '$stream.deleted' THEN -e.version ELSE e.version END
-				FROM "leftfold".events e WHERE e.stream_key = n.stream_key AND e.version >= n.expected ORDER BY e.version DESC LIMIT 1), CASE WHEN n.expected > 0 THEN (
-				SELECT CASE e.type WHEN '$stream.deleted' THEN -e.version ELSE e.version END
-				FROM "leftfold".events e WHERE e.stream_key = n.stream_key ORDER BY e.version DESC LIMIT 1) END, 0) AS version
-			FROM unnest(writes) n OFFSET 0
-		) w;
+		INTO repeated, wrong
+		FROM unnest(command_appends, command_ids) AS c(append, id)
+		CROSS JOIN LATERAL (SELECT k.position, k.hash, k.versions FROM "leftfold".commands k WHERE k.command_id = c.id OFFSET 0) k;
 		skipped := skipped || wrong;
 	END IF;
-
-	IF conditions IS NOT NULL THEN
+	IF condition_appends IS NOT NULL THEN
 		SELECT json_agg(json_build_object('append', m.append, 'reason', m.reason, 'position', m.at)), array_agg(m.append)
 		INTO refused, wrong
-		FROM "leftfold".matches(conditions, head) m;
+		FROM "leftfold".matches(condition_appends, condition_afters, condition_untagged, condition_tags, condition_types, head) m;
 		skipped := skipped || wrong;
 	END IF;
-
 	IF skipped IS NOT NULL THEN -- the others close up
-		SELECT coalesce(array_agg(e::"leftfold".new_event), '{}') INTO events FROM unnest(events) e WHERE writes[e.write].append <> ALL (skipped);
-		SELECT coalesce(sum(greatest(w.events, 0)), 0) INTO total FROM unnest(writes) w WHERE w.append <> ALL (skipped);
-	END IF;
-	IF total IS DISTINCT FROM cardinality(events) THEN
-		PERFORM "leftfold".refuse_batch();
+		places := ARRAY(SELECT CASE WHEN n.kept THEN count(*) FILTER (WHERE n.kept) OVER (ORDER BY n.i) END
+			FROM (SELECT i, appends[writes[i]] <> ALL (skipped) AS kept FROM generate_series(1, cardinality(writes)) i) n ORDER BY n.i);
+		total := (SELECT coalesce(sum(greatest(n.count, 0)), 0) FROM unnest(appends, counts) AS n(append, count) WHERE n.append <> ALL (skipped));
 	END IF;
 
-	-- What the rows must be like is checked where they are read, because a program with the right
+	-- What the rows must be like is checked where they are made, because a program with the right
 	-- to append may not be ours. With as many events as the writes announce, and each nth within
 	-- its write, the unique key leaves no gap in the versions of a stream.
-	IF few THEN
-		FOR place IN 1..cardinality(events) LOOP
-			e := events[place];
-			w := writes[e.write];
-			IF e.nth BETWEEN 1 AND w.events AND (tagged OR e.tags IS NULL) AND e.slice BETWEEN 0 AND 1023 AND e.schema_version > 0 AND (left(e.type, 1) NOT IN ('', '$') OR e.type = '$stream.deleted') THEN
-				INSERT INTO "leftfold".events (position, version, recorded_at, event_id, stream_key, slice, schema_version, stream_id, type, tags, metadata, data)
-				VALUES (head + place, versions[e.write] + e.nth, now, e.event_id, w.stream_key, e.slice, e.schema_version, e.stream_id, e.type, e.tags, e.metadata, e.data);
-				made := made + 1;
-			END IF;
-		END LOOP;
-	ELSE
-		INSERT INTO "leftfold".events (position, version, recorded_at, event_id, stream_key, slice, schema_version, stream_id, type, tags, metadata, data)
-		SELECT head + e.place, versions[e.write] + e.nth, now, e.event_id, (writes[e.write]).stream_key, e.slice, e.schema_version, e.stream_id, e.type, e.tags, e.metadata, e.data
-		FROM unnest(events) WITH ORDINALITY AS e(write, nth, event_id, slice, schema_version, stream_id, type, tags, metadata, data, place)
-		WHERE e.nth BETWEEN 1 AND (writes[e.write]).events AND (tagged OR e.tags IS NULL) AND e.slice BETWEEN 0 AND 1023 AND e.schema_version > 0 AND (left(e.type, 1) NOT IN ('', '$') OR e.type = '$stream.deleted');
-		GET DIAGNOSTICS made = ROW_COUNT;
-	END IF;
-	IF made <> cardinality(events) THEN
+	--
+	-- Each unnest stands in the list of a SELECT, where they go on in step, row by row. In the FROM
+	-- they would be kept in a temporary store first.
+	INSERT INTO "leftfold".events (position, version, recorded_at, event_id, stream_key, slice, schema_version, stream_id, type, tags, metadata, data)
+	SELECT head + CASE WHEN places IS NULL THEN e.place ELSE places[e.place] END, versions[e.write] + e.nth, now,
+		e.event_id, e.stream_key, e.slice, e.schema_version, e.stream_id, e.type, e.tags, e.metadata, e.data
+	FROM (SELECT generate_series(1, cardinality(writes)) AS place, unnest(writes) AS write, unnest(nths) AS nth, unnest(event_ids) AS event_id,
+			unnest(event_keys) AS stream_key, unnest(slices) AS slice, unnest(schema_versions) AS schema_version, unnest(stream_ids) AS stream_id,
+			unnest(types) AS type, unnest(tags) AS tags, unnest(metadata) AS metadata, unnest(data) AS data) e
+	WHERE (places IS NULL OR places[e.place] IS NOT NULL)
+		AND e.nth BETWEEN 1 AND counts[e.write] AND e.slice BETWEEN 0 AND 1023 AND e.schema_version > 0
+		AND e.type <> '' AND (NOT starts_with(e.type, '$') OR e.type = '$stream.deleted');
+	GET DIAGNOSTICS made = ROW_COUNT;
+	IF made <> coalesce(total, 0) THEN
 		PERFORM "leftfold".refuse_batch();
 	END IF;
-
-	IF tagged THEN
+	IF tags IS NOT NULL THEN
 		INSERT INTO "leftfold".event_tags (tag, position)
-		SELECT t.tag, head + e.place
-		FROM unnest(events) WITH ORDINALITY AS e(write, nth, event_id, slice, schema_version, stream_id, type, tags, metadata, data, place), string_to_table(e.tags, E'\n') t(tag)
+		SELECT t.tag, head + CASE WHEN places IS NULL THEN e.place ELSE places[e.place] END
+		FROM (SELECT generate_series(1, cardinality(writes)) AS place, unnest(tags) AS tags) e, string_to_table(e.tags, E'\n') t(tag)
+		WHERE places IS NULL OR places[e.place] IS NOT NULL
 		ORDER BY 1, 2;
 	END IF;
-	IF commands IS NOT NULL THEN
-		PERFORM "leftfold".remember(commands, writes, versions, head, skipped, now);
+	IF command_ids IS NOT NULL THEN
+		PERFORM "leftfold".remember(command_appends, command_ids, command_hashes, appends, counts, write_ids, versions, head, skipped, now);
 	END IF;
-	nothing := pg_notify('leftfold', (head + cardinality(events))::text);
+	IF total > 0 THEN
+		nothing := pg_notify('leftfold', (head + total)::text);
+	END IF;
+END $_$;
+
+
+--
+-- Name: append_in(uuid, bigint, bigint, bigint, integer[], uuid[], bigint[], integer[], text[], integer[], integer[], uuid[], uuid[], smallint[], smallint[], text[], text[], text[], bytea[], bytea[], integer[], uuid[], uuid[], integer[], bigint[], boolean[], text[], text[]); Type: FUNCTION; Schema: leftfold; Owner: -
+--
+
+CREATE FUNCTION leftfold.append_in(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], OUT incarnation integer, OUT fences bigint, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET lock_timeout TO '5s'
+    AS $$
+#variable_conflict use_column
+BEGIN
+	SELECT a.* INTO incarnation, fences, head, versions, skipped, repeated, refused
+	FROM "leftfold".append(writer, session, fenced, known,
+		appends, stream_keys, expected, counts, write_ids,
+		writes, nths, event_ids, event_keys, slices, schema_versions, stream_ids, types, tags, metadata, data,
+		command_appends, command_ids, command_hashes,
+		condition_appends, condition_afters, condition_untagged, condition_tags, condition_types) a;
+END $$;
+
+
+--
+-- Name: append_one(bigint, bigint, uuid, bigint, smallint, text, uuid, smallint, text, bytea, bytea); Type: FUNCTION; Schema: leftfold; Owner: -
+--
+
+CREATE FUNCTION leftfold.append_one(fenced bigint, known bigint, stream_key uuid, expected bigint, slice smallint, stream_id text, event_id uuid, schema_version smallint, type text, metadata bytea, data bytea) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    AS $_$
+#variable_conflict use_column
+DECLARE
+	nothing pg_catalog.text;
+	made    bigint;
+BEGIN
+	IF pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.<>) 'pg_catalog, pg_temp' THEN
+		RETURN NULL;
+	END IF;
+	IF slice NOT BETWEEN 0 AND 1023 OR schema_version < 1 OR type = '' OR starts_with(type, '$') OR expected < 0
+		OR current_setting('transaction_isolation') <> 'read committed' THEN
+		RETURN NULL;
+	END IF;
+	nothing := pg_advisory_xact_lock(1818585702, "leftfold".lock_key());
+	INSERT INTO "leftfold".events AS made (position, version, recorded_at, event_id, stream_key, slice, schema_version, stream_id, type, metadata, data)
+	SELECT s.head + 1, append_one.expected + 1, clock_timestamp(), append_one.event_id, append_one.stream_key, append_one.slice,
+		append_one.schema_version, append_one.stream_id, append_one.type, append_one.metadata, append_one.data
+	FROM (
+		SELECT (SELECT e.position FROM "leftfold".events e WHERE e.position >= known ORDER BY e.position DESC LIMIT 1) AS head
+		FROM "leftfold".store s WHERE s.only_row AND s.fences = fenced OFFSET 0
+	) s
+	WHERE s.head IS NOT NULL
+		AND append_one.expected = coalesce((
+			SELECT CASE e.type WHEN '$stream.deleted' THEN -e.version ELSE e.version END
+			FROM "leftfold".events e WHERE e.stream_key = append_one.stream_key AND e.version >= append_one.expected ORDER BY e.version DESC LIMIT 1), 0)
+	RETURNING made.position INTO made;
+	IF made IS NOT NULL THEN
+		nothing := pg_notify('leftfold', made::text);
+	END IF;
+	RETURN made;
 END $_$;
 
 
@@ -298,10 +287,10 @@ CREATE FUNCTION leftfold.lock_key() RETURNS integer
 
 
 --
--- Name: matches(leftfold.new_condition[], bigint); Type: FUNCTION; Schema: leftfold; Owner: -
+-- Name: matches(integer[], bigint[], boolean[], text[], text[], bigint); Type: FUNCTION; Schema: leftfold; Owner: -
 --
 
-CREATE FUNCTION leftfold.matches(conditions leftfold.new_condition[], head bigint) RETURNS TABLE(append integer, reason text, at bigint)
+CREATE FUNCTION leftfold.matches(appends integer[], afters bigint[], untagged boolean[], tags text[], types text[], head bigint) RETURNS TABLE(append integer, reason text, at bigint)
     LANGUAGE sql STABLE
     AS $$
 	SELECT DISTINCT ON (m.append) m.append, m.reason, m.position
@@ -330,7 +319,10 @@ CREATE FUNCTION leftfold.matches(conditions leftfold.new_condition[], head bigin
 						AND (c.types IS NULL OR (SELECT e.type FROM "leftfold".events e WHERE e.position = x.position) = ANY (c.types))
 					ORDER BY x.position LIMIT 1)
 			END AS position
-		FROM unnest(matches.conditions) c
+		FROM (
+			SELECT n.append, n.after, n.untagged, string_to_array(n.tags, E'\n') AS tags, string_to_array(n.types, E'\n') AS types
+			FROM unnest(matches.appends, matches.afters, matches.untagged, matches.tags, matches.types) AS n(append, after, untagged, tags, types) OFFSET 0
+		) c
 		CROSS JOIN LATERAL (SELECT CASE
 			WHEN cardinality(c.tags) = 1 OR matches.head - c.after <= 1000 THEN c.tags[1]
 			ELSE (
@@ -372,25 +364,25 @@ END $$;
 
 
 --
--- Name: remember(leftfold.new_command[], leftfold.new_write[], bigint[], bigint, integer[], timestamp with time zone); Type: FUNCTION; Schema: leftfold; Owner: -
+-- Name: remember(integer[], uuid[], uuid[], integer[], integer[], text[], bigint[], bigint, integer[], timestamp with time zone); Type: FUNCTION; Schema: leftfold; Owner: -
 --
 
-CREATE FUNCTION leftfold.remember(commands leftfold.new_command[], writes leftfold.new_write[], versions bigint[], head bigint, skipped integer[], now timestamp with time zone) RETURNS void
+CREATE FUNCTION leftfold.remember(command_appends integer[], command_ids uuid[], command_hashes uuid[], appends integer[], counts integer[], stream_ids text[], versions bigint[], head bigint, skipped integer[], now timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     AS $$
 BEGIN
 	INSERT INTO "leftfold".commands (command_id, hash, position, versions, recorded_at)
-	SELECT c.command_id, c.hash, remember.head + made.events, made.versions, remember.now
-	FROM unnest(remember.commands) c
+	SELECT c.id, c.hash, remember.head + made.events, made.versions, remember.now
+	FROM unnest(remember.command_appends, remember.command_ids, remember.command_hashes) AS c(append, id, hash)
 	JOIN (
 		SELECT w.append,
 			coalesce(json_object_agg(w.stream_id, w.version + w.events) FILTER (WHERE w.stream_id IS NOT NULL), '{}')::text AS versions,
 			sum(sum(w.events)) OVER (ORDER BY w.append) AS events
 		FROM (
 			SELECT n.append, n.stream_id, n.events, n.version
-			FROM ROWS FROM (unnest(remember.writes), unnest(remember.versions)) AS n(append, stream_key, expected, events, stream_id, version)
+			FROM unnest(remember.appends, remember.counts, remember.stream_ids, remember.versions) AS n(append, events, stream_id, version)
 			UNION ALL
-			SELECT n.append, NULL, 0, NULL FROM unnest(remember.commands) n
+			SELECT n.append, NULL, 0, NULL FROM unnest(remember.command_appends) AS n(append)
 		) w
 		WHERE remember.skipped IS NULL OR w.append <> ALL (remember.skipped)
 		GROUP BY w.append
@@ -415,6 +407,7 @@ BEGIN
 	PERFORM pg_advisory_xact_lock(1818585702, "leftfold".lock_key());
 	INSERT INTO "leftfold".fences AS f (writer, session, at) VALUES (settle.writer, settle.session, clock_timestamp())
 	ON CONFLICT (writer) DO UPDATE SET session = greatest(f.session, excluded.session), at = excluded.at;
+	UPDATE "leftfold".store s SET fences = s.fences + 1;
 	DELETE FROM "leftfold".fences f WHERE f.at < clock_timestamp() - interval '30 days'; -- nothing is under way for so long
 
 	IF after > (SELECT coalesce(max(e.position), 0) FROM "leftfold".events e) THEN
@@ -484,6 +477,7 @@ CREATE TABLE leftfold.store (
     id uuid NOT NULL,
     incarnation integer NOT NULL,
     cluster text,
+    fences bigint DEFAULT 0 NOT NULL,
     CONSTRAINT store_incarnation_check CHECK ((incarnation > 0)),
     CONSTRAINT store_only_row_check CHECK (only_row)
 );
@@ -540,7 +534,7 @@ INSERT INTO leftfold.migrations VALUES (1, 'event store', 1, '2026-01-01 00:00:0
 -- Data for Name: store; Type: TABLE DATA; Schema: leftfold; Owner: -
 --
 
-INSERT INTO leftfold.store VALUES (true, '0190b8a4-3c5e-7cc0-b000-1a2b3c4d5e6f', 1, '7000000000000000000/00000001');
+INSERT INTO leftfold.store VALUES (true, '0190b8a4-3c5e-7cc0-b000-1a2b3c4d5e6f', 1, '7000000000000000000/00000001', 0);
 
 
 --
@@ -621,17 +615,31 @@ CREATE TRIGGER events_only_grow BEFORE DELETE OR UPDATE OR TRUNCATE ON leftfold.
 
 
 --
--- Name: FUNCTION adopt(OUT id uuid, OUT incarnation integer, OUT head bigint); Type: ACL; Schema: leftfold; Owner: -
+-- Name: FUNCTION adopt(OUT id uuid, OUT incarnation integer, OUT head bigint, OUT fences bigint, OUT standby boolean); Type: ACL; Schema: leftfold; Owner: -
 --
 
-REVOKE ALL ON FUNCTION leftfold.adopt(OUT id uuid, OUT incarnation integer, OUT head bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION leftfold.adopt(OUT id uuid, OUT incarnation integer, OUT head bigint, OUT fences bigint, OUT standby boolean) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION append(writer uuid, session bigint, known bigint, writes leftfold.new_write[], events leftfold.new_event[], tagged boolean, commands leftfold.new_command[], conditions leftfold.new_condition[], OUT incarnation integer, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json); Type: ACL; Schema: leftfold; Owner: -
+-- Name: FUNCTION append(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], OUT incarnation integer, OUT fences bigint, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json); Type: ACL; Schema: leftfold; Owner: -
 --
 
-REVOKE ALL ON FUNCTION leftfold.append(writer uuid, session bigint, known bigint, writes leftfold.new_write[], events leftfold.new_event[], tagged boolean, commands leftfold.new_command[], conditions leftfold.new_condition[], OUT incarnation integer, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json) FROM PUBLIC;
+REVOKE ALL ON FUNCTION leftfold.append(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], OUT incarnation integer, OUT fences bigint, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION append_in(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], OUT incarnation integer, OUT fences bigint, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json); Type: ACL; Schema: leftfold; Owner: -
+--
+
+REVOKE ALL ON FUNCTION leftfold.append_in(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], OUT incarnation integer, OUT fences bigint, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION append_one(fenced bigint, known bigint, stream_key uuid, expected bigint, slice smallint, stream_id text, event_id uuid, schema_version smallint, type text, metadata bytea, data bytea); Type: ACL; Schema: leftfold; Owner: -
+--
+
+REVOKE ALL ON FUNCTION leftfold.append_one(fenced bigint, known bigint, stream_key uuid, expected bigint, slice smallint, stream_id text, event_id uuid, schema_version smallint, type text, metadata bytea, data bytea) FROM PUBLIC;
 
 
 --
@@ -649,10 +657,10 @@ REVOKE ALL ON FUNCTION leftfold.lock_key() FROM PUBLIC;
 
 
 --
--- Name: FUNCTION matches(conditions leftfold.new_condition[], head bigint); Type: ACL; Schema: leftfold; Owner: -
+-- Name: FUNCTION matches(appends integer[], afters bigint[], untagged boolean[], tags text[], types text[], head bigint); Type: ACL; Schema: leftfold; Owner: -
 --
 
-REVOKE ALL ON FUNCTION leftfold.matches(conditions leftfold.new_condition[], head bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION leftfold.matches(appends integer[], afters bigint[], untagged boolean[], tags text[], types text[], head bigint) FROM PUBLIC;
 
 
 --
@@ -670,10 +678,10 @@ REVOKE ALL ON FUNCTION leftfold.refuse_change() FROM PUBLIC;
 
 
 --
--- Name: FUNCTION remember(commands leftfold.new_command[], writes leftfold.new_write[], versions bigint[], head bigint, skipped integer[], now timestamp with time zone); Type: ACL; Schema: leftfold; Owner: -
+-- Name: FUNCTION remember(command_appends integer[], command_ids uuid[], command_hashes uuid[], appends integer[], counts integer[], stream_ids text[], versions bigint[], head bigint, skipped integer[], now timestamp with time zone); Type: ACL; Schema: leftfold; Owner: -
 --
 
-REVOKE ALL ON FUNCTION leftfold.remember(commands leftfold.new_command[], writes leftfold.new_write[], versions bigint[], head bigint, skipped integer[], now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION leftfold.remember(command_appends integer[], command_ids uuid[], command_hashes uuid[], appends integer[], counts integer[], stream_ids text[], versions bigint[], head bigint, skipped integer[], now timestamp with time zone) FROM PUBLIC;
 
 
 --
