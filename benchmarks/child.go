@@ -40,7 +40,7 @@ func child(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
 	if err := json.Unmarshal([]byte(os.Getenv(childEnv)), &j); err != nil {
 		return err
 	}
-	known := all(naives...)
+	known := appendingSystems(naives...)
 	n := slices.IndexFunc(known, func(s system.System) bool { return s.Name == j.System })
 	if n < 0 {
 		return fmt.Errorf("no system %q", j.System)

@@ -90,7 +90,7 @@ func versions() []string {
 // systemsSection says which path each system takes, for the results.
 func systemsSection() string {
 	var text strings.Builder
-	for _, s := range all(naives...) {
+	for _, s := range appendingSystems(naives...) {
 		fmt.Fprintf(&text, "  %-10s %s", s.Name, s.About)
 		fmt.Fprintln(&text, particulars(s))
 	}

@@ -76,6 +76,9 @@ func lossTable(r *report.Results) plot.Table {
 		Header: []string{"", "missed", "committed", "twice"},
 	}
 	for _, l := range r.Losses {
+		if l.System == prototype.Name {
+			continue // no store
+		}
 		t.Rows = append(t.Rows, plot.Row{
 			Cells: []string{l.System, fmt.Sprint(l.Missed), fmt.Sprint(l.Committed), fmt.Sprint(l.Duplicated)},
 			Bad:   l.Missed > 0,

@@ -37,7 +37,7 @@ func TestARunMeasuresEveryWorkloadAndWritesItsResults(t *testing.T) {
 		t.Skip("it takes half a minute")
 	}
 	out := t.TempDir()
-	err := run(t.Context(), strings.Fields("-rounds 1 -for 20ms -scale 0.003 -growth 2000 -systems leftfold,naive-32,copy,psqlcopy -out "+out))
+	err := run(t.Context(), strings.Fields("-rounds 1 -for 20ms -scale 0.003 -growth 2000 -systems leftfold,naive-32,copy,psqlcopy,prototype -out "+out))
 	if errors.Is(err, testservers.ErrUnavailable) {
 		t.Skip(err)
 	}
@@ -49,6 +49,9 @@ func TestARunMeasuresEveryWorkloadAndWritesItsResults(t *testing.T) {
 	}
 	for _, want := range []string{"growth/append/log=2000", "loss: 16 writers", "Goals", "fsync = on", "github.com/modernice/goes v"} {
 		assert.Contains(t, text, want)
+	}
+	for _, c := range report.Calibrations() {
+		assert.Regexp(t, `(?m)^  `+c.Text+` +\d+\.\d\dx +\d+\.\d\dx +\d+\.\d\dx`, text)
 	}
 	assert.NotContains(t, text, "Measurements that failed")
 	assert.Contains(t, read(t, out, "results.svg"), "</svg>")
@@ -100,6 +103,14 @@ func TestEveryGoalIsAboutAWorkloadOfThePlan(t *testing.T) {
 	for _, goal := range report.Goals() {
 		_, verdict := goal.Judge(&r)
 		assert.NotEqual(t, report.NotMeasured, verdict, goal.Text)
+	}
+}
+
+func TestThePrototypeIsMeasuredWhereverItIsComparedWith(t *testing.T) {
+	for _, c := range report.Calibrations() {
+		n := slices.IndexFunc(plan(options{}), func(w workload) bool { return w.Name == c.Workload })
+		require.GreaterOrEqual(t, n, 0, c.Workload)
+		assert.True(t, slices.ContainsFunc(plan(options{})[n].systems, named(report.Prototype)), c.Workload)
 	}
 }
 

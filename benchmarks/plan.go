@@ -22,15 +22,21 @@ type workload struct {
 }
 
 var (
-	naive32 = system.Naive(32)
-	naives  = []system.System{system.Naive(8), naive32, system.Naive(64)}
-	ours    = system.Leftfold
-	peers   = system.Peers
+	naive32   = system.Naive(32)
+	naives    = []system.System{system.Naive(8), naive32, system.Naive(64)}
+	ours      = system.Leftfold
+	peers     = system.Peers
+	prototype = system.Prototype
 )
 
 // all returns the systems, ours first.
 func all(naive ...system.System) []system.System {
 	return slices.Concat([]system.System{ours}, naive, peers)
+}
+
+// appendingSystems are all, and the prototype that set the goals of appends.
+func appendingSystems(naive ...system.System) []system.System {
+	return append(all(naive...), prototype)
 }
 
 // withStreams are those whose streams can be loaded: all but watermill.
@@ -56,9 +62,9 @@ func groups(work []workload) []string {
 func appends() []workload {
 	var work []workload
 	for _, writers := range []int{1, 8, 64, 256} {
-		systems := all(naives...)
+		systems := appendingSystems(naives...)
 		if writers <= 8 {
-			systems = all(naive32) // more connections than writers change nothing
+			systems = appendingSystems(naive32) // more connections than writers change nothing
 		}
 		work = append(work, workload{
 			Workload: report.Workload{
@@ -77,7 +83,7 @@ func appends() []workload {
 				Title: fmt.Sprintf("%d events an append, 64 writers", events),
 				Unit:  report.Events,
 			},
-			group: "append", systems: all(naives...),
+			group: "append", systems: appendingSystems(naives...),
 			measure: appending(load.Append{Writers: 64, Events: events}),
 		})
 	}
@@ -100,9 +106,9 @@ func limits() []workload {
 func processes() []workload {
 	var work []workload
 	for _, writers := range []int{64, 1} {
-		systems := []system.System{ours, naives[0], naive32}
+		systems := []system.System{ours, naives[0], naive32, prototype}
 		if writers == 1 {
-			systems = []system.System{ours, naive32}
+			systems = []system.System{ours, naive32, prototype}
 		}
 		work = append(work, workload{
 			Workload: report.Workload{
@@ -129,9 +135,9 @@ func features() []workload {
 		load.Append{Conditional: true}, system.Crablet)
 	slow.once = true
 	return []workload{
-		feature("plain", "64 writers, for comparison with the next", load.Append{}, append([]system.System{ours}, naives...)...),
-		feature("tagged", "three tags on each event", load.Append{Tagged: true}, ours),
-		feature("conditional", "three tags, and the condition that no event after the last read carries two of them", load.Append{Conditional: true}, ours),
+		feature("plain", "64 writers, for comparison with the next", load.Append{}, slices.Concat([]system.System{ours}, naives, []system.System{prototype})...),
+		feature("tagged", "three tags on each event", load.Append{Tagged: true}, ours, prototype),
+		feature("conditional", "three tags, and the condition that no event after the last read carries two of them", load.Append{Conditional: true}, ours, prototype),
 		feature("command-ids", "each append under a command id, which makes a repeat harmless", load.Append{Commands: true}, ours),
 		slow,
 	}
@@ -176,7 +182,7 @@ func renamed(s system.System, suffix string) system.System {
 func loss() []workload {
 	return []workload{{
 		Workload: report.Workload{Name: "loss", Title: "16 writers and one live reader"},
-		group:    "loss", once: true, systems: all(naive32), measure: losing,
+		group:    "loss", once: true, systems: appendingSystems(naive32), measure: losing,
 	}}
 }
 

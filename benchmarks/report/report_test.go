@@ -38,7 +38,7 @@ func TestRatesAreMediansInTheUnitOfTheWorkload(t *testing.T) {
 
 func TestTheBestOfTheReferenceAndOfThePeersAreFound(t *testing.T) {
 	var r Results
-	for system, ops := range map[string]int64{Ours: 900, "naive-8": 100, "naive-64": 300, "goes": 200, "watermill": 250, "psqlcopy": 950, "copy-50": 990} {
+	for system, ops := range map[string]int64{Ours: 900, "naive-8": 100, "naive-64": 300, "goes": 200, "watermill": 250, "psqlcopy": 950, "copy-50": 990, Prototype: 980} {
 		r.Add(atOne, system, sample(ops, time.Millisecond))
 	}
 	naive, _ := r.BestNaive(atOne.Name)
@@ -108,6 +108,23 @@ func TestTheTextNamesEveryRowLossAndFailure(t *testing.T) {
 	} {
 		assert.Regexp(t, want, text.String())
 	}
+}
+
+func TestTheTextComparesWithThePrototypeWhereItWasMeasured(t *testing.T) {
+	var r Results
+	r.Add(atOne, Ours, sample(150, time.Millisecond))
+	r.Add(atOne, "naive-32", sample(100, time.Millisecond))
+	var text bytes.Buffer
+	r.WriteText(&text, nil)
+	assert.NotContains(t, text.String(), "prototype")
+
+	r.Add(atOne, Prototype, sample(200, time.Millisecond))
+	r.Add(Workload{Name: "features/tagged", Unit: Appends}, Prototype, sample(200, time.Millisecond))
+	r.Add(Workload{Name: "features/plain", Unit: Appends}, "naive-8", sample(50, time.Millisecond))
+	r.WriteText(&text, nil)
+	assert.Regexp(t, `1 writer +0\.75x +1\.50x +2\.00x`, text.String())
+	assert.Regexp(t, `three tags an event; naive has none +- +- +4\.00x`, text.String())
+	assert.NotContains(t, text.String(), "conditional appends")
 }
 
 func TestEverySampleIsALineThatBenchstatReads(t *testing.T) {

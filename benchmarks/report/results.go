@@ -124,19 +124,20 @@ func (r *Results) workloads() []Workload {
 	return all
 }
 
-// Ours and Naive are how the results tell the compared from the reference.
+// Ours, Naive and Prototype are how the results tell the compared from the references.
 const (
-	Ours  = "leftfold"
-	Naive = "naive-" // followed by the size of its pool
+	Ours      = "leftfold"
+	Naive     = "naive-" // followed by the size of its pool
+	Prototype = "prototype"
 )
 
-// isLimit is about systems that are no stores: they bound what a store can do.
-func isLimit(system string) bool {
-	return strings.HasPrefix(system, "copy-") || system == "psqlcopy"
+// isNoStore is about systems that are measured to know what a store can do on this machine.
+func isNoStore(system string) bool {
+	return strings.HasPrefix(system, "copy-") || system == "psqlcopy" || system == Prototype
 }
 
 func isPeer(system string) bool {
-	return !isLimit(system) && !strings.HasPrefix(system, Naive) && !strings.HasPrefix(system, Ours)
+	return !isNoStore(system) && !strings.HasPrefix(system, Naive) && !strings.HasPrefix(system, Ours)
 }
 
 // best returns the row with the highest median among those that match.

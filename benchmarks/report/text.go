@@ -19,6 +19,7 @@ func (r *Results) WriteText(w io.Writer, goals []Goal) {
 		}
 	}
 	r.writeGoals(w, goals)
+	r.writeCalibrations(w)
 }
 
 func (r *Results) writeWorkload(w io.Writer, workload Workload) {

@@ -40,7 +40,7 @@ func eventsFrom(first int64, count int) []Event {
 	return events
 }
 
-func everySystem() []System { return append([]System{Leftfold, Naive(4)}, Peers...) }
+func everySystem() []System { return append([]System{Leftfold, Naive(4), Prototype}, Peers...) }
 
 func TestEverySystemGivesBackWhatWasAppended(t *testing.T) {
 	for _, s := range everySystem() {
@@ -94,7 +94,7 @@ func TestEverySystemThatChecksVersionsRefusesAWrongOne(t *testing.T) {
 }
 
 func TestConditionsAreChecked(t *testing.T) {
-	for _, s := range []System{Leftfold, Crablet} {
+	for _, s := range []System{Leftfold, Crablet, Prototype} {
 		t.Run(s.Name, func(t *testing.T) {
 			store := openNew(t, s)
 			tags := []eventstore.Tag{"order:1", "customer:2", "region:3"}
