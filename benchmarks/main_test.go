@@ -37,7 +37,7 @@ func TestARunMeasuresEveryWorkloadAndWritesItsResults(t *testing.T) {
 		t.Skip("it takes half a minute")
 	}
 	out := t.TempDir()
-	err := run(t.Context(), strings.Fields("-rounds 1 -for 20ms -scale 0.003 -growth 2000 -systems leftfold,naive-32,copy,psqlcopy,prototype -out "+out))
+	err := run(t.Context(), strings.Fields("-rounds 1 -for 20ms -scale 0.003 -growth 2000 -systems leftfold,naive-32,copy,psqlcopy,json-alone,jsonv2-alone,prototype -out "+out))
 	if errors.Is(err, testservers.ErrUnavailable) {
 		t.Skip(err)
 	}

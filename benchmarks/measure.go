@@ -163,6 +163,10 @@ func replayingByPsql(ctx context.Context, b *bench) (*stats.Sample, error) {
 
 func replayingDecoded(ctx context.Context, b *bench, s system.System) (*stats.Sample, error) {
 	decoders := 0
+	if strings.HasSuffix(s.Name, "-alone") {
+		payloads := system.NewPayloads(b.logEvents(), s.Name == "jsonv2-alone")
+		return load.Replay(b.logEvents(), b.readWindow(), func() (int, error) { return payloads.Decode(runtime.GOMAXPROCS(0)) })
+	}
 	if strings.HasSuffix(s.Name, "all cores)") {
 		decoders = runtime.GOMAXPROCS(0)
 	}

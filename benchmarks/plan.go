@@ -168,7 +168,7 @@ func replays() []workload {
 		measure: replaying,
 	}, {
 		Workload: report.Workload{Name: "replay/decoded", Title: "the same, and each event decoded into a Go value by eventstore/codec (encoding/json, or jsonv2 where the name says so)", Unit: report.Events},
-		group:    "read", systems: []system.System{renamed(ours, " (one loop)"), renamed(ours, " (all cores)"), renamed(ours, " (jsonv2, all cores)")},
+		group:    "read", systems: []system.System{renamed(ours, " (one loop)"), renamed(ours, " (all cores)"), renamed(ours, " (jsonv2, all cores)"), {Name: "json-alone"}, {Name: "jsonv2-alone"}},
 		measure: replayingDecoded,
 	}}
 }

@@ -16,6 +16,7 @@ type answer struct {
 	declined    bool // nothing was appended, because what leftfold.append_one was given is not plain
 	incarnation int32
 	fences      int64
+	waited      bool                // for another writer
 	head        eventstore.Position // before the batch
 	versions    []int64             // of the streams of the writes, before the batch; negative: deleted
 	skipped     map[int64]bool      // appends, from 1
@@ -41,12 +42,13 @@ type refusal struct {
 func (a *answer) scan(row [][]byte) error {
 	a.incarnation = readInt4(row[0])
 	a.fences = readInt8(row[1])
-	a.head = eventstore.Position(readInt8(row[2]))
+	a.waited = readBool(row[2])
+	a.head = eventstore.Position(readInt8(row[3]))
 	var err, failure error
-	if a.versions, err = readInts(row[3]); err != nil {
+	if a.versions, err = readInts(row[4]); err != nil {
 		return err
 	}
-	skipped, err := readInts(row[4])
+	skipped, err := readInts(row[5])
 	if err != nil {
 		return err
 	}
@@ -56,11 +58,11 @@ func (a *answer) scan(row [][]byte) error {
 			a.skipped[n] = true
 		}
 	}
-	if row[5] != nil {
-		err = json.Unmarshal(row[5], &a.repeated)
-	}
 	if row[6] != nil {
-		failure = json.Unmarshal(row[6], &a.refused)
+		err = json.Unmarshal(row[6], &a.repeated)
+	}
+	if row[7] != nil {
+		failure = json.Unmarshal(row[7], &a.refused)
 	}
 	return errors.Join(err, failure)
 }

@@ -38,6 +38,7 @@ type appender struct {
 	parameters parameters
 	head       eventstore.Position // the newest that we know of
 	fences     int64               // how many there were
+	contended  bool                // the last batch had to wait for another writer
 }
 
 // patience is how long the appender waits for the server.
@@ -86,14 +87,17 @@ func (a *appender) drain(ctx context.Context) {
 
 // share says how many of the events that wait are sent now. Many go in two halves, and from
 // then on the server works on one half while the callers of the other are answered and come
-// back. Few are not worth a flush of their own, so they wait for the batch under way.
+// back. Few are not worth a flush of their own, so they wait for the batch under way. Where
+// other writers wait for the lock, the server has work anyway, and halves would take it from
+// them twice as often.
 func (a *appender) share(waiting int) int {
+	overlaps := a.overlap > 0 && !a.contended
 	switch {
-	case len(a.flights) == 0 && a.overlap > 0 && waiting >= 4*a.overlap: // halves come back in parts
+	case len(a.flights) == 0 && overlaps && waiting >= 4*a.overlap: // halves come back in parts
 		return waiting / 2
 	case len(a.flights) == 0:
 		return waiting
-	case len(a.flights) == 1 && a.overlap > 0 && waiting >= a.overlap:
+	case len(a.flights) == 1 && overlaps && waiting >= a.overlap:
 		return waiting
 	default:
 		return 0
@@ -211,7 +215,7 @@ func (a *appender) leave(err error) {
 
 // made answers a batch that is in the log.
 func (a *appender) made(got answer, appends []*groupcommit.Pending) {
-	a.identity.Incarnation, a.fences = got.incarnation, got.fences
+	a.identity.Incarnation, a.fences, a.contended = got.incarnation, got.fences, got.waited
 	a.done(got.outcomes(a.identity.Store, appends))
 	waiting := a.queue.Waiting()
 	answerAll(appends, nil)

@@ -141,6 +141,8 @@ func Goals() []Goal {
 		atLeast("whole log, undecoded: at least 90 % of psql \\copy", 0.9, row("replay", Ours), row("replay", "psqlcopy")),
 		rateAtLeast("whole log, decoded into Go values on both cores: at least 500,000 events/s", 500_000, row("replay/decoded", Ours+" (all cores)")),
 		rateAtLeast("the same with the json/v2 codec package: at least 800,000 events/s", 800_000, row("replay/decoded", Ours+" (jsonv2, all cores)")),
+		atLeast("a log of 10,000,000 events: appends at least 0.8x those on 100,000", 0.8, row("growth/append/log=10000000", Ours), row("growth/append/log=100000", Ours)),
+		atLeast("a log of 10,000,000 events: loads of streams at least 0.8x those on 100,000", 0.8, row("growth/load/log=10000000", Ours), row("growth/load/log=100000", Ours)),
 		medianWithin("a stream of 100 events: p50 within 0.25 ms", 250*time.Microsecond, row("load/events=100/readers=1", Ours)),
 		medianWithin("wake-up in another process: p50 within 2 ms", 2*time.Millisecond, row("wakeup", Ours)),
 	)

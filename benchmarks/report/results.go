@@ -133,7 +133,7 @@ const (
 
 // isNoStore is about systems that are measured to know what a store can do on this machine.
 func isNoStore(system string) bool {
-	return strings.HasPrefix(system, "copy-") || system == "psqlcopy" || system == Prototype
+	return strings.HasPrefix(system, "copy-") || system == "psqlcopy" || strings.HasSuffix(system, "-alone") || system == Prototype
 }
 
 func isPeer(system string) bool {

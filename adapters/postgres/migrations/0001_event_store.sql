@@ -217,6 +217,7 @@ CREATE FUNCTION leftfold.append(
 	condition_types    text[],    -- one a line; NULL: any
 	OUT incarnation integer,
 	OUT fences      bigint,    -- how many there are
+	OUT waited      boolean,   -- for another writer
 	OUT head        bigint,    -- before the batch
 	OUT versions    bigint[],  -- of the streams of the writes, before the batch; negative: deleted
 	OUT skipped     integer[], -- appends that were not made: a version was wrong, or for what follows
@@ -242,7 +243,10 @@ BEGIN
 			MESSAGE = format('events are appended at READ COMMITTED only, this transaction is %s', upper(current_setting('transaction_isolation'))),
 			HINT = 'Begin the transaction at isolation level READ COMMITTED; the lock of the store makes that safe.';
 	END IF;
-	nothing := pg_advisory_xact_lock(1818585702, leftfold.lock_key());
+	waited := NOT pg_try_advisory_xact_lock(1818585702, leftfold.lock_key());
+	IF waited THEN
+		nothing := pg_advisory_xact_lock(1818585702, leftfold.lock_key());
+	END IF;
 	now := clock_timestamp();
 
 	-- A backward scan looks at every entry of its index page that matches before it returns the
@@ -373,6 +377,7 @@ CREATE FUNCTION leftfold.append_in(
 	condition_types    text[],    -- one a line; NULL: any
 	OUT incarnation integer,
 	OUT fences      bigint,    -- how many there are
+	OUT waited      boolean,   -- for another writer
 	OUT head        bigint,    -- before the batch
 	OUT versions    bigint[],  -- of the streams of the writes, before the batch; negative: deleted
 	OUT skipped     integer[], -- appends that were not made: a version was wrong, or for what follows
@@ -388,7 +393,7 @@ CREATE FUNCTION leftfold.append_in(
 AS $$
 #variable_conflict use_column
 BEGIN
-	SELECT a.* INTO incarnation, fences, head, versions, skipped, repeated, refused
+	SELECT a.* INTO incarnation, fences, waited, head, versions, skipped, repeated, refused
 	FROM leftfold.append(writer, session, fenced, known,
 		appends, stream_keys, expected, counts, write_ids,
 		writes, nths, event_ids, event_keys, slices, schema_versions, stream_ids, types, tags, metadata, data,

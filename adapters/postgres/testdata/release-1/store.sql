@@ -58,7 +58,7 @@ END $$;
 -- Name: append(uuid, bigint, bigint, bigint, integer[], uuid[], bigint[], integer[], text[], integer[], integer[], uuid[], uuid[], smallint[], smallint[], text[], text[], text[], bytea[], bytea[], integer[], uuid[], uuid[], integer[], bigint[], boolean[], text[], text[]); Type: FUNCTION; Schema: leftfold; Owner: -
 --
 
-CREATE FUNCTION leftfold.append(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], OUT incarnation integer, OUT fences bigint, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json) RETURNS record
+CREATE FUNCTION leftfold.append(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
     AS $_$
 #variable_conflict use_column
@@ -80,7 +80,10 @@ BEGIN
 			MESSAGE = format('events are appended at READ COMMITTED only, this transaction is %s', upper(current_setting('transaction_isolation'))),
 			HINT = 'Begin the transaction at isolation level READ COMMITTED; the lock of the store makes that safe.';
 	END IF;
-	nothing := pg_advisory_xact_lock(1818585702, "leftfold".lock_key());
+	waited := NOT pg_try_advisory_xact_lock(1818585702, "leftfold".lock_key());
+	IF waited THEN
+		nothing := pg_advisory_xact_lock(1818585702, "leftfold".lock_key());
+	END IF;
 	now := clock_timestamp();
 
 	-- A backward scan looks at every entry of its index page that matches before it returns the
@@ -179,7 +182,7 @@ END $_$;
 -- Name: append_in(uuid, bigint, bigint, bigint, integer[], uuid[], bigint[], integer[], text[], integer[], integer[], uuid[], uuid[], smallint[], smallint[], text[], text[], text[], bytea[], bytea[], integer[], uuid[], uuid[], integer[], bigint[], boolean[], text[], text[]); Type: FUNCTION; Schema: leftfold; Owner: -
 --
 
-CREATE FUNCTION leftfold.append_in(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], OUT incarnation integer, OUT fences bigint, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json) RETURNS record
+CREATE FUNCTION leftfold.append_in(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -190,7 +193,7 @@ CREATE FUNCTION leftfold.append_in(writer uuid, session bigint, fenced bigint, k
     AS $$
 #variable_conflict use_column
 BEGIN
-	SELECT a.* INTO incarnation, fences, head, versions, skipped, repeated, refused
+	SELECT a.* INTO incarnation, fences, waited, head, versions, skipped, repeated, refused
 	FROM "leftfold".append(writer, session, fenced, known,
 		appends, stream_keys, expected, counts, write_ids,
 		writes, nths, event_ids, event_keys, slices, schema_versions, stream_ids, types, tags, metadata, data,
@@ -622,17 +625,17 @@ REVOKE ALL ON FUNCTION leftfold.adopt(OUT id uuid, OUT incarnation integer, OUT 
 
 
 --
--- Name: FUNCTION append(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], OUT incarnation integer, OUT fences bigint, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json); Type: ACL; Schema: leftfold; Owner: -
+-- Name: FUNCTION append(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json); Type: ACL; Schema: leftfold; Owner: -
 --
 
-REVOKE ALL ON FUNCTION leftfold.append(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], OUT incarnation integer, OUT fences bigint, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json) FROM PUBLIC;
+REVOKE ALL ON FUNCTION leftfold.append(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION append_in(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], OUT incarnation integer, OUT fences bigint, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json); Type: ACL; Schema: leftfold; Owner: -
+-- Name: FUNCTION append_in(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json); Type: ACL; Schema: leftfold; Owner: -
 --
 
-REVOKE ALL ON FUNCTION leftfold.append_in(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], OUT incarnation integer, OUT fences bigint, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json) FROM PUBLIC;
+REVOKE ALL ON FUNCTION leftfold.append_in(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json) FROM PUBLIC;
 
 
 --
