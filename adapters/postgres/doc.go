@@ -34,7 +34,7 @@
 //
 // # Privileges
 //
-// A role that appends needs the right to execute three functions and no right to write a
+// A role that appends needs the right to execute five functions and no right to write a
 // table; see [Grant]. Triggers refuse changes of what was recorded to everybody, the owner
 // included, who could drop them.
 //
