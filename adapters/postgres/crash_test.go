@@ -60,7 +60,7 @@ func TestTortureCrashesOfTheServer(t *testing.T) {
 
 	crash := []func(context.Context) error{server.Crash, server.KillPostmaster, func(ctx context.Context) error {
 		var pid int // of the backend that appends
-		err := pool.QueryRow(ctx, `SELECT pid FROM pg_stat_activity WHERE query LIKE '%".append($1%' AND pid <> pg_backend_pid() LIMIT 1`).Scan(&pid)
+		err := pool.QueryRow(ctx, `SELECT pid FROM pg_stat_activity WHERE query LIKE '%".append%($1%' AND pid <> pg_backend_pid() LIMIT 1`).Scan(&pid)
 		return errors.Join(err, server.KillBackend(ctx, pid))
 	}}
 	for n := range 3 * eventstoretest.Scale {
