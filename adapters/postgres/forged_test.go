@@ -36,14 +36,14 @@ var forgeable = []string{
 func TestForgedBatchesAreRefused(t *testing.T) {
 	r := newForgery(t)
 	for _, function := range []string{"append", "append_in"} {
-		err, unsound := r.forge(t, "appender", honest().sql(function))
+		unsound, err := r.forge(t, "appender", honest().sql(function))
 		require.NoError(t, err, "what differs from it in one thing is refused for that thing")
 		require.Empty(t, unsound)
 		for name, forge := range forgeries {
 			t.Run(function+", "+name, func(t *testing.T) {
 				b := honest()
 				forge(b)
-				err, unsound := r.forge(t, "appender", b.sql(function))
+				unsound, err := r.forge(t, "appender", b.sql(function))
 				require.Empty(t, unsound, "%s", b.sql(function))
 				if slices.Contains(forgeable, name) {
 					require.NoError(t, err, "it is refused now: strike it from the list")
@@ -130,7 +130,7 @@ func TestForgedArraysLeaveTheLogSound(t *testing.T) {
 			for some, b := range map[string]*forged{"made": two("-1"), "refused in part": two("99")} {
 				values := b.parameter(name)
 				b.given = map[string]string{name: "(" + of(values, 1+strings.Count(values, ", ")) + ")::" + element + "[]"}
-				err, unsound := r.forge(t, "appender", b.sql("append_in"))
+				unsound, err := r.forge(t, "appender", b.sql("append_in"))
 				require.Empty(t, unsound, "%s %s, %s: %s", name, shape, some, b.sql("append_in"))
 				if err == nil {
 					appended++
@@ -153,7 +153,7 @@ func TestForgedLoneEventsLeaveTheLogSound(t *testing.T) {
 			for stream, version := range map[eventstore.StreamID]int{"order-2": 0, "order-1": 3, "gone-1": 3} {
 				call := honestOne(stream, version)
 				call[name] = value
-				_, unsound := r.forge(t, "appender", call.sql())
+				unsound, _ := r.forge(t, "appender", call.sql())
 				require.Empty(t, unsound, "%s", call.sql())
 			}
 		}
@@ -219,7 +219,7 @@ func newForgery(t *testing.T) forgery {
 
 // forge calls a function as the role, and says what is wrong with the log after it. It takes
 // back what it did.
-func (r forgery) forge(t *testing.T, role, sql string) (err error, wrong []string) {
+func (r forgery) forge(t *testing.T, role, sql string) (wrong []string, err error) {
 	t.Helper()
 	tx, err := r.as[role].Begin(t.Context())
 	require.NoError(t, err)
@@ -227,9 +227,9 @@ func (r forgery) forge(t *testing.T, role, sql string) (err error, wrong []strin
 	_, err = tx.Exec(t.Context(), ourPath)
 	require.NoError(t, err)
 	if err := attempt(t, tx, sql); err != nil {
-		return err, nil
+		return nil, err
 	}
-	return nil, unsound(t, tx)
+	return unsound(t, tx), nil
 }
 
 // errSkipped: the append was answered, and not made.

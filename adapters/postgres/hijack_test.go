@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -122,7 +121,6 @@ func (h hijack) attack(t *testing.T, call hijackCall) (findings []string) {
 	} {
 		conn, err := pgx.ConnectConfig(t.Context(), h.as["appender"].Config().ConnConfig)
 		require.NoError(t, err)
-		defer func() { require.NoError(t, conn.Close(context.Background())) }()
 		layTraps(t, conn, layTypes, "pg_temp") // functions and operators are never looked up there
 		for _, under := range []string{path, ours, path, ours} {
 			sql := call.sql()
@@ -134,6 +132,7 @@ func (h hijack) attack(t *testing.T, call hijackCall) (findings []string) {
 				require.NoError(t, err, "under %s, then %s: %s", path, under, sql) // else it proves nothing
 			}
 		}
+		require.NoError(t, conn.Close(t.Context()))
 	}
 	return findings
 }

@@ -64,8 +64,7 @@ type place struct {
 
 // hotConflict is a refusal, and between which two moments it was given.
 type hotConflict struct {
-	eventstore.VersionConflictError
-
+	is          *eventstore.VersionConflictError
 	asked, told time.Time
 }
 
@@ -132,7 +131,7 @@ func (w *hotWriter) append(t *testing.T) {
 	switch {
 	case refused:
 		w.known[conflict.Stream] = conflict.Actual
-		w.conflicts = append(w.conflicts, hotConflict{*conflict, asked, told})
+		w.conflicts = append(w.conflicts, hotConflict{conflict, asked, told})
 	case err != nil:
 		w.findings = append(w.findings, err.Error())
 	default:
@@ -202,8 +201,8 @@ func (h *hot) check(t *testing.T) {
 		h.findings = append(h.findings, fmt.Sprintf("%d events, %d were acknowledged", events, len(h.made)))
 	}
 	for _, c := range h.conflicts {
-		if !c.isTrue(recorded[c.Stream]) {
-			h.findings = append(h.findings, fmt.Sprintf("false: %v", &c.VersionConflictError))
+		if !c.isTrue(recorded[c.is.Stream]) {
+			h.findings = append(h.findings, fmt.Sprintf("false: %v", c.is))
 		}
 	}
 }
@@ -211,9 +210,9 @@ func (h *hot) check(t *testing.T) {
 // isTrue reports whether the stream was at the version between the question and the answer: its
 // event was there before the answer, and the next one not before the question.
 func (c hotConflict) isTrue(recorded []time.Time) bool {
-	expected, _ := c.Expected.Version()
-	actual := int(c.Actual)
-	return expected != c.Actual && actual <= len(recorded) &&
+	expected, _ := c.is.Expected.Version()
+	actual := int(c.is.Actual)
+	return expected != c.is.Actual && actual <= len(recorded) &&
 		(actual == 0 || !recorded[actual-1].After(c.told)) &&
 		(actual == len(recorded) || !recorded[actual].Before(c.asked.Truncate(time.Microsecond)))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -178,9 +179,7 @@ func TestALoneEventThatIsNotPlainIsDeclined(t *testing.T) {
 	require.Equal(t, "7", callOne(t, pool, "", "", "", pgx.ReadCommitted, honestOne("order-2", 0)))
 	for _, c := range declined {
 		call := honestOne(c.stream, c.version)
-		for name, value := range c.change {
-			call[name] = value
-		}
+		maps.Copy(call, c.change)
 		require.Equal(t, "declined", callOne(t, pool, "", "", c.before, c.level, call), c.name)
 		require.NotEqual(t, "declined", callOne(t, pool, c.old, c.made, c.before, c.level, call), "%s: the mutant", c.name)
 	}
@@ -308,7 +307,7 @@ func TestALostFenceDoesNotLetABatchThatWasGivenUpPass(t *testing.T) {
 	require.Empty(t, arriveAfterFailover(t, newPool(t)))
 	pool := newPool(t)
 	mutate(t, pool, "settle", " + (random() * 1000000)::integer", "")
-	require.Equal(t, []string{"it was appended", "it was appended alone"}, arriveAfterFailover(t, pool))
+	require.Equal(t, []string{"a batch was appended", "a lone event was appended"}, arriveAfterFailover(t, pool))
 }
 
 func arriveAfterFailover(t *testing.T, pool *pgxpool.Pool) (findings []string) {
@@ -334,12 +333,12 @@ func arriveAfterFailover(t *testing.T, pool *pgxpool.Pool) (findings []string) {
 	lone := honestOne("order-3", 0)
 	lone["fenced"] = fmt.Sprint(known)
 	batch := strings.Replace(honest().sql("append"), "writer => gen_random_uuid(), session => 0, fenced => 0", fmt.Sprintf("writer => '%s', session => 1, fenced => %d", ours, known), 1)
-	for name, sql := range map[string]string{"": batch, " alone": lone.sql()} {
+	for name, sql := range map[string]string{"a batch": batch, "a lone event": lone.sql()} {
 		_, err = tx.Exec(t.Context(), "SAVEPOINT before")
 		require.NoError(t, err)
 		switch err := attempt(t, tx, sql); {
 		case err == nil:
-			findings = append(findings, "it was appended"+name)
+			findings = append(findings, name+" was appended")
 		case !errors.Is(err, errSkipped):
 			require.Equal(t, "LF003", stateOf(err), "%v", err)
 		}
