@@ -278,7 +278,7 @@ func TestOnlyPlainEventsGoAlone(t *testing.T) {
 func TestAfterAFenceLoneEventsAreDeclinedOnce(t *testing.T) {
 	require.Empty(t, fenceOnce(t, newPool(t)))
 	pool := newPool(t)
-	mutate(t, pool, "append", "IF fences <> fenced AND session", "fences := fenced; IF fences <> fenced AND session") // does not tell
+	mutate(t, pool, "append", "IF fences <> fenced THEN", "fences := fenced; IF fences <> fenced THEN") // does not tell
 	require.Equal(t, []string{"event 2 was sent 1 times alone and 1 times in a batch"}, fenceOnce(t, pool))
 }
 

@@ -269,8 +269,10 @@ BEGIN
 		-- A standby was promoted under an open session.
 		SELECT a.incarnation INTO incarnation FROM leftfold.adopt() a;
 	END IF;
-	IF fences <> fenced AND session < (SELECT f.session FROM leftfold.fences f WHERE f.writer = append.writer) THEN
-		RAISE EXCEPTION USING ERRCODE = 'LF003', MESSAGE = 'this batch was given up by its writer';
+	IF fences <> fenced THEN -- apart, because an expression with a query in it is executed as one
+		IF session < (SELECT f.session FROM leftfold.fences f WHERE f.writer = append.writer) THEN
+			RAISE EXCEPTION USING ERRCODE = 'LF003', MESSAGE = 'this batch was given up by its writer';
+		END IF;
 	END IF;
 	IF head IS NULL THEN -- nothing yet, or less than the client has seen on another server
 		head := coalesce((SELECT e.position FROM leftfold.events e ORDER BY e.position DESC LIMIT 1), 0);
