@@ -37,7 +37,7 @@ type appender struct {
 	flights    []flight                     // in the order in which they were sent
 	parameters parameters
 	head       eventstore.Position // the newest that we know of
-	fences     int64               // how many there were
+	fences     int64               // the store's, as it was when we last heard; see leftfold.settle
 	contended  bool                // the last batch had to wait for another writer
 }
 
@@ -379,16 +379,16 @@ func (a *appender) connectOnce(ctx context.Context) (err error) {
 	if there := found.head.Store; a.identity.Store != there {
 		return fmt.Errorf("%w: it is store %s there, %s here", ErrOtherDatabase, there, a.identity.Store)
 	}
-	if err := a.prepare(ctx, s, found.standby); err != nil {
+	if err := a.prepare(ctx, s, found.readOnly); err != nil {
 		return err
 	}
 	a.conn, a.identity, a.head, a.fences = conn, found.head.Identity, found.head.Position, found.fences
 	return nil
 }
 
-// prepare makes a session of the server ready to append. On a standby the timeline may change
-// under the session, and leftfold.append_one does not look at it.
-func (a *appender) prepare(ctx context.Context, s session, standby bool) (err error) {
+// prepare makes a session of the server ready to append. One that begins read-only, as on a
+// standby, has not adopted the store, and leftfold.append_one does not look whether it should.
+func (a *appender) prepare(ctx context.Context, s session, readOnly bool) (err error) {
 	a.all, a.one = nil, nil
 	if s.pooled {
 		return nil
@@ -396,7 +396,7 @@ func (a *appender) prepare(ctx context.Context, s session, standby bool) (err er
 	if err := s.one(ctx, a.db.sql.settings, func([][]byte) error { return nil }); err != nil {
 		return fmt.Errorf("set up the session: %w", err)
 	}
-	if a.all, err = s.conn.Prepare(ctx, a.db.sql.append.name, a.db.sql.append.text); err != nil || standby {
+	if a.all, err = s.conn.Prepare(ctx, a.db.sql.append.name, a.db.sql.append.text); err != nil || readOnly {
 		return explain(err)
 	}
 	a.one, err = s.conn.Prepare(ctx, a.db.sql.appendOne.name, a.db.sql.appendOne.text)

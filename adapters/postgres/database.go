@@ -87,8 +87,8 @@ func (d *database) configure(config *pgxpool.Config) *pgxpool.Config {
 	set["default_transaction_isolation"] = "read committed"
 	set["jit"] = "off"
 	if _, users := set["lock_timeout"]; !users {
-		// A commit that notifies takes a lock that all databases of the server share. The setting
-		// of leftfold.append ends with the function, before the commit.
+		// For the lock of the store, and for the one that a commit that notifies takes, which all
+		// databases of the server share.
 		set["lock_timeout"] = "5s"
 	}
 	return config

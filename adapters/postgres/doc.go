@@ -17,7 +17,8 @@
 // of the store, reads the head, checks the whole batch against the log, and inserts it at
 // the next positions. Positions therefore have no gaps and follow the order of commits: a
 // reader that has seen p will never meet an event at or below p again. The lock is held for
-// one round trip and one flush, shared by the whole batch.
+// one round trip and one flush, shared by the whole batch. One plain event that waits alone
+// goes by leftfold.append_one, which does the same in one statement.
 //
 // # What it costs
 //
@@ -34,7 +35,7 @@
 //
 // # Privileges
 //
-// A role that appends needs the right to execute three functions and no right to write a
+// A role that appends needs the right to execute five functions and no right to write a
 // table; see [Grant]. Triggers refuse changes of what was recorded to everybody, the owner
 // included, who could drop them.
 //

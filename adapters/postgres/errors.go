@@ -60,6 +60,7 @@ const (
 	stateAppendOnly = "LF001" // a change of what was recorded
 	stateIsolation  = "LF002"
 	stateFenced     = "LF003" // a batch that its writer has given up
+	stateSettings   = "LF005" // an append in a session that has not the settings for it
 )
 
 var classes = map[string]class{
@@ -76,7 +77,6 @@ var classes = map[string]class{
 	"55P03":         busy,         // lock_not_available
 	"0A000":         stale,        // feature_not_supported: "cached plan must not change result type"
 	"26000":         stale,        // invalid_sql_statement_name: what was prepared is gone
-	"42804":         stale,        // datatype_mismatch: the OIDs of our types are others now
 	"57014":         busy,         // query_canceled, as by a statement timeout
 	"53200":         busy,         // out_of_memory
 	"53300":         unavailable,  // too_many_connections
@@ -87,6 +87,7 @@ var classes = map[string]class{
 	"25P03":         unavailable,  // idle_in_transaction_session_timeout
 	stateAppendOnly: denied,
 	stateIsolation:  isolation,
+	stateSettings:   stale, // they were set, and somebody has reset the session
 }
 
 // classOf looks at the SQLSTATE; see
@@ -143,7 +144,7 @@ var meanings = map[class]struct {
 	denied:        {ErrDenied, "grant the role what it needs with postgres.Grant"},
 	absent:        {ErrNoStore, "run postgres.Migrate"},
 	unsupported:   {ErrUnsupportedServer, "PgBouncer shares its connections by statement, and a transaction needs one of its own; set pool_mode to transaction or session"},
-	stale:         {errBusy, "the schema was changed or restored under the session, which is closed now; try again"},
+	stale:         {errBusy, "the schema was changed or restored under the session, or its settings were reset; it is closed now, try again"},
 	isolation:     {ErrIsolation, "begin the transaction with pgx.TxOptions{IsoLevel: pgx.ReadCommitted}; behind a proxy, where the store cannot say so itself, reset default_transaction_isolation of the role and the database"},
 }
 

@@ -50,6 +50,7 @@ var states = []struct {
 	{"25P03", "idle_in_transaction_session_timeout", unavailable, []error{ErrUnavailable, eventstore.ErrStoreBusy}, "try again"},
 	{stateAppendOnly, "our triggers", denied, []error{ErrDenied}, "append an event that corrects the facts"},
 	{stateIsolation, "our append", isolation, []error{ErrIsolation}, "default_transaction_isolation"},
+	{stateSettings, "our append in a session that was reset", stale, []error{eventstore.ErrStoreBusy}, "try again"},
 	{stateFenced, "a batch that was given up, which nobody waits for", unknownClass, nil, "open the store anew"},
 
 	// Whole classes of states; a state that is named above leaves its class.
@@ -75,7 +76,6 @@ var states = []struct {
 	{"P0001", "raise_exception", unknownClass, nil, "the server's log"},
 	{"0A000", "feature_not_supported, as of a cached plan", stale, []error{eventstore.ErrStoreBusy}, "try again"},
 	{"26000", "invalid_sql_statement_name", stale, []error{eventstore.ErrStoreBusy}, "try again"},
-	{"42804", "datatype_mismatch, as of a type that was made anew", stale, []error{eventstore.ErrStoreBusy}, "try again"},
 	{"XX000", "internal_error", unknownClass, nil, "the server's log"},
 	{"XX001", "data_corrupted", unknownClass, nil, "the server's log"},
 	{"", "a state that the server did not send", unknownClass, nil, "the server's log"},

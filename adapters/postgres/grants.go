@@ -30,7 +30,7 @@ GRANT SELECT ON leftfold.migrations, leftfold.store, leftfold.events, leftfold.e
 GRANT EXECUTE ON FUNCTION leftfold.adopt TO %[1]s;
 `,
 	ToAppend: `GRANT USAGE ON SCHEMA leftfold TO %[1]s;
-GRANT EXECUTE ON FUNCTION leftfold.append, leftfold.settle, leftfold.lock TO %[1]s;
+GRANT EXECUTE ON FUNCTION leftfold.append, leftfold.append_in, leftfold.append_one, leftfold.settle, leftfold.lock TO %[1]s;
 `,
 }
 

@@ -54,12 +54,16 @@ func TestAnAppendThatTheServerDoesNotSurviveIsGivenUpAndItsNeighboursAreMade(t *
 // A batch that cannot even be written is settled and made like one whose answer is lost.
 func TestABatchThatCannotBeWrittenIsMadeOverANewConnection(t *testing.T) {
 	store := openOn(t, newPool(t), postgres.Options{})
-	for n := range 3 {
+	for n := range 6 {
 		_, err := store.Append(t.Context(), oneEvent("order-1"))
 		require.NoError(t, err)
 		require.NoError(t, store.CutAppender())
+		request := oneEvent("order-1")
+		if n >= 3 {
+			request = loneEvent("order-1", eventstore.Version(2*n+1))
+		}
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		receipt, err := store.Append(ctx, oneEvent("order-1"))
+		receipt, err := store.Append(ctx, request)
 		cancel()
 		require.NoError(t, err)
 		require.EqualValues(t, 2*n+2, receipt.Token.Position)
@@ -69,13 +73,20 @@ func TestABatchThatCannotBeWrittenIsMadeOverANewConnection(t *testing.T) {
 // The caller of an append whose outcome is unknown may use its buffer again, and the append
 // may be sent again later. What is stored is what was appended.
 func TestABufferThatIsUsedAgainAfterAnUnknownOutcomeIsNotStored(t *testing.T) {
+	for _, request := range []eventstore.AppendRequest{oneEvent("order-1"), loneEvent("order-1", 0)} {
+		useBufferAgain(t, request)
+	}
+}
+
+func useBufferAgain(t *testing.T, request eventstore.AppendRequest) {
+	t.Helper()
 	pool := newPool(t)
 	hung, gone := make(chan struct{}), make(chan struct{})
 	appending, cut := map[int]bool{}, false
 	store := throughProxy(t, pool, func(f pgproxy.Frame) pgproxy.Action {
 		switch {
 		case f.FromClient && f.Type == pgproxy.Bind:
-			appending[f.Conn] = bytes.Contains(f.Payload, []byte("leftfold/append\x00"))
+			appending[f.Conn] = isAppend(f)
 		case f.FromClient && f.Type == pgproxy.Sync && appending[f.Conn] && !cut:
 			cut = true
 			close(hung)
@@ -85,7 +96,6 @@ func TestABufferThatIsUsedAgainAfterAnUnknownOutcomeIsNotStored(t *testing.T) {
 		return pgproxy.Forward
 	})
 	ctx, leave := context.WithCancel(t.Context())
-	request := oneEvent("order-1")
 	buffer := []byte("amount=100")
 	request.Writes[0].Events[0].Data = buffer
 	go func() {

@@ -28,9 +28,9 @@ func readToken(row [][]byte) eventstore.Token {
 
 // adoption is what a session knows of the store to begin with.
 type adoption struct {
-	head    eventstore.Token
-	fences  int64 // how often a writer was fenced
-	standby bool  // the server was one, and may be promoted while the session lasts
+	head     eventstore.Token
+	fences   int64 // grows with every fence
+	readOnly bool  // as on a standby; it may end while the session lasts, and the store was not adopted
 }
 
 // adopt tells who the store is. On the primary it starts a new incarnation if the log has come
@@ -38,7 +38,7 @@ type adoption struct {
 // opened is [ErrOtherDatabase].
 func (s session) adopt(ctx context.Context, sql statements) (found adoption, err error) {
 	err = s.one(ctx, sql.adopt, func(row [][]byte) error {
-		found = adoption{head: readToken(row), fences: readInt8(row[3]), standby: readBool(row[4])}
+		found = adoption{head: readToken(row), fences: readInt8(row[3]), readOnly: readBool(row[4])}
 		return nil
 	})
 	if err != nil {

@@ -79,17 +79,27 @@ func afterTheBatch() func(pgproxy.Frame) bool {
 	}
 }
 
-func isAppend(f pgproxy.Frame) bool {
-	return f.FromClient && f.Type == pgproxy.Bind && bytes.Contains(f.Payload, []byte("leftfold/append\x00"))
+func isAppend(f pgproxy.Frame) bool { return isBatch(f) || isLone(f) }
+
+func isBatch(f pgproxy.Frame) bool { return executes(f, "leftfold/append") }
+
+func isLone(f pgproxy.Frame) bool { return executes(f, "leftfold/append_one") }
+
+// executes reports whether the client has a prepared statement executed.
+func executes(f pgproxy.Frame, name string) bool {
+	return f.FromClient && f.Type == pgproxy.Bind && bytes.HasPrefix(f.Payload, []byte("\x00"+name+"\x00")) // behind the name of the portal
 }
 
 var hangs = []struct {
-	name string
-	at   func() func(pgproxy.Frame) bool
-	made bool // when the network hangs
+	name    string
+	request eventstore.AppendRequest // to order-2
+	at      func() func(pgproxy.Frame) bool
+	made    bool // when the network hangs
 }{
-	{"before the server has the batch", beforeTheBatch, false},
-	{"when the batch is committed", afterTheBatch, true},
+	{"before the server has the batch", oneEvent("order-2"), beforeTheBatch, false},
+	{"when the batch is committed", oneEvent("order-2"), afterTheBatch, true},
+	{"before the server has the lone event", loneEvent("order-2", 0), beforeTheBatch, false},
+	{"when the lone event is committed", loneEvent("order-2", 0), afterTheBatch, true},
 }
 
 func TestAnAppendThatHungIsMadeOnceWhenTheNetworkIsBackInTime(t *testing.T) {
@@ -102,7 +112,7 @@ func TestAnAppendThatHungIsMadeOnceWhenTheNetworkIsBackInTime(t *testing.T) {
 			store.SetPatience(200*time.Millisecond, time.Minute, time.Minute)
 			answer := make(chan error, 1)
 			go func() {
-				_, err := store.Append(t.Context(), oneEvent("order-2"))
+				_, err := store.Append(t.Context(), c.request)
 				answer <- err
 			}()
 			<-n.hangs
@@ -119,14 +129,14 @@ func TestAnAppendThatHungIsMadeOnceWhenTheNetworkIsBackInTime(t *testing.T) {
 func TestAnAppendThatHungForTooLongIsOfUnknownOutcome(t *testing.T) {
 	for _, c := range hangs {
 		t.Run(c.name, func(t *testing.T) {
-			require.Empty(t, hangForTooLong(t, c.at(), c.made, func(*postgres.Store) {}))
+			require.Empty(t, hangForTooLong(t, c.request, c.at(), c.made, func(*postgres.Store) {}))
 		})
 	}
 }
 
 // A client that takes an unknown outcome for a failure must be caught by the check.
 func TestMutantThatSendsAnUnknownAppendAgainIsCaught(t *testing.T) {
-	findings := hangForTooLong(t, afterTheBatch(), true, func(store *postgres.Store) {
+	findings := hangForTooLong(t, oneEvent("order-2"), afterTheBatch(), true, func(store *postgres.Store) {
 		_, err := store.Append(t.Context(), oneEvent("order-2"))
 		require.NoError(t, err)
 	})
@@ -135,14 +145,14 @@ func TestMutantThatSendsAnUnknownAppendAgainIsCaught(t *testing.T) {
 
 // hangForTooLong lets an append hang until the store gives up, brings the network back, and
 // says what is wrong with the log after what the client does then.
-func hangForTooLong(t *testing.T, at func(pgproxy.Frame) bool, made bool, then func(*postgres.Store)) (findings []string) {
+func hangForTooLong(t *testing.T, request eventstore.AppendRequest, at func(pgproxy.Frame) bool, made bool, then func(*postgres.Store)) (findings []string) {
 	t.Helper()
 	pool, n := newPool(t), newNetwork(at)
 	store := throughProxy(t, pool, n.hook)
 	_, err := store.Append(t.Context(), oneEvent("order-1"))
 	require.NoError(t, err)
 	store.SetPatience(200*time.Millisecond, 200*time.Millisecond, 200*time.Millisecond)
-	_, err = store.Append(t.Context(), oneEvent("order-2"))
+	_, err = store.Append(t.Context(), request)
 	require.ErrorIs(t, err, eventstore.ErrOutcomeUnknown)
 	require.NotErrorIs(t, err, eventstore.ErrStoreBusy, "which would mean that it was not appended")
 	<-n.hangs
@@ -235,7 +245,7 @@ func TestCloseOfAStoreWhoseServerHangsEndsWithItsContext(t *testing.T) {
 			require.NoError(t, err)
 			appended, read, woken := make(chan error, 1), make(chan error, 1), make(chan error, 1)
 			go func() {
-				_, err := store.Append(t.Context(), oneEvent("order-2"))
+				_, err := store.Append(t.Context(), c.request)
 				appended <- err
 			}()
 			<-n.hangs

@@ -123,14 +123,15 @@ func TestAStepThatFailsLeavesNothing(t *testing.T) {
 	require.Zero(t, schemas)
 }
 
-// nextStep is an additive step as a later release may bring: a column, a table and another
-// body of the function that appends. It says which step a program must know.
+// nextStep is an additive step as a later release may bring: a column, a table and other bodies
+// of the functions that append. It says which step a program must know.
 func nextStep(oldest int) Migration {
 	return Migration{Number: 2, Name: "imaginary", SQL: fmt.Sprintf(`
 		ALTER TABLE leftfold.events ADD COLUMN imaginary text;
 		CREATE TABLE leftfold.imaginary (name text PRIMARY KEY);
 		DO $step$ BEGIN
 			EXECUTE regexp_replace(pg_get_functiondef('leftfold.append'::regproc), '\mBEGIN\M', E'BEGIN\n-- of the next release\n');
+			EXECUTE regexp_replace(pg_get_functiondef('leftfold.append_one'::regproc), '\mBEGIN\M', E'BEGIN\n-- of the next release\n');
 		END $step$;
 		INSERT INTO leftfold.migrations (number, name, oldest) VALUES (2, 'imaginary', %d)`, oldest)}
 }
@@ -151,9 +152,9 @@ func TestAProgramRunsOnANewerSchemaThatAllowsIt(t *testing.T) {
 	before := openInternal(t, through)
 	fullRun(t, before, cutNext, "before")
 	bringToNextStep(t, pool, 1)
-	var body string
-	require.NoError(t, pool.QueryRow(t.Context(), "SELECT prosrc FROM pg_proc WHERE oid = 'leftfold.append'::regproc").Scan(&body))
-	require.Contains(t, body, "of the next release")
+	var changed int
+	require.NoError(t, pool.QueryRow(t.Context(), "SELECT count(*) FROM pg_proc WHERE prosrc LIKE '%of the next release%'").Scan(&changed))
+	require.Equal(t, 2, changed)
 
 	fullRun(t, before, cutNext, "open all the while")
 	fullRun(t, openInternal(t, through), cutNext, "opened afterwards")
@@ -183,7 +184,7 @@ func TestMutantANewerSchemaThatBreaksAProgramIsFound(t *testing.T) {
 }
 
 // fullRun uses everything that touches the schema: appends with versions, conditions and
-// command ids, reads, a deletion, and an append whose answer is lost.
+// command ids, reads, a deletion, and a batch and a lone event whose answers are lost.
 func fullRun(t *testing.T, store *Store, cutNext func() (cuts func() int), name string) {
 	t.Helper()
 	ctx, stream, tag := t.Context(), eventstore.NewStreamID("order", name), eventstore.NewTag("run", name)
@@ -215,12 +216,24 @@ func fullRun(t *testing.T, store *Store, cutNext func() (cuts func() int), name 
 	require.EqualValues(t, 4, settled.Versions[stream])
 	require.Equal(t, first.Token.Position+2, settled.Token.Position, "it was appended once")
 
+	lone := eventstore.AppendRequest{Writes: []eventstore.Write{{Stream: stream, Expected: eventstore.Exactly(4), Events: []eventstore.EventData{{Type: "order.sent"}}}}}
+	_, err = store.Append(ctx, lone)
+	require.NoError(t, err)
+	lone.Writes[0].Expected = eventstore.Exactly(5)
+	cuts = cutNext()
+	settled, err = store.Append(ctx, lone)
+	require.NoError(t, err, "so was that of a lone event")
+	require.Equal(t, 1, cuts())
+	require.Equal(t, first.Token.Position+4, settled.Token.Position)
+	_, err = store.Append(ctx, lone)
+	require.ErrorIs(t, err, eventstore.ErrVersionConflict)
+
 	var types []string
 	for e, err := range store.ReadStream(ctx, stream, eventstore.StreamRange{}) {
 		require.NoError(t, err)
 		types = append(types, e.Type)
 	}
-	require.Equal(t, []string{"order.placed", "order.paid", "order.placed", "order.paid"}, types)
+	require.Equal(t, []string{"order.placed", "order.paid", "order.placed", "order.paid", "order.sent", "order.sent"}, types)
 	read, err := store.ReadLog(ctx, eventstore.LogQuery{Query: eventstore.Tagged(tag)})
 	require.NoError(t, err)
 	tagged := 0
@@ -231,7 +244,7 @@ func fullRun(t *testing.T, store *Store, cutNext func() (cuts func() int), name 
 	}
 	require.Equal(t, 2, tagged)
 	require.NoError(t, store.WaitAppended(ctx, settled.Token.Position-1))
-	_, err = store.DeleteStream(ctx, stream, eventstore.Exactly(4))
+	_, err = store.DeleteStream(ctx, stream, eventstore.Exactly(6))
 	require.NoError(t, err)
 }
 
@@ -244,7 +257,7 @@ func proxied(t *testing.T, pool *pgxpool.Pool) (cutNext func() (cuts func() int)
 	config := pool.Config().ConnConfig
 	proxy, err := pgproxy.Start(t.Context(), fmt.Sprintf("%s:%d", config.Host, config.Port), func(f pgproxy.Frame) pgproxy.Action {
 		switch {
-		case f.FromClient && f.Type == pgproxy.Bind && bytes.Contains(f.Payload, []byte("/append\x00")) && armed.CompareAndSwap(true, false):
+		case f.FromClient && f.Type == pgproxy.Bind && appends(f.Payload) && armed.CompareAndSwap(true, false):
 			appending = f.Conn
 		case !f.FromClient && f.Type == pgproxy.ReadyForQuery && f.Conn == appending:
 			appending = -1
@@ -263,6 +276,10 @@ func proxied(t *testing.T, pool *pgxpool.Pool) (cutNext func() (cuts func() int)
 		armed.Store(true)
 		return func() int { return int(cut.Load() - before) }
 	}, through
+}
+
+func appends(bind []byte) bool {
+	return bytes.Contains(bind, []byte("/append\x00")) || bytes.Contains(bind, []byte("/append_one\x00"))
 }
 
 func openInternal(t *testing.T, pool *pgxpool.Pool) *Store {

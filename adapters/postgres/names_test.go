@@ -19,8 +19,8 @@ import (
 	"github.com/leftfold/leftfold/internal/testservers"
 )
 
-// hostile are names that mean something to SQL, to arrays, composites, JSON or a collation,
-// and neighbours that must stay apart.
+// hostile are names that mean something to SQL, to arrays, JSON or a collation, and neighbours
+// that must stay apart.
 var hostile = []string{
 	`'`, `''`, `"`, `\`, `\\`, `\'`, `'; DROP TABLE leftfold.events; --`, `$1`, `$$`, `$leftfold$`, `%`, `%s`, `_`, `*`, `?`, `:a`,
 	`{}`, `{`, `}`, `,`, `(`, `)`, `(,)`, `("a",1)`, `[1:2]`, `NULL`, `null`, `"NULL"`, `\N`, `\.`, `\x00`, `\n`, `\u0000`, `E'\n'`, `{"a":1}`, `leftfold`, `'leftfold'`,

@@ -19,8 +19,6 @@ import (
 // The caller of the first must not hear of that: it would append again.
 func TestAnAppendThatWasMadeIsNotToldThatItsNeighbourFailed(t *testing.T) {
 	pool := internalPool(t)
-	_, err := pool.Exec(t.Context(), "ALTER FUNCTION leftfold.append SET lock_timeout = '200ms'")
-	require.NoError(t, err)
 	b := &brokenBatch{first: make(chan struct{}), queued: make(chan struct{}), settled: make(chan struct{}), locked: make(chan struct{})}
 	store := storeThrough(t, pool, b.hook)
 
@@ -91,14 +89,15 @@ func (b *brokenBatch) hook(f pgproxy.Frame) pgproxy.Action {
 	return pgproxy.Forward
 }
 
-// storeThrough opens a store on the pool's database whose connections meet the hook.
+// storeThrough opens a store on the pool's database whose connections meet the hook. It waits for
+// the lock of the store for a moment only.
 func storeThrough(t *testing.T, pool *pgxpool.Pool, hook pgproxy.Hook) *Store {
 	t.Helper()
 	target := pool.Config().ConnConfig
 	proxy, err := pgproxy.Start(t.Context(), fmt.Sprintf("%s:%d", target.Host, target.Port), hook)
 	require.NoError(t, err)
 	t.Cleanup(proxy.Close)
-	through, err := pgxpool.New(t.Context(), fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", target.User, proxy.Addr(), target.Database))
+	through, err := pgxpool.New(t.Context(), fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable&lock_timeout=200ms", target.User, proxy.Addr(), target.Database))
 	require.NoError(t, err)
 	t.Cleanup(through.Close)
 	store, err := Open(t.Context(), through, Options{})

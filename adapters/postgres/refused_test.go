@@ -26,10 +26,12 @@ const (
 
 // refuse appends while a cause lasts, ends the cause, appends again, and says what is wrong
 // with that: what was refused must not be in the log, and the next append must.
-func refuse(t *testing.T, pool *pgxpool.Pool, store eventstore.Store, end func()) (findings []string, refusal error) {
+func refuse(t *testing.T, pool *pgxpool.Pool, store eventstore.Store, expected eventstore.ExpectedVersion, end func()) (findings []string, refusal error) {
 	t.Helper()
 	before := countEvents(t, pool)
-	_, refusal = store.Append(t.Context(), oneEvent("order-1"))
+	request := oneEvent("order-1")
+	request.Writes[0].Expected = expected
+	_, refusal = store.Append(t.Context(), request)
 	end()
 	if refusal == nil {
 		findings = append(findings, "it was not refused")
@@ -38,7 +40,7 @@ func refuse(t *testing.T, pool *pgxpool.Pool, store eventstore.Store, end func()
 		findings = append(findings, "what was refused is in the log")
 	}
 	before = countEvents(t, pool)
-	receipt, err := store.Append(t.Context(), oneEvent("order-1"))
+	receipt, err := store.Append(t.Context(), request)
 	if err != nil || countEvents(t, pool) != before+1 || receipt.Token.Position != before+1 {
 		findings = append(findings, "the next append was not made")
 	}
@@ -65,21 +67,26 @@ func lockElsewhere(t *testing.T, pool *pgxpool.Pool, store *postgres.Store) (end
 
 func TestAnAppendThatCannotHaveTheLockIsRefused(t *testing.T) {
 	pool := newPool(t)
-	impatient(t, pool)
-	store := openOn(t, pool, postgres.Options{})
-	findings, err := refuse(t, pool, store, lockElsewhere(t, pool, store))
-	require.ErrorIs(t, err, eventstore.ErrStoreBusy)
-	require.NotErrorIs(t, err, postgres.ErrUnavailable)
-	require.ErrorContains(t, err, "commit at once")
-	require.Equal(t, "55P03", stateOf(err))
-	require.Empty(t, findings)
+	store := openOn(t, impatient(t, pool), postgres.Options{})
+	for _, version := range []eventstore.ExpectedVersion{eventstore.Any, eventstore.Exactly(1)} { // as a batch, and alone
+		findings, err := refuse(t, pool, store, version, lockElsewhere(t, pool, store))
+		require.ErrorIs(t, err, eventstore.ErrStoreBusy)
+		require.NotErrorIs(t, err, postgres.ErrUnavailable)
+		require.ErrorContains(t, err, "commit at once")
+		require.Equal(t, "55P03", stateOf(err))
+		require.Empty(t, findings)
+	}
 }
 
 // impatient makes appends wait for the lock of the store for a moment only, not for 5 s.
-func impatient(t *testing.T, pool *pgxpool.Pool) {
+func impatient(t *testing.T, pool *pgxpool.Pool) *pgxpool.Pool {
 	t.Helper()
-	_, err := pool.Exec(t.Context(), "ALTER FUNCTION leftfold.append SET lock_timeout = '200ms'")
+	config := pool.Config()
+	config.ConnConfig.RuntimeParams["lock_timeout"] = "200ms"
+	limited, err := pgxpool.NewWithConfig(t.Context(), config)
 	require.NoError(t, err)
+	t.Cleanup(limited.Close)
+	return limited
 }
 
 func stateOf(err error) string {
@@ -94,12 +101,14 @@ func TestAnAppendThatTakesLongerThanAStatementMayIsRefused(t *testing.T) {
 	pool := newPool(t)
 	limited := withSetting(t, pool, "statement_timeout", "300ms")
 	store := openOn(t, limited, postgres.Options{})
-	findings, err := refuse(t, pool, store, lockElsewhere(t, pool, store))
-	require.ErrorIs(t, err, eventstore.ErrStoreBusy)
-	require.NotErrorIs(t, err, postgres.ErrUnavailable)
-	require.ErrorContains(t, err, "statement_timeout")
-	require.Equal(t, "57014", stateOf(err))
-	require.Empty(t, findings)
+	for _, version := range []eventstore.ExpectedVersion{eventstore.Any, eventstore.Exactly(1)} {
+		findings, err := refuse(t, pool, store, version, lockElsewhere(t, pool, store))
+		require.ErrorIs(t, err, eventstore.ErrStoreBusy)
+		require.NotErrorIs(t, err, postgres.ErrUnavailable)
+		require.ErrorContains(t, err, "statement_timeout")
+		require.Equal(t, "57014", stateOf(err))
+		require.Empty(t, findings)
+	}
 }
 
 // withSetting gives the database a default for new connections, and returns a pool of such.
@@ -119,7 +128,7 @@ func withSetting(t *testing.T, pool *pgxpool.Pool, setting, value string) *pgxpo
 func TestMutantThatRefusesWhatItHasAppendedIsCaught(t *testing.T) {
 	pool := newPool(t)
 	store := openOn(t, pool, postgres.Options{})
-	findings, err := refuse(t, pool, &pessimist{Store: store}, func() {})
+	findings, err := refuse(t, pool, &pessimist{Store: store}, eventstore.Any, func() {})
 	require.ErrorIs(t, err, eventstore.ErrStoreBusy)
 	require.Contains(t, findings, "what was refused is in the log")
 }
@@ -260,7 +269,7 @@ func TestAStoreThatIsRefusedAConnectionRefusesAppendsUntilItGetsOne(t *testing.T
 	require.ErrorIs(t, err, eventstore.ErrOutcomeUnknown)
 	require.NotErrorIs(t, err, eventstore.ErrStoreBusy, "which would mean that it was not appended")
 
-	findings, err := refuse(t, s.admin, s.store, func() {
+	findings, err := refuse(t, s.admin, s.store, eventstore.Any, func() {
 		_, err := s.store.Head(t.Context())
 		require.ErrorIs(t, err, postgres.ErrUnavailable)
 		s.free()

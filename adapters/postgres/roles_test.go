@@ -135,11 +135,13 @@ func TestAttacksOfEachRoleAreRefused(t *testing.T) {
 	}{
 		{"SELECT leftfold.adopt()", []string{"owner", "appender", "reader"}},
 		{"SELECT leftfold.lock()", []string{"owner", "appender"}},
-		{honest().sql(), []string{"owner", "appender"}},
+		{honest().sql("append"), []string{"owner", "appender"}},
+		{honest().sql("append_in"), []string{"owner", "appender"}},
+		{honestOne("order-2", 0).sql(), []string{"owner", "appender"}},
 		{"SELECT leftfold.settle(gen_random_uuid(), 1, 0, '{}', '{}')", []string{"owner", "appender"}},
 		{"SELECT leftfold.lock_key()", []string{"owner"}},
-		{"SELECT leftfold.matches('{}', 0)", []string{"owner"}},
-		{"SELECT leftfold.remember('{}', '{}', '{}', 0, NULL, now())", []string{"owner"}},
+		{"SELECT leftfold.matches('{}', '{}', '{}', '{}', '{}', 0)", []string{"owner"}},
+		{"SELECT leftfold.remember('{}', '{}', '{}', '{}', '{}', '{}', '{}', 0, NULL, now())", []string{"owner"}},
 	} {
 		for role := range r.as {
 			err := r.try(t, role, call.sql)
@@ -158,6 +160,8 @@ func TestAttacksOfEachRoleAreRefused(t *testing.T) {
 func (r roles) try(t *testing.T, role, sql string) error {
 	t.Helper()
 	tx, err := r.as[role].Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), ourPath)
 	require.NoError(t, err)
 	_, err = tx.Exec(t.Context(), sql)
 	require.NoError(t, tx.Rollback(t.Context()))

@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -34,29 +33,35 @@ var fates = []struct {
 
 // unlucky is a hook that gives a part of the appends a fate other than success.
 type unlucky struct {
-	choose func() (fate, bool)
+	choose func(lone bool) (fate, bool)
 
 	appending map[int]bool             // connections whose next Sync ends an append
+	lonely    map[int]bool             // and whether it is one by leftfold.append_one
 	awaiting  map[int][]pgproxy.Action // what becomes of the ReadyForQuery to each Sync of a connection
 	cuts      int
+	lone      int // cuts of appends by leftfold.append_one
 	overlaps  int // cuts of two appends at once
 }
 
-func newUnlucky(choose func() (fate, bool)) *unlucky {
-	return &unlucky{choose: choose, appending: map[int]bool{}, awaiting: map[int][]pgproxy.Action{}}
+func newUnlucky(choose func(lone bool) (fate, bool)) *unlucky {
+	return &unlucky{choose: choose, appending: map[int]bool{}, lonely: map[int]bool{}, awaiting: map[int][]pgproxy.Action{}}
 }
 
 func (u *unlucky) hook(f pgproxy.Frame) pgproxy.Action {
 	switch {
 	case f.FromClient && f.Type == pgproxy.Bind:
-		u.appending[f.Conn] = bytes.Contains(f.Payload, []byte("leftfold/append\x00"))
+		u.appending[f.Conn] = isAppend(f)
+		u.lonely[f.Conn] = isLone(f)
 	case f.FromClient && f.Type == pgproxy.Sync:
 		next := fate{pgproxy.Forward, pgproxy.Forward}
 		if u.appending[f.Conn] {
 			delete(u.appending, f.Conn)
-			if chosen, ok := u.choose(); ok {
+			if chosen, ok := u.choose(u.lonely[f.Conn]); ok {
 				next = chosen
 				u.cuts++
+				if u.lonely[f.Conn] {
+					u.lone++
+				}
 				if len(u.awaiting[f.Conn]) > 0 {
 					u.overlaps++
 				}
@@ -87,12 +92,44 @@ func TestALostAnswerIsSettled(t *testing.T) {
 	for _, c := range fates {
 		t.Run(c.name, func(t *testing.T) {
 			left := 3
-			u := newUnlucky(func() (fate, bool) { left--; return c.fate, left >= 0 })
+			u := newUnlucky(func(bool) (fate, bool) { left--; return c.fate, left >= 0 })
 			store := throughProxy(t, newPool(t), u.hook)
-			require.Empty(t, appendUnderCuts(t, store, 4, 5))
+			require.Empty(t, appendUnderCuts(t, []eventstore.Store{store}, toBoth, 4, 5))
 			require.Equal(t, 3, u.cuts)
 		})
 	}
+}
+
+func TestALostAnswerToALoneEventIsSettled(t *testing.T) {
+	for _, c := range fates {
+		t.Run(c.name, func(t *testing.T) {
+			findings, cuts := loseLone(t, newPool(t), c.fate)
+			require.Empty(t, findings)
+			require.Equal(t, 3, cuts)
+		})
+	}
+}
+
+// A settling that does not find what was appended must be caught by the check.
+func TestMutantThatDoesNotFindALoneEventIsCaught(t *testing.T) {
+	pool := newPool(t)
+	mutate(t, pool, "settle", "e.position > settle.after", "false")
+	findings, _ := loseLone(t, pool, fate{pgproxy.Forward, pgproxy.Cut})
+	require.NotEmpty(t, findings)
+}
+
+// loseLone loses every second answer of leftfold.append_one, three times.
+func loseLone(t *testing.T, pool *pgxpool.Pool, f fate) (findings []string, cuts int) {
+	t.Helper()
+	sent := 0
+	u := newUnlucky(func(lone bool) (fate, bool) {
+		if lone {
+			sent++
+		}
+		return f, lone && sent%2 == 0 && sent <= 6
+	})
+	store := throughProxy(t, pool, u.hook)
+	return appendUnderCuts(t, []eventstore.Store{store}, alone, 1, 12), u.lone
 }
 
 // A quarter of the round trips fails, and no append has a command id.
@@ -102,11 +139,11 @@ func TestTortureLostAnswersWithoutCommandIDs(t *testing.T) {
 		overlap int
 	}{{"one batch at a time", 0}, {"two batches under way", 1}} {
 		t.Run(c.name, func(t *testing.T) {
-			u := newUnlucky(func() (fate, bool) { return fates[rand.IntN(len(fates))].fate, rand.IntN(4) == 0 })
+			u := newUnlucky(aQuarter)
 			store := throughProxy(t, newPool(t), u.hook)
 			store.SetOverlap(c.overlap)
 			const clients = 10
-			require.Empty(t, appendUnderCuts(t, store, clients, 50*eventstoretest.Scale))
+			require.Empty(t, appendUnderCuts(t, []eventstore.Store{store}, toBoth, clients, 50*eventstoretest.Scale))
 			t.Logf("%d appends, %d cuts, %d of them with another batch under way", clients*50*eventstoretest.Scale, u.cuts, u.overlaps)
 			require.Greater(t, u.cuts, 10)
 			require.Equal(t, c.overlap > 0, u.overlaps > 5)
@@ -114,10 +151,33 @@ func TestTortureLostAnswersWithoutCommandIDs(t *testing.T) {
 	}
 }
 
+func aQuarter(bool) (fate, bool) { return fates[rand.IntN(len(fates))].fate, rand.IntN(4) == 0 }
+
+// The writers are alone in their processes, so each of their events goes by itself, until one
+// that has lost its answer fences its sessions: then the next of each goes as a batch.
+func TestTortureLostAnswersOfLoneWriters(t *testing.T) {
+	pool := newPool(t)
+	const writers = 3
+	stores, hooks := make([]eventstore.Store, writers), make([]*unlucky, writers)
+	for n := range stores {
+		hooks[n] = newUnlucky(aQuarter)
+		stores[n] = throughProxy(t, pool, hooks[n].hook)
+	}
+	require.Empty(t, appendUnderCuts(t, stores, alone, writers, 50*eventstoretest.Scale))
+	cuts, lone := 0, 0
+	for _, u := range hooks {
+		cuts, lone = cuts+u.cuts, lone+u.lone
+	}
+	t.Logf("%d appends, %d cuts, %d of them of lone events", writers*50*eventstoretest.Scale, cuts, lone)
+	require.Greater(t, lone, 10)
+}
+
 // A client that takes a lost answer for a failure and sends again must be caught by the check.
 func TestMutantBlindRetryIsCaught(t *testing.T) {
-	store := openOn(t, newPool(t), postgres.Options{})
-	require.NotEmpty(t, appendUnderCuts(t, blindly{store}, 4, 1))
+	for _, request := range []traffic{toBoth, alone} {
+		store := openOn(t, newPool(t), postgres.Options{})
+		require.NotEmpty(t, appendUnderCuts(t, []eventstore.Store{blindly{store}}, request, 4, 1))
+	}
 }
 
 // blindly sends each append again, as if the first answer had been lost.
@@ -135,10 +195,12 @@ func (b blindly) Append(ctx context.Context, request eventstore.AppendRequest) (
 	return receipt, err
 }
 
-// appendUnderCuts lets clients append to a stream of their own and to a shared one at once,
-// and returns what is wrong: each acknowledged append must be in the log once, whole, and
-// where its receipt says.
-func appendUnderCuts(t *testing.T, store eventstore.Store, clients, appends int) (findings []string) {
+// traffic is what a client appends as its n-th.
+type traffic func(client, n int, data string) eventstore.AppendRequest
+
+// appendUnderCuts lets clients append, each through one of the stores, and returns what is wrong:
+// each append must be acknowledged, and in the log once, whole, and where its receipt says.
+func appendUnderCuts(t *testing.T, stores []eventstore.Store, request traffic, clients, appends int) (findings []string) {
 	t.Helper()
 	receipts := make([]map[string]eventstore.Receipt, clients)
 	errs := make([]error, clients)
@@ -148,7 +210,7 @@ func appendUnderCuts(t *testing.T, store eventstore.Store, clients, appends int)
 			receipts[c] = map[string]eventstore.Receipt{}
 			for n := range appends {
 				name := fmt.Sprintf("%d/%d", c, n)
-				receipt, err := store.Append(t.Context(), toBoth(c, n, name))
+				receipt, err := stores[c%len(stores)].Append(t.Context(), request(c, n, name))
 				if err != nil {
 					errs[c] = fmt.Errorf("append %s: %w", name, err)
 					return
@@ -158,11 +220,13 @@ func appendUnderCuts(t *testing.T, store eventstore.Store, clients, appends int)
 		})
 	}
 	all.Wait()
-	require.NoError(t, errors.Join(errs...))
+	if err := errors.Join(errs...); err != nil {
+		findings = append(findings, err.Error())
+	}
 
 	times := map[string]int{}
 	var last eventstore.Position
-	read, err := store.ReadLog(t.Context(), eventstore.LogQuery{})
+	read, err := stores[0].ReadLog(t.Context(), eventstore.LogQuery{})
 	require.NoError(t, err)
 	for e, err := range read.Events() {
 		require.NoError(t, err)
@@ -173,23 +237,30 @@ func appendUnderCuts(t *testing.T, store eventstore.Store, clients, appends int)
 		_, err := fmt.Sscanf(string(e.Data), "%d/%d", &c, &n)
 		require.NoError(t, err)
 		times[string(e.Data)]++
-		receipt := receipts[c][string(e.Data)]
-		if at := receipt.Token.Position; e.Position != at && e.Position != at-1 && e.Position != at-2 {
+		receipt, events := receipts[c][string(e.Data)], request(c, n, "").EventCount()
+		if at := receipt.Token.Position; e.Position > at || e.Position <= at-eventstore.Position(events) {
 			findings = append(findings, fmt.Sprintf("event of %s at %d, its receipt says %d", e.Data, e.Position, at))
 		}
-		if v := receipt.Versions[e.Stream]; e.Version != v && e.Version != v-1 {
+		if v := receipt.Versions[e.Stream]; e.Version > v || e.Version <= v-eventstore.Version(events) {
 			findings = append(findings, fmt.Sprintf("event of %s is version %d of %s, its receipt says %d", e.Data, e.Version, e.Stream, v))
 		}
 	}
 	for name, n := range times {
-		if n != 3 {
-			findings = append(findings, fmt.Sprintf("%d events of %s, want 3", n, name))
+		if want := request(0, 0, "").EventCount(); n != want {
+			findings = append(findings, fmt.Sprintf("%d events of %s, want %d", n, name, want))
 		}
 	}
 	if len(times) != clients*appends {
 		findings = append(findings, fmt.Sprintf("%d appends in the log, %d acknowledged", len(times), clients*appends))
 	}
 	return findings
+}
+
+// alone writes one event to the client's own stream, at the version that the client knows.
+func alone(client, n int, data string) eventstore.AppendRequest {
+	request := loneEvent(eventstore.NewStreamID("own", fmt.Sprint(client)), eventstore.Version(n))
+	request.Writes[0].Events[0].Data = []byte(data)
+	return request
 }
 
 // toBoth writes two events to the client's own stream and one to a shared one. Some expect

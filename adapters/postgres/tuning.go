@@ -30,7 +30,7 @@ const (
 	defaultReaders = 8
 
 	// How long the server may take for one batch before its connection is given up. It waits
-	// up to 5 s for the lock of the store (lock_timeout of leftfold.append).
+	// up to 5 s for the lock of the store (lock_timeout, see database.configure).
 	batchPatience = 30 * time.Second
 
 	// How long we try to find out what became of a batch whose answer was lost, before its

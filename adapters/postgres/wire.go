@@ -25,7 +25,7 @@ const (
 	oidUUID  = 2950
 )
 
-// encoder appends values, each after its length, as arrays and composites have them.
+// encoder appends values, each after its length, as arrays have them.
 type encoder struct{ b []byte }
 
 func (e *encoder) int32(v int) {

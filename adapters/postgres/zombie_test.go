@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,6 +71,67 @@ func arriveLate(t *testing.T, before func(*pgxpool.Pool)) (times int) {
 	close(release)
 	<-answered
 	require.NoError(t, pool.QueryRow(t.Context(), "SELECT count(*) FROM leftfold.events").Scan(&times))
+	return times
+}
+
+// A lone event that was given up must not come late either, when its caller has been told that it
+// was not made: it was made again, as a batch, and that was refused.
+func TestALoneEventThatWasGivenUpIsDeclinedWhenItArrives(t *testing.T) {
+	require.Zero(t, arriveAloneAndLate(t, "", ""))
+	require.Equal(t, 1, arriveAloneAndLate(t, " AND s.fences = fenced", ""), "the mutant")
+}
+
+// arriveAloneAndLate holds back a lone event until the store has given it up and has been refused
+// the lock when it made it again, and returns how often it is in the log in the end.
+func arriveAloneAndLate(t *testing.T, old, made string) (times int) {
+	t.Helper()
+	pool := internalPool(t)
+	release, answered, settled, locked := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
+	held, asking := -1, false
+	store := storeThrough(t, pool, func(f pgproxy.Frame) pgproxy.Action {
+		switch {
+		case f.FromClient && f.Type == pgproxy.Bind && held < 0 && bytes.Contains(f.Payload, []byte("/append_one\x00")):
+			held = f.Conn
+			return pgproxy.Pause(release)
+		case f.FromClient && f.Type == pgproxy.Bind && bytes.Contains(f.Payload, []byte("/settle\x00")):
+			asking = true
+		case !f.FromClient && f.Type == pgproxy.ReadyForQuery && asking:
+			asking = false
+			close(settled)
+			return pgproxy.Pause(locked)
+		case !f.FromClient && f.Type == pgproxy.ReadyForQuery && f.Conn == held && isClosed(release):
+			close(answered)
+		}
+		return pgproxy.Forward
+	})
+	add := func(stream eventstore.StreamID, expected eventstore.ExpectedVersion) error {
+		_, err := store.Append(t.Context(), eventstore.AppendRequest{Writes: []eventstore.Write{
+			{Stream: stream, Expected: expected, Events: []eventstore.EventData{{Type: "order.placed"}}},
+		}})
+		return err
+	}
+	require.NoError(t, add("order-1", eventstore.Any), "append_one declines on an empty log")
+	if old != "" {
+		var text string
+		require.NoError(t, pool.QueryRow(t.Context(), "SELECT pg_get_functiondef('leftfold.append_one'::regproc)").Scan(&text))
+		require.Contains(t, text, old)
+		_, err := pool.Exec(t.Context(), strings.Replace(text, old, made, 1))
+		require.NoError(t, err)
+	}
+	store.appender.patience.batch = time.Second // longer than the wait for the lock
+	answer := make(chan error, 1)
+	go func() { answer <- add("order-2", eventstore.NoStream) }()
+	<-settled
+	holder, err := pool.Begin(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, store.LockIn(t.Context(), holder))
+	close(locked)
+	require.ErrorIs(t, <-answer, eventstore.ErrStoreBusy)
+	require.NoError(t, holder.Rollback(t.Context()))
+
+	close(release)
+	<-answered
+	require.NoError(t, pool.QueryRow(t.Context(), "SELECT count(*) FROM leftfold.events WHERE stream_id = 'order-2'").Scan(&times))
 	return times
 }
 

@@ -16,7 +16,7 @@ CREATE TABLE leftfold.store (
 	id          uuid    NOT NULL,
 	incarnation integer NOT NULL CHECK (incarnation > 0),
 	cluster     text,            -- system identifier and timeline of this life; see adopt()
-	fences      bigint  NOT NULL DEFAULT 0 -- how often a writer was fenced; see the table fences
+	fences      bigint  NOT NULL DEFAULT 0 -- grows with every fence; see settle()
 );
 
 -- Fixed-width columns stand first, so that none is padded. stream_key is the first half of
@@ -185,7 +185,7 @@ END $$;
 CREATE FUNCTION leftfold.append(
 	writer  uuid,   -- NULL: whoever calls will find out what becomes of a lost answer
 	session bigint,
-	fenced  bigint, -- how many fences there were when the session began, or later
+	fenced  bigint, -- what fences was when the session began, or later
 	known   bigint, -- the newest position that the client has seen, to begin with
 	-- The writes, in the order of their appends, which count from 1.
 	appends     integer[],
@@ -216,7 +216,7 @@ CREATE FUNCTION leftfold.append(
 	condition_tags     text[],    -- one a line; NULL: any
 	condition_types    text[],    -- one a line; NULL: any
 	OUT incarnation integer,
-	OUT fences      bigint,    -- how many there are
+	OUT fences      bigint,    -- as it is now
 	OUT waited      boolean,   -- for another writer
 	OUT head        bigint,    -- before the batch
 	OUT versions    bigint[],  -- of the streams of the writes, before the batch; negative: deleted
@@ -243,6 +243,9 @@ BEGIN
 			MESSAGE = format('events are appended at READ COMMITTED only, this transaction is %s', upper(current_setting('transaction_isolation'))),
 			HINT = 'Begin the transaction at isolation level READ COMMITTED; the lock of the store makes that safe.';
 	END IF;
+	IF array_lower(appends, 1) <> 1 OR array_lower(stream_keys, 1) <> 1 OR array_lower(counts, 1) <> 1 OR array_lower(writes, 1) <> 1 THEN
+		PERFORM leftfold.refuse_batch(); -- a subscript below would name another row than unnest does
+	END IF;
 	waited := NOT pg_try_advisory_xact_lock(1818585702, leftfold.lock_key());
 	IF waited THEN
 		nothing := pg_advisory_xact_lock(1818585702, leftfold.lock_key());
@@ -257,7 +260,7 @@ BEGIN
 	INTO incarnation, fences, cluster, head, versions, wrong, total
 	FROM leftfold.store s, (
 		SELECT array_agg(v.version) AS versions, sum(greatest(v.count, 0)) AS total,
-			array_agg(v.append) FILTER (WHERE CASE v.expected WHEN -1 THEN v.version < 0 WHEN -2 THEN v.version <= 0 ELSE v.version <> v.expected END) AS wrong
+			array_agg(v.append) FILTER (WHERE v.version < 0 OR CASE v.expected WHEN -1 THEN false WHEN -2 THEN v.version = 0 ELSE v.version <> v.expected END) AS wrong
 		FROM (
 			SELECT n.append, n.expected, n.count, coalesce((
 				SELECT CASE e.type WHEN '$stream.deleted' THEN -e.version ELSE e.version END
@@ -270,8 +273,10 @@ BEGIN
 		-- A standby was promoted under an open session.
 		SELECT a.incarnation INTO incarnation FROM leftfold.adopt() a;
 	END IF;
-	IF fences <> fenced AND session < (SELECT f.session FROM leftfold.fences f WHERE f.writer = append.writer) THEN
-		RAISE EXCEPTION USING ERRCODE = 'LF003', MESSAGE = 'this batch was given up by its writer';
+	IF fences <> fenced THEN -- apart, because an expression with a query in it is executed as one
+		IF session < (SELECT f.session FROM leftfold.fences f WHERE f.writer = append.writer) THEN
+			RAISE EXCEPTION USING ERRCODE = 'LF003', MESSAGE = 'this batch was given up by its writer';
+		END IF;
 	END IF;
 	IF head IS NULL THEN -- nothing yet, or less than the client has seen on another server
 		head := coalesce((SELECT e.position FROM leftfold.events e ORDER BY e.position DESC LIMIT 1), 0);
@@ -307,8 +312,9 @@ BEGIN
 	END IF;
 
 	-- What the rows must be like is checked where they are made, because a program with the right
-	-- to append may not be ours. With as many events as the writes announce, and each nth within
-	-- its write, the unique key leaves no gap in the versions of a stream.
+	-- to append may not be ours. With as many events as the writes announce, each with its write's
+	-- key and nth within it, the unique key leaves no gap in the versions of a stream. That no
+	-- event is left out leaves no gap in the positions, and no tag without an event.
 	--
 	-- Each unnest stands in the list of a SELECT, where they go on in step, row by row. In the FROM
 	-- they would be kept in a temporary store first.
@@ -319,10 +325,10 @@ BEGIN
 			unnest(event_keys) AS stream_key, unnest(slices) AS slice, unnest(schema_versions) AS schema_version, unnest(stream_ids) AS stream_id,
 			unnest(types) AS type, unnest(tags) AS tags, unnest(metadata) AS metadata, unnest(data) AS data) e
 	WHERE (places IS NULL OR places[e.place] IS NOT NULL)
-		AND e.nth BETWEEN 1 AND counts[e.write] AND e.slice BETWEEN 0 AND 1023 AND e.schema_version > 0
+		AND e.nth BETWEEN 1 AND counts[e.write] AND e.stream_key = stream_keys[e.write] AND e.slice BETWEEN 0 AND 1023 AND e.schema_version > 0
 		AND e.type <> '' AND (NOT starts_with(e.type, '$') OR e.type = '$stream.deleted');
 	GET DIAGNOSTICS made = ROW_COUNT;
-	IF made <> coalesce(total, 0) THEN
+	IF made <> coalesce(total, 0) OR made <> cardinality(CASE WHEN places IS NULL THEN writes ELSE array_remove(places, NULL) END) THEN
 		PERFORM leftfold.refuse_batch();
 	END IF;
 	IF tags IS NOT NULL THEN
@@ -345,7 +351,7 @@ END $$;
 CREATE FUNCTION leftfold.append_in(
 	writer  uuid,   -- NULL: whoever calls will find out what becomes of a lost answer
 	session bigint,
-	fenced  bigint, -- how many fences there were when the session began, or later
+	fenced  bigint, -- what fences was when the session began, or later
 	known   bigint, -- the newest position that the client has seen, to begin with
 	-- The writes, in the order of their appends, which count from 1.
 	appends     integer[],
@@ -376,7 +382,7 @@ CREATE FUNCTION leftfold.append_in(
 	condition_tags     text[],    -- one a line; NULL: any
 	condition_types    text[],    -- one a line; NULL: any
 	OUT incarnation integer,
-	OUT fences      bigint,    -- how many there are
+	OUT fences      bigint,    -- as it is now
 	OUT waited      boolean,   -- for another writer
 	OUT head        bigint,    -- before the batch
 	OUT versions    bigint[],  -- of the streams of the writes, before the batch; negative: deleted
@@ -405,7 +411,7 @@ END $$;
 -- in half the time: one statement that finds what must be right, and inserts. If something is
 -- not, or is not plain, it appends nothing and returns NULL; append then says what. It returns
 -- the event's position. The timeline is the client's to know: it cannot change under a session
--- that began on a primary.
+-- that began on a primary, and adopted the store there.
 CREATE FUNCTION leftfold.append_one(
 	fenced bigint, known bigint, stream_key uuid, expected bigint, slice smallint, stream_id text,
 	event_id uuid, schema_version smallint, type text, metadata bytea, data bytea
@@ -457,6 +463,11 @@ END $$;
 -- settle forbids the earlier sessions of a writer, and finds the first events of its writes
 -- that are in the log behind a position. Both are one transaction under the lock of the
 -- store: a batch of an earlier session is found, or it will never be there.
+--
+-- A batch that comes later says what fences was before it was sent, and it is another number
+-- now: then append looks its writer up, and append_one declines. The number is a random step
+-- up, because a standby that lacks another writer's fence may have been promoted meanwhile:
+-- with a step of one, the next fence there would make the same number.
 CREATE FUNCTION leftfold.settle(writer uuid, session bigint, after bigint, event_ids uuid[], stream_keys uuid[])
 	RETURNS TABLE (n bigint, at bigint, version bigint)
 LANGUAGE plpgsql SECURITY DEFINER
@@ -471,7 +482,7 @@ BEGIN
 	PERFORM pg_advisory_xact_lock(1818585702, leftfold.lock_key());
 	INSERT INTO leftfold.fences AS f (writer, session, at) VALUES (settle.writer, settle.session, clock_timestamp())
 	ON CONFLICT (writer) DO UPDATE SET session = greatest(f.session, excluded.session), at = excluded.at;
-	UPDATE leftfold.store s SET fences = s.fences + 1;
+	UPDATE leftfold.store s SET fences = s.fences + 1 + (random() * 1000000)::integer;
 	DELETE FROM leftfold.fences f WHERE f.at < clock_timestamp() - interval '30 days'; -- nothing is under way for so long
 
 	IF after > (SELECT coalesce(max(e.position), 0) FROM leftfold.events e) THEN
@@ -490,7 +501,10 @@ END $$;
 -- name other events than they did: then it starts a new incarnation. Its number is a random
 -- step up, because two standbys of one primary may both be promoted. Where the server does not
 -- tell, only anchors show it.
-CREATE FUNCTION leftfold.adopt(OUT id uuid, OUT incarnation integer, OUT head bigint, OUT fences bigint, OUT standby boolean)
+--
+-- A session that begins read-only may begin to append without having adopted the store: a
+-- standby may be promoted, a setting may be reloaded. append notices, append_one does not.
+CREATE FUNCTION leftfold.adopt(OUT id uuid, OUT incarnation integer, OUT head bigint, OUT fences bigint, OUT read_only boolean)
 LANGUAGE plpgsql SECURITY DEFINER
 	SET search_path = pg_catalog, pg_temp
 	SET lock_timeout = '5s'
@@ -499,8 +513,8 @@ AS $$
 DECLARE
 	here text;
 BEGIN
-	standby := pg_is_in_recovery(); -- asked once: it may be promoted at any moment
-	IF NOT standby AND current_setting('transaction_read_only') = 'off' THEN
+	read_only := pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'; -- asked once: it may change at any moment
+	IF NOT read_only THEN
 		BEGIN
 			here := (SELECT c.system_identifier FROM pg_control_system() c) || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8);
 		EXCEPTION WHEN insufficient_privilege OR undefined_function OR feature_not_supported THEN

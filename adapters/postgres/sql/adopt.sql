@@ -1,3 +1,3 @@
 -- Who the store is, on the cluster as it is now; see the function in migrations/.
-SELECT id, incarnation, head, fences, standby
+SELECT id, incarnation, head, fences, read_only
 FROM leftfold.adopt();

@@ -26,7 +26,7 @@ CREATE SCHEMA leftfold;
 -- Name: adopt(); Type: FUNCTION; Schema: leftfold; Owner: -
 --
 
-CREATE FUNCTION leftfold.adopt(OUT id uuid, OUT incarnation integer, OUT head bigint, OUT fences bigint, OUT standby boolean) RETURNS record
+CREATE FUNCTION leftfold.adopt(OUT id uuid, OUT incarnation integer, OUT head bigint, OUT fences bigint, OUT read_only boolean) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET lock_timeout TO '5s'
@@ -35,8 +35,8 @@ CREATE FUNCTION leftfold.adopt(OUT id uuid, OUT incarnation integer, OUT head bi
 DECLARE
 	here text;
 BEGIN
-	standby := pg_is_in_recovery(); -- asked once: it may be promoted at any moment
-	IF NOT standby AND current_setting('transaction_read_only') = 'off' THEN
+	read_only := pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'; -- asked once: it may change at any moment
+	IF NOT read_only THEN
 		BEGIN
 			here := (SELECT c.system_identifier FROM pg_control_system() c) || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8);
 		EXCEPTION WHEN insufficient_privilege OR undefined_function OR feature_not_supported THEN
@@ -80,6 +80,9 @@ BEGIN
 			MESSAGE = format('events are appended at READ COMMITTED only, this transaction is %s', upper(current_setting('transaction_isolation'))),
 			HINT = 'Begin the transaction at isolation level READ COMMITTED; the lock of the store makes that safe.';
 	END IF;
+	IF array_lower(appends, 1) <> 1 OR array_lower(stream_keys, 1) <> 1 OR array_lower(counts, 1) <> 1 OR array_lower(writes, 1) <> 1 THEN
+		PERFORM "leftfold".refuse_batch(); -- a subscript below would name another row than unnest does
+	END IF;
 	waited := NOT pg_try_advisory_xact_lock(1818585702, "leftfold".lock_key());
 	IF waited THEN
 		nothing := pg_advisory_xact_lock(1818585702, "leftfold".lock_key());
@@ -94,7 +97,7 @@ BEGIN
 	INTO incarnation, fences, cluster, head, versions, wrong, total
 	FROM "leftfold".store s, (
 		SELECT array_agg(v.version) AS versions, sum(greatest(v.count, 0)) AS total,
-			array_agg(v.append) FILTER (WHERE CASE v.expected WHEN -1 THEN v.version < 0 WHEN -2 THEN v.version <= 0 ELSE v.version <> v.expected END) AS wrong
+			array_agg(v.append) FILTER (WHERE v.version < 0 OR CASE v.expected WHEN -1 THEN false WHEN -2 THEN v.version = 0 ELSE v.version <> v.expected END) AS wrong
 		FROM (
 			SELECT n.append, n.expected, n.count, coalesce((
 				SELECT CASE e.type WHEN '$stream.deleted' THEN -e.version ELSE e.version END
@@ -107,8 +110,10 @@ BEGIN
 		-- A standby was promoted under an open session.
 		SELECT a.incarnation INTO incarnation FROM "leftfold".adopt() a;
 	END IF;
-	IF fences <> fenced AND session < (SELECT f.session FROM "leftfold".fences f WHERE f.writer = append.writer) THEN
-		RAISE EXCEPTION USING ERRCODE = 'LF003', MESSAGE = 'this batch was given up by its writer';
+	IF fences <> fenced THEN -- apart, because an expression with a query in it is executed as one
+		IF session < (SELECT f.session FROM "leftfold".fences f WHERE f.writer = append.writer) THEN
+			RAISE EXCEPTION USING ERRCODE = 'LF003', MESSAGE = 'this batch was given up by its writer';
+		END IF;
 	END IF;
 	IF head IS NULL THEN -- nothing yet, or less than the client has seen on another server
 		head := coalesce((SELECT e.position FROM "leftfold".events e ORDER BY e.position DESC LIMIT 1), 0);
@@ -144,8 +149,9 @@ BEGIN
 	END IF;
 
 	-- What the rows must be like is checked where they are made, because a program with the right
-	-- to append may not be ours. With as many events as the writes announce, and each nth within
-	-- its write, the unique key leaves no gap in the versions of a stream.
+	-- to append may not be ours. With as many events as the writes announce, each with its write's
+	-- key and nth within it, the unique key leaves no gap in the versions of a stream. That no
+	-- event is left out leaves no gap in the positions, and no tag without an event.
 	--
 	-- Each unnest stands in the list of a SELECT, where they go on in step, row by row. In the FROM
 	-- they would be kept in a temporary store first.
@@ -156,10 +162,10 @@ BEGIN
 			unnest(event_keys) AS stream_key, unnest(slices) AS slice, unnest(schema_versions) AS schema_version, unnest(stream_ids) AS stream_id,
 			unnest(types) AS type, unnest(tags) AS tags, unnest(metadata) AS metadata, unnest(data) AS data) e
 	WHERE (places IS NULL OR places[e.place] IS NOT NULL)
-		AND e.nth BETWEEN 1 AND counts[e.write] AND e.slice BETWEEN 0 AND 1023 AND e.schema_version > 0
+		AND e.nth BETWEEN 1 AND counts[e.write] AND e.stream_key = stream_keys[e.write] AND e.slice BETWEEN 0 AND 1023 AND e.schema_version > 0
 		AND e.type <> '' AND (NOT starts_with(e.type, '$') OR e.type = '$stream.deleted');
 	GET DIAGNOSTICS made = ROW_COUNT;
-	IF made <> coalesce(total, 0) THEN
+	IF made <> coalesce(total, 0) OR made <> cardinality(CASE WHEN places IS NULL THEN writes ELSE array_remove(places, NULL) END) THEN
 		PERFORM "leftfold".refuse_batch();
 	END IF;
 	IF tags IS NOT NULL THEN
@@ -410,7 +416,7 @@ BEGIN
 	PERFORM pg_advisory_xact_lock(1818585702, "leftfold".lock_key());
 	INSERT INTO "leftfold".fences AS f (writer, session, at) VALUES (settle.writer, settle.session, clock_timestamp())
 	ON CONFLICT (writer) DO UPDATE SET session = greatest(f.session, excluded.session), at = excluded.at;
-	UPDATE "leftfold".store s SET fences = s.fences + 1;
+	UPDATE "leftfold".store s SET fences = s.fences + 1 + (random() * 1000000)::integer;
 	DELETE FROM "leftfold".fences f WHERE f.at < clock_timestamp() - interval '30 days'; -- nothing is under way for so long
 
 	IF after > (SELECT coalesce(max(e.position), 0) FROM "leftfold".events e) THEN
@@ -618,10 +624,10 @@ CREATE TRIGGER events_only_grow BEFORE DELETE OR UPDATE OR TRUNCATE ON leftfold.
 
 
 --
--- Name: FUNCTION adopt(OUT id uuid, OUT incarnation integer, OUT head bigint, OUT fences bigint, OUT standby boolean); Type: ACL; Schema: leftfold; Owner: -
+-- Name: FUNCTION adopt(OUT id uuid, OUT incarnation integer, OUT head bigint, OUT fences bigint, OUT read_only boolean); Type: ACL; Schema: leftfold; Owner: -
 --
 
-REVOKE ALL ON FUNCTION leftfold.adopt(OUT id uuid, OUT incarnation integer, OUT head bigint, OUT fences bigint, OUT standby boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION leftfold.adopt(OUT id uuid, OUT incarnation integer, OUT head bigint, OUT fences bigint, OUT read_only boolean) FROM PUBLIC;
 
 
 --
