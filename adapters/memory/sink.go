@@ -27,11 +27,11 @@ type Sink struct {
 	changed wake.Signal
 }
 
-// readModel is one generation: its rows, and a checkpoint for each source store.
+// readModel is one generation: its rows, and how far it has come with each source store.
 type readModel struct {
-	hash        string
-	rows        map[string]projection.Row
-	checkpoints map[eventstore.StoreID]subscription.Checkpoint
+	hash    string
+	rows    map[string]projection.Row
+	sources map[eventstore.StoreID]*shared
 }
 
 var (
@@ -53,14 +53,14 @@ func (s *Sink) Open(ctx context.Context, model projection.Model, source eventsto
 	defer s.mu.Unlock()
 	m, ok := s.models[model.Generation]
 	if !ok {
-		m = &readModel{hash: model.Hash, rows: map[string]projection.Row{}, checkpoints: map[eventstore.StoreID]subscription.Checkpoint{}}
+		m = &readModel{hash: model.Hash, rows: map[string]projection.Row{}, sources: map[eventstore.StoreID]*shared{}}
 		s.models[model.Generation] = m
 	}
 	if m.hash != model.Hash {
 		return fmt.Errorf("%w: %s", projection.ErrDefinitionChanged, model.Generation)
 	}
-	if _, ok := m.checkpoints[source.Store]; !ok {
-		m.checkpoints[source.Store] = subscription.Checkpoint{Source: source, Generation: model.Generation.String()}
+	if _, ok := m.sources[source.Store]; !ok {
+		m.sources[source.Store] = newShared(subscription.Checkpoint{Source: source, Generation: model.Generation.String(), Segment: subscription.Whole})
 	}
 	return nil
 }
@@ -76,11 +76,11 @@ func (s *Sink) Checkpoint(ctx context.Context, of projection.Generation, source 
 	if !ok {
 		return subscription.Checkpoint{}, nil
 	}
-	checkpoint, ok := m.checkpoints[source]
+	shared, ok := m.sources[source]
 	if !ok {
 		return subscription.Checkpoint{}, fmt.Errorf("%w: %s does not follow store %s", eventstore.ErrForeignToken, of, source)
 	}
-	return checkpoint, nil
+	return subscription.Lowest(shared.checkpoints()), nil
 }
 
 // Changed implements [projection.Checkpoints].
@@ -135,11 +135,14 @@ func (s *Sink) Commit(ctx context.Context, model projection.Model, move projecti
 // move moves the checkpoint, if it is where the move starts. The caller holds the lock.
 func (s *Sink) move(of projection.Generation, move projection.Move) (*readModel, error) {
 	m, ok := s.models[of]
-	store := move.To.Source.Store
-	if !ok || m.checkpoints[store] != move.From {
+	if !ok {
 		return nil, subscription.ErrStale
 	}
-	m.checkpoints[store] = move.To
+	segment := m.sources[move.To.Source.Store].find(move.From.Segment)
+	if segment == nil || segment.Checkpoint != move.From {
+		return nil, subscription.ErrStale
+	}
+	segment.Checkpoint = move.To
 	s.changed.Notify()
 	return m, nil
 }
