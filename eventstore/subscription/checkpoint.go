@@ -20,6 +20,10 @@ type Checkpoint struct {
 	// one is refused, so a worker that slept past its lease cannot write. 0 without leases.
 	Fence int64
 
+	// Parks counts the changes to which keys are parked, so that nobody moves the checkpoint
+	// with an older list of them in mind.
+	Parks int64
+
 	// Generation is the build of the read model, "name@version".
 	Generation string
 
