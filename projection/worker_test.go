@@ -16,6 +16,7 @@ import (
 	"github.com/leftfold/leftfold/eventstore/codec"
 	"github.com/leftfold/leftfold/eventstore/subscription"
 	"github.com/leftfold/leftfold/projection"
+	"github.com/leftfold/leftfold/query"
 )
 
 const soon, often = 20 * time.Second, 5 * time.Millisecond
@@ -179,6 +180,48 @@ func TestAPoisonEventParksItsKeyAndTheOthersGoOn(t *testing.T) {
 	stop()
 }
 
+// What a reader answers that is asked for rows with a token, while a key is parked.
+func TestAReaderDoesNotPassAParkedKeyOffAsFresh(t *testing.T) {
+	store, sink := memory.NewStore(), memory.NewSink()
+	view := fragile(false)
+	working(t, worker(t, store, projection.Into(sink, view)))
+	before := appendTo(t, store, "bad", paid{Cents: 1})
+	after := appendTo(t, store, "bad", paid{Cents: -10})
+	appendTo(t, store, "good", paid{Cents: 1})
+	reader := projection.NewReader(sink, view)
+	type ask struct {
+		keys []string // nil: a list
+	}
+	handlers := query.NewBus()
+	query.Handle(handlers, "ask", func(ctx context.Context, a ask) (int, error) {
+		if a.keys == nil {
+			page, err := reader.List(ctx, projection.ListQuery{})
+			return len(page.Rows), err
+		}
+		rows, err := reader.GetMany(ctx, a.keys...)
+		return len(rows), err
+	}, query.Reads("fragile"))
+	for _, c := range []struct {
+		token  eventstore.Receipt
+		keys   []string
+		parked bool
+	}{
+		{before, []string{"bad"}, false}, {before, nil, false},
+		{after, []string{"good"}, false}, {after, []string{"good", "bad"}, true}, {after, nil, true},
+	} {
+		_, err := query.Ask[int](t.Context(), handlers, ask{c.keys}, query.After(c.token.Token))
+		parked, _ := errors.AsType[*projection.ParkedError](err)
+		require.Equal(t, c.parked, parked != nil, "%v: %v", c, err)
+		if c.parked {
+			require.Equal(t, "bad", parked.Keys[0].Key)
+			require.ErrorContains(t, err, "a negative payment")
+		}
+	}
+	n, err := reader.GetMany(t.Context(), "bad")
+	require.NoError(t, err, "who requires nothing gets the row as it is")
+	require.Len(t, n, 1)
+}
+
 func TestAParkedKeyIsSkipped(t *testing.T) {
 	store, sink := memory.NewStore(), memory.NewSink()
 	view := fragile(false)
@@ -199,6 +242,7 @@ func TestARetryUnderLoadLosesNothing(t *testing.T) {
 	store, sink := memory.NewStore(), memory.NewSink()
 	view := fragile(false)
 	working(t, worker(t, store, projection.Into(sink, view)))
+	require.Eventually(t, caughtUp(t, store, sink, view.Generation()), soon, often)
 	want := int64(0)
 	for n := range 300 {
 		cents := int64(1)
