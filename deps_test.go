@@ -62,6 +62,7 @@ var importTable = []rule{
 	// Parts that several packages share, and our own tools.
 	{pkg: "internal/wake"},
 	{pkg: "internal/groupcommit", own: list("eventstore")},
+	{pkg: "internal/leases", own: list("eventstore", "eventstore/subscription")},
 	{pkg: "internal/verify", own: list("internal/testservers")}, // which of them the machine lacks
 
 	// Real servers, and the faults between us and them. They are no test kits, so that
@@ -81,7 +82,7 @@ var importTable = []rule{
 //
 // A _test.go file may import every package of ours, and testOnly.
 var (
-	core       = list("eventstore", "eventstore/codec", "eventstore/subscription", "aggregate", "command", "query", "projection", "internal/wake", "internal/groupcommit")
+	core       = list("eventstore", "eventstore/codec", "eventstore/subscription", "aggregate", "command", "query", "projection", "internal/wake", "internal/groupcommit", "internal/leases")
 	everything = list("...")
 	testOnly   = list("github.com/stretchr/testify", "pgregory.net/rapid", "go.uber.org/goleak")
 )

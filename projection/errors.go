@@ -30,6 +30,18 @@ func (e *EventError) Unwrap() []error {
 	return []error{e.Err}
 }
 
+// ParkedError is what a reader returns in place of rows that lack what [query.Ask] requires,
+// because their keys are parked. Without a requirement their rows are read as they are.
+type ParkedError struct {
+	Model string
+	Keys  []Parked // that were read, and parked at or before what is required
+}
+
+func (e *ParkedError) Error() string {
+	first := e.Keys[0]
+	return fmt.Sprintf("%s: key %q (of %d) is parked since position %d: %s; mend its cause, then call projection.Retry", e.Model, first.Key, len(e.Keys), first.Event.Position, first.Cause)
+}
+
 // recoverAsEventError is for defer: a panic of the projection's code becomes an error
 // that names the event under way.
 func recoverAsEventError(underWay **eventstore.Recorded, err *error) {

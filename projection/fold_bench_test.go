@@ -46,7 +46,7 @@ func benchFold[R any](b *testing.B, view *View[R]) {
 	target := newViewTarget(view, model, nil, set)
 	happened := make([]decoded, window)
 	for n := range happened {
-		happened[n] = decoded{benchSold{int64(n)}, &eventstore.Recorded{
+		happened[n] = decoded{event: benchSold{int64(n)}, m: &eventstore.Recorded{
 			Stream: eventstore.NewStreamID("order", fmt.Sprint(n%1000)), RecordedAt: time.Unix(int64(n), 123),
 		}}
 	}

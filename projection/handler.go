@@ -13,6 +13,7 @@ import (
 type Handler[Tx any] struct {
 	model  Model
 	query  eventstore.Query
+	key    func(eventstore.Recorded) string // nil: the handler is not divided
 	handle func(ctx context.Context, tx Tx, event eventstore.Recorded) error
 }
 
@@ -23,6 +24,11 @@ type HandlerOptions struct {
 	Version int
 	// Query selects the events. Default: every event.
 	Query eventstore.Query
+	// Key names what an event is about, so that a [Worker] can divide the handler into segments:
+	// order holds among the events of one key. What handle writes for an event must belong to
+	// its key alone; else two segments write it at the same time, and what comes of that is
+	// the handler's risk. Default: the handler is one segment.
+	Key func(event eventstore.Recorded) string
 }
 
 // NewHandler returns a projection that calls handle for each event, in log order. What
@@ -47,7 +53,7 @@ func NewHandler[Tx any](name string, options HandlerOptions, handle func(ctx con
 		panic(fmt.Sprintf("projection.NewHandler(%q): it has no function", name))
 	}
 	model := Model{Generation: generation, Hash: hashOf(definitionLines(generation, options.Query)...)}
-	return &Handler[Tx]{model: model, query: options.Query, handle: handle}
+	return &Handler[Tx]{model: model, query: options.Query, key: options.Key, handle: handle}
 }
 
 // definitionLines are all that can be seen of a handler's definition, each name apart.
@@ -69,14 +75,15 @@ func definitionLines(generation Generation, query eventstore.Query) []string {
 type handlerTarget[Tx any] struct {
 	handler *Handler[Tx]
 	sink    TxSink[Tx]
+	segment subscription.Segment
 }
 
 func (t *handlerTarget[Tx]) Checkpoint(ctx context.Context, source eventstore.StoreID) (subscription.Checkpoint, error) {
-	return t.sink.Checkpoint(ctx, t.handler.model.Generation, source)
+	return undivided(t.sink.Checkpoint(ctx, t.handler.model.Generation, source))
 }
 
 func (t *handlerTarget[Tx]) Apply(ctx context.Context, w subscription.Window) error {
-	return t.sink.Transact(ctx, t.handler.model.Generation, Move{w.From, w.To}, func(ctx context.Context, tx Tx) error {
+	return t.sink.Transact(ctx, t.handler.model.Generation, Move{From: w.From, To: w.To}, func(ctx context.Context, tx Tx) error {
 		return t.all(ctx, tx, w.Events)
 	})
 }
@@ -86,6 +93,9 @@ func (t *handlerTarget[Tx]) all(ctx context.Context, tx Tx, events []eventstore.
 	defer recoverAsEventError(&underWay, &err)
 	for n := range events {
 		underWay = &events[n]
+		if t.handler.key != nil && !t.segment.Holds(t.handler.key(*underWay)) {
+			continue
+		}
 		if err := t.handler.handle(ctx, tx, *underWay); err != nil {
 			return &EventError{Event: *underWay, Err: err, Permanent: errors.Is(err, subscription.ErrPermanent)}
 		}

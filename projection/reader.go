@@ -13,7 +13,8 @@ import (
 )
 
 // Reader reads the rows of a view from a sink, as structs. Before each read it waits
-// for what [query.Ask] requires; see [query.After].
+// for what [query.Ask] requires; see [query.After]. A row of a parked key cannot have what is
+// required: see [ParkedError].
 type Reader[R any] struct {
 	sink Sink
 	view *View[R]
@@ -41,7 +42,7 @@ func (r *Reader[R]) Get(ctx context.Context, key string) (R, error) {
 // GetMany returns the rows that exist among the keys, by key. A read model that no
 // runner has opened in this sink is [ErrNotBuilt].
 func (r *Reader[R]) GetMany(ctx context.Context, keys ...string) (map[string]R, error) {
-	if err := query.Await(ctx, r.readModel()); err != nil {
+	if err := r.await(ctx, keys); err != nil {
 		return nil, err
 	}
 	stored, err := r.sink.Load(ctx, r.model(), keys)
@@ -78,7 +79,7 @@ func (r *Reader[R]) List(ctx context.Context, list ListQuery) (Page[R], error) {
 	if err := r.view.checkList(list); err != nil {
 		return Page[R]{}, err
 	}
-	if err := query.Await(ctx, r.readModel()); err != nil {
+	if err := r.await(ctx, nil); err != nil {
 		return Page[R]{}, err
 	}
 	size := min(list.Limit, math.MaxInt-1)
@@ -165,8 +166,29 @@ func (v *View[R]) checkList(list ListQuery) error {
 	return nil
 }
 
-func (r *Reader[R]) readModel() query.ReadModel {
-	return readModel{r.sink, r.view.generation}
+// await waits for what ctx requires. The checkpoint passes parked keys by, so it does not tell
+// whether their rows have what is required: if one of the keys is among them (nil: any key),
+// that is a [ParkedError].
+func (r *Reader[R]) await(ctx context.Context, keys []string) error {
+	if err := query.Await(ctx, readModel{r.sink, r.view.generation}); err != nil {
+		return err
+	}
+	missing := &ParkedError{Model: r.view.Name()}
+	for _, token := range query.Required(ctx) {
+		parked, err := r.sink.Parked(ctx, r.view.generation, token.Store)
+		if err != nil {
+			return fmt.Errorf("read what is parked of %s: %w", r.view.generation, err)
+		}
+		for _, p := range parked {
+			if p.Event.Position <= token.Position && (keys == nil || slices.Contains(keys, p.Key)) {
+				missing.Keys = append(missing.Keys, p)
+			}
+		}
+	}
+	if len(missing.Keys) > 0 {
+		return missing
+	}
+	return nil
 }
 
 // readModel is a generation in a sink, as [query.Await] sees it.

@@ -83,21 +83,32 @@ func (r Runner) open(ctx context.Context) ([]*subscription.Subscription, error) 
 	if r.Log == nil || len(r.Tasks) == 0 {
 		return nil, errors.New("projection.Runner: Log and Tasks are required")
 	}
-	names := map[string]bool{}
+	if err := distinct("projection.Runner", r.Tasks); err != nil {
+		return nil, err
+	}
 	subscriptions := make([]*subscription.Subscription, len(r.Tasks))
 	for n, task := range r.Tasks {
-		if task.bind == nil {
-			return nil, errors.New("projection.Runner: a task is empty; make one with projection.Into or projection.On")
-		}
-		if names[task.generation.Name] {
-			return nil, fmt.Errorf("projection.Runner: %s is given twice; run another version or another sink of it by a runner of its own", task.generation.Name)
-		}
-		names[task.generation.Name] = true
-		s, err := task.open(ctx, r.Log, r.Events, subscription.Options{Window: r.Window, OnProgress: r.OnProgress})
+		b, _, err := task.open(ctx, r.Log, r.Events)
 		if err != nil {
 			return nil, err
 		}
-		subscriptions[n] = s
+		subscriptions[n] = subscription.New(task.String(), r.Log, b.query, b.target(subscription.Whole, false), subscription.Options{Window: r.Window, OnProgress: r.OnProgress})
 	}
 	return subscriptions, nil
+}
+
+// distinct refuses tasks that are empty, and two of one name.
+func distinct(who string, tasks []Task) error {
+	names := map[string]bool{}
+	for _, task := range tasks {
+		if task.bind == nil {
+			return fmt.Errorf("%s: a task is empty; make one with projection.Into or projection.On", who)
+		}
+		name := task.generation.Name
+		if names[name] {
+			return fmt.Errorf("%s: %s is given twice; run another version or another sink of it by one of its own", who, name)
+		}
+		names[name] = true
+	}
+	return nil
 }

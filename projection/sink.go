@@ -3,6 +3,7 @@ package projection
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/eventstore/subscription"
@@ -11,24 +12,46 @@ import (
 // Checkpoints is what every sink keeps: how far each read model has come.
 type Checkpoints interface {
 	// Open makes the sink ready for the model and for a checkpoint of the source store.
-	// It creates what does not exist, with the checkpoint at position 0, and leaves
+	// It creates what does not exist, with one segment at position 0, and leaves
 	// everything else as it is. The same generation with another hash is
 	// [ErrDefinitionChanged]: its rows were made by other rules.
 	Open(ctx context.Context, model Model, source eventstore.Identity) error
 
-	// Checkpoint returns how far the generation has applied the source's log. A
-	// generation that was never opened here has the zero checkpoint; one that was opened
+	// Checkpoint returns how far the generation has applied the source's log: the lowest of
+	// the checkpoints of its segments. A generation that was never opened here has the zero checkpoint; one that was opened
 	// for other sources only gives [eventstore.ErrForeignToken].
 	Checkpoint(ctx context.Context, of Generation, source eventstore.StoreID) (subscription.Checkpoint, error)
+
+	// Parked returns the keys of the generation that are parked, by key.
+	Parked(ctx context.Context, of Generation, source eventstore.StoreID) ([]Parked, error)
+
+	// Leases returns the leases of the generation's segments for one source.
+	Leases(of Generation, source eventstore.StoreID) subscription.Leases
 
 	// Changed returns a channel that is closed at the next commit made through this
 	// sink, or nil if the sink cannot tell. Once it is closed, Checkpoint and reads see that commit.
 	Changed() <-chan struct{}
 }
 
-// Move is the step of a checkpoint that a commit makes. Both ends are of one source.
+// Move is the step of a checkpoint that a commit makes. Both ends are of one source and of
+// one segment.
 type Move struct {
 	From, To subscription.Checkpoint
+
+	// Park are keys to park, Unpark parked ones to take up again. With either of them To.Parks
+	// is one higher than From.Parks, else it is the same.
+	Park   []Parked
+	Unpark []string
+}
+
+// Parked is a key that is left alone, from the event on at which its row could not be made.
+// The other keys go on. The row stays as it was before that event.
+type Parked struct {
+	Key   string
+	Event eventstore.Anchor // the first one that is not applied
+	Type  string            // the event's
+	Cause string
+	At    time.Time
 }
 
 // Sink is where Views write and readers read.
@@ -47,7 +70,7 @@ type Sink interface {
 
 	// Commit writes the changes and moves the checkpoint, both or neither, durably. It
 	// answers [subscription.ErrStale], with nothing changed, unless the stored checkpoint
-	// has the position, anchor, source and fence of From. Any other error may leave the
+	// of From's segment has the position, anchor, source, fence and parks of From. Any other error may leave the
 	// outcome unknown; the caller reads the checkpoint to find out. Keys are distinct. The
 	// sink must not keep the changes after it returns.
 	Commit(ctx context.Context, model Model, move Move, changes []Change) error

@@ -2,47 +2,81 @@ package projection
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
+	"slices"
+	"time"
 
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/eventstore/codec"
 	"github.com/leftfold/leftfold/eventstore/subscription"
 )
 
-// viewTarget applies windows of the log to a view's rows in a sink.
+// viewTarget applies windows of the log to a view's rows in a sink, those of one segment.
 type viewTarget[R any] struct {
-	view   *View[R]
-	model  Model
-	sink   Sink
-	events *codec.Set
-	rules  map[reflect.Type][]*Rule[R]
+	view    *View[R]
+	model   Model
+	sink    Sink
+	events  *codec.Set
+	rules   map[reflect.Type][]*Rule[R]
+	named   map[string]bool // types whose events touch the row of their stream and no other
+	segment subscription.Segment
+	parks   bool // keys that cannot be made; else the projection stops
+	parked  parkedKeys
 }
 
+// newViewTarget returns a target of all keys.
 func newViewTarget[R any](view *View[R], model Model, sink Sink, events *codec.Set) *viewTarget[R] {
-	return &viewTarget[R]{view: view, model: model, sink: sink, events: events, rules: view.rulesByType()}
+	return &viewTarget[R]{
+		view: view, model: model, sink: sink, events: events, rules: view.rulesByType(), named: view.keyedByStream(events), segment: subscription.Whole,
+	}
 }
 
 func (t *viewTarget[R]) Checkpoint(ctx context.Context, source eventstore.StoreID) (subscription.Checkpoint, error) {
-	return t.sink.Checkpoint(ctx, t.model.Generation, source)
+	return undivided(t.sink.Checkpoint(ctx, t.model.Generation, source))
 }
 
+// Apply folds the window's events into their rows and commits them. A key whose row cannot be
+// made is parked, and the window is folded again without it: each time from the stored rows,
+// because a fold that failed may have done half of its work.
 func (t *viewTarget[R]) Apply(ctx context.Context, w subscription.Window) error {
-	batch, err := t.batchOf(w.Events)
-	if err != nil {
+	if err := t.parked.refresh(ctx, t.sink, t.model.Generation, w.From); err != nil {
 		return err
 	}
+	move := Move{From: w.From, To: w.To}
+	for {
+		changes, err := t.made(ctx, w.Events, move.Park)
+		var failed *keyError
+		switch {
+		case err == nil:
+			return t.sink.Commit(ctx, t.model, move, changes)
+		case !t.parks || !errors.As(err, &failed):
+			return err
+		case t.parked.in(t.segment)+len(move.Park) >= maxParked:
+			return fmt.Errorf("%w: %d keys of segment %s are parked already: %w", subscription.ErrPermanent, maxParked, t.segment, err)
+		}
+		// If even what came before the event cannot be stored, an earlier one is to blame.
+		move.Park = slices.DeleteFunc(move.Park, func(p Parked) bool { return p.Key == failed.key })
+		move.Park = append(move.Park, failed.parked(time.Now()))
+		move.To.Parks = w.From.Parks + 1
+	}
+}
+
+// made returns what the events change, but for the keys that are parked or to be parked.
+func (t *viewTarget[R]) made(ctx context.Context, events []eventstore.Recorded, park []Parked) ([]Change, error) {
+	batch, err := t.batchOf(events)
+	if err != nil {
+		return nil, err
+	}
+	batch.leaveOut(t.parked.keys, park)
 	if err := t.load(ctx, batch); err != nil {
-		return err
+		return nil, err
 	}
 	if err := t.fold(batch); err != nil {
-		return err
+		return nil, err
 	}
-	changes, err := t.changes(batch)
-	if err != nil {
-		return err
-	}
-	return t.sink.Commit(ctx, t.model, Move{w.From, w.To}, changes)
+	return t.changes(batch)
 }
 
 // batchOf returns what the events do to which rows; nothing is loaded or folded yet.
@@ -58,6 +92,7 @@ func (t *viewTarget[R]) batchOf(events []eventstore.Recorded) (*batch[R], error)
 type decoded struct {
 	event any
 	m     *eventstore.Recorded
+	err   error // why there is no value
 }
 
 func (t *viewTarget[R]) decode(events []eventstore.Recorded) ([]decoded, error) {
@@ -66,10 +101,14 @@ func (t *viewTarget[R]) decode(events []eventstore.Recorded) ([]decoded, error) 
 		m := &events[n]
 		values, err := t.events.Decode(*m)
 		if err != nil {
-			return nil, &EventError{Event: *m, Err: err, Permanent: true}
+			err = &EventError{Event: *m, Err: err, Permanent: true}
+			if !t.named[m.Type] {
+				return nil, err // nobody knows which keys are concerned
+			}
+			all = append(all, decoded{m: m, err: err})
 		}
 		for _, value := range values {
-			all = append(all, decoded{value, m})
+			all = append(all, decoded{event: value, m: m})
 		}
 	}
 	return all, nil
@@ -85,8 +124,9 @@ type batch[R any] struct {
 type row[R any] struct {
 	key    string
 	value  R
-	stored bool // in the sink, before the window
-	exists bool // now
+	stored bool                 // in the sink, before the window
+	exists bool                 // now
+	last   *eventstore.Recorded // that touched it
 }
 
 // touch is one event on one row.
@@ -102,20 +142,25 @@ func (t *viewTarget[R]) touch(events []decoded) (b *batch[R], err error) {
 	defer recoverAsEventError(&underWay, &err)
 	b = &batch[R]{touches: make([]touch[R], 0, len(events))}
 	byKey := map[string]*row[R]{}
+	note := func(e decoded, rule *Rule[R], key string) {
+		if key == "" || !t.segment.Holds(key) {
+			return
+		}
+		r, known := byKey[key]
+		if !known {
+			r = t.newRow(key)
+			byKey[key] = r
+			b.rows = append(b.rows, r)
+		}
+		b.touches = append(b.touches, touch[R]{e, rule, r})
+	}
 	for _, e := range events {
 		underWay = e.m
+		if e.err != nil {
+			note(e, nil, e.m.Stream.ID())
+		}
 		for _, rule := range t.rules[reflect.TypeOf(e.event)] {
-			key := rule.key(e.event, e.m)
-			if key == "" {
-				continue
-			}
-			r, known := byKey[key]
-			if !known {
-				r = t.newRow(key)
-				byKey[key] = r
-				b.rows = append(b.rows, r)
-			}
-			b.touches = append(b.touches, touch[R]{e, rule, r})
+			note(e, rule, rule.key(e.event, e.m))
 		}
 	}
 	return b, nil
@@ -160,11 +205,21 @@ func (t *viewTarget[R]) load(ctx context.Context, b *batch[R]) error {
 // fold applies the events to their rows, in order.
 func (t *viewTarget[R]) fold(b *batch[R]) (err error) {
 	var underWay *eventstore.Recorded
+	var key string
+	defer func() {
+		if err != nil {
+			err = &keyError{key, *underWay, err}
+		}
+	}()
 	defer recoverAsEventError(&underWay, &err)
 	settles := len(t.view.mapping.settled) > 0
 	for n := range b.touches {
 		touch := &b.touches[n]
-		underWay = touch.m
+		underWay, key = touch.m, touch.row.key
+		touch.row.last = touch.m
+		if touch.err != nil {
+			return touch.err
+		}
 		if touch.rule.fold == nil {
 			touch.row.value = t.newRow(touch.row.key).value
 			touch.row.exists = false
@@ -188,7 +243,7 @@ func (t *viewTarget[R]) changes(b *batch[R]) ([]Change, error) {
 		case r.exists:
 			encoded, err := t.view.mapping.encode(r.key, r.reflected())
 			if err != nil {
-				return nil, fmt.Errorf("%w: %w", subscription.ErrPermanent, err)
+				return nil, &keyError{r.key, *r.last, fmt.Errorf("%w: %w", subscription.ErrPermanent, err)}
 			}
 			changes = append(changes, Change{Row: encoded})
 		case r.stored:

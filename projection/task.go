@@ -22,10 +22,11 @@ type Task struct {
 
 // bound is a task whose Go types have been resolved to stored event types.
 type bound struct {
-	model  Model
-	query  eventstore.Query
-	sink   Checkpoints
-	target subscription.Target
+	model   Model
+	query   eventstore.Query
+	sink    Checkpoints
+	divides bool // into segments by key
+	target  func(segment subscription.Segment, parks bool) subscription.Target
 }
 
 // Into returns the task of keeping the view's rows in the sink. An event type that the
@@ -36,32 +37,48 @@ func Into[R any](sink Sink, view *View[R]) Task {
 		if err != nil {
 			return bound{}, err
 		}
-		return bound{model, eventstore.Types(types...), sink, newViewTarget(view, model, sink, events)}, nil
+		return bound{model, eventstore.Types(types...), sink, true, func(segment subscription.Segment, parks bool) subscription.Target {
+			t := newViewTarget(view, model, sink, events)
+			t.segment, t.parks = segment, parks
+			return t
+		}}, nil
 	}}
 }
 
 // On returns the task of running the handler in the sink's transactions.
 func On[Tx any](sink TxSink[Tx], handler *Handler[Tx]) Task {
 	return Task{handler.model.Generation, func(*codec.Set) (bound, error) {
-		return bound{handler.model, handler.query, sink, &handlerTarget[Tx]{handler, sink}}, nil
+		return bound{handler.model, handler.query, sink, handler.key != nil, func(segment subscription.Segment, _ bool) subscription.Target {
+			return &handlerTarget[Tx]{handler, sink, segment}
+		}}, nil
 	}}
 }
 
-// open makes the sink ready and returns the task's subscription.
-func (t Task) open(ctx context.Context, log eventstore.LogReader, events *codec.Set, options subscription.Options) (*subscription.Subscription, error) {
-	name := t.generation.String()
+// open makes the sink ready for the task.
+func (t Task) open(ctx context.Context, log eventstore.LogReader, events *codec.Set) (bound, eventstore.StoreID, error) {
 	b, err := t.bind(events)
 	if err != nil {
-		return nil, fmt.Errorf("projection %s: %w", name, err)
+		return b, eventstore.StoreID{}, fmt.Errorf("%s: %w", t, err)
 	}
 	head, err := log.Head(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("projection %s: read the head: %w", name, err)
+		return b, head.Store, fmt.Errorf("%s: read the head: %w", t, err)
 	}
 	if err := b.sink.Open(ctx, b.model, head.Identity); err != nil {
-		return nil, fmt.Errorf("projection %s: open the sink: %w", name, err)
+		return b, head.Store, fmt.Errorf("%s: open the sink: %w", t, err)
 	}
-	return subscription.New("projection "+name, log, b.query, b.target, options), nil
+	return b, head.Store, nil
+}
+
+// String returns the task's name, for errors.
+func (t Task) String() string { return "projection " + t.generation.String() }
+
+// undivided is for a [Runner], which moves the one checkpoint of all keys.
+func undivided(at subscription.Checkpoint, err error) (subscription.Checkpoint, error) {
+	if none := (subscription.Segment{}); err == nil && at.Segment != subscription.Whole && at.Segment != none {
+		err = fmt.Errorf("%w: the read model is divided into segments: run it by a projection.Worker", subscription.ErrPermanent)
+	}
+	return at, err
 }
 
 func (v *View[R]) rulesByType() map[reflect.Type][]*Rule[R] {
@@ -71,6 +88,21 @@ func (v *View[R]) rulesByType() map[reflect.Type][]*Rule[R] {
 		rules[rule.event] = append(rules[rule.event], rule)
 	}
 	return rules
+}
+
+// keyedByStream returns the stored types whose events touch the row of their stream, whatever
+// is in them.
+func (v *View[R]) keyedByStream(events *codec.Set) map[string]bool {
+	named := map[string]bool{}
+	if events == nil {
+		return named
+	}
+	for event, rules := range v.rulesByType() {
+		if name, ok := events.NameFor(event); ok {
+			named[name] = !slices.ContainsFunc(rules, func(r *Rule[R]) bool { return r.keyedBy != keyedByStream })
+		}
+	}
+	return named
 }
 
 // model resolves the view against the registered events. Its hash covers all that can

@@ -87,13 +87,16 @@ type Rule[R any] struct {
 	mistake string                                          // in the definition, for NewView
 }
 
+// keyedByStream is how the rules of [When] are keyed.
+const keyedByStream = "stream"
+
 // When folds events of type E into the row whose key is the id part of the event's
 // stream. A row that does not exist yet starts as the zero R with its key set.
 //
 // fold must be pure, and must not keep the event's bytes. A panic in it stops the
 // projection with an [EventError]; nothing of the window is applied.
 func When[R, E any](fold func(row *R, event E, m eventstore.Recorded)) Rule[R] {
-	return foldRule("stream", func(_ any, m *eventstore.Recorded) string { return m.Stream.ID() }, fold)
+	return foldRule(keyedByStream, func(_ any, m *eventstore.Recorded) string { return m.Stream.ID() }, fold)
 }
 
 // WhenKeyed folds events of type E into the row that key names. An event that touches

@@ -109,6 +109,16 @@ func Await(ctx context.Context, model ReadModel) error {
 	return nil
 }
 
+// Required returns the tokens that [Ask] requires of the readers under ctx; nil if it requires
+// none.
+func Required(ctx context.Context) (tokens []eventstore.Token) {
+	required, _ := ctx.Value(requirementKey{}).(*requirement)
+	for ; required != nil; required = required.outer {
+		tokens = append(tokens, required.tokens...)
+	}
+	return tokens
+}
+
 func (r *requirement) await(ctx context.Context, model ReadModel) error {
 	r.open(model.Name())
 	if len(r.tokens) == 0 {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/eventstore/subscription"
+	"github.com/leftfold/leftfold/internal/leases"
 	"github.com/leftfold/leftfold/internal/wake"
 	"github.com/leftfold/leftfold/projection"
 )
@@ -27,11 +28,11 @@ type Sink struct {
 	changed wake.Signal
 }
 
-// readModel is one generation: its rows, and a checkpoint for each source store.
+// readModel is one generation: its rows, and how far it has come with each source store.
 type readModel struct {
-	hash        string
-	rows        map[string]projection.Row
-	checkpoints map[eventstore.StoreID]subscription.Checkpoint
+	hash    string
+	rows    map[string]projection.Row
+	sources map[eventstore.StoreID]*following
 }
 
 var (
@@ -53,14 +54,16 @@ func (s *Sink) Open(ctx context.Context, model projection.Model, source eventsto
 	defer s.mu.Unlock()
 	m, ok := s.models[model.Generation]
 	if !ok {
-		m = &readModel{hash: model.Hash, rows: map[string]projection.Row{}, checkpoints: map[eventstore.StoreID]subscription.Checkpoint{}}
+		m = &readModel{hash: model.Hash, rows: map[string]projection.Row{}, sources: map[eventstore.StoreID]*following{}}
 		s.models[model.Generation] = m
 	}
 	if m.hash != model.Hash {
 		return fmt.Errorf("%w: %s", projection.ErrDefinitionChanged, model.Generation)
 	}
-	if _, ok := m.checkpoints[source.Store]; !ok {
-		m.checkpoints[source.Store] = subscription.Checkpoint{Source: source, Generation: model.Generation.String()}
+	if _, ok := m.sources[source.Store]; !ok {
+		m.sources[source.Store] = &following{
+			leases.Begin(subscription.Checkpoint{Source: source, Generation: model.Generation.String()}), map[string]projection.Parked{},
+		}
 	}
 	return nil
 }
@@ -76,11 +79,11 @@ func (s *Sink) Checkpoint(ctx context.Context, of projection.Generation, source 
 	if !ok {
 		return subscription.Checkpoint{}, nil
 	}
-	checkpoint, ok := m.checkpoints[source]
+	f, ok := m.sources[source]
 	if !ok {
 		return subscription.Checkpoint{}, fmt.Errorf("%w: %s does not follow store %s", eventstore.ErrForeignToken, of, source)
 	}
-	return checkpoint, nil
+	return subscription.Lowest(f.Checkpoints()), nil
 }
 
 // Changed implements [projection.Checkpoints].
@@ -134,14 +137,23 @@ func (s *Sink) Commit(ctx context.Context, model projection.Model, move projecti
 
 // move moves the checkpoint, if it is where the move starts. The caller holds the lock.
 func (s *Sink) move(of projection.Generation, move projection.Move) (*readModel, error) {
-	m, ok := s.models[of]
-	store := move.To.Source.Store
-	if !ok || m.checkpoints[store] != move.From {
+	f := s.following(of, move.To.Source.Store)
+	if f == nil {
 		return nil, subscription.ErrStale
 	}
-	m.checkpoints[store] = move.To
+	segment := f.Find(move.From.Segment)
+	if segment == nil || segment.Checkpoint != move.From {
+		return nil, subscription.ErrStale
+	}
+	segment.Checkpoint = move.To
+	for _, parked := range move.Park {
+		f.parked[parked.Key] = parked
+	}
+	for _, key := range move.Unpark {
+		delete(f.parked, key)
+	}
 	s.changed.Notify()
-	return m, nil
+	return s.models[of], nil
 }
 
 // List implements [projection.Sink].

@@ -8,6 +8,7 @@ import (
 
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/eventstore/subscription"
+	"github.com/leftfold/leftfold/internal/leases"
 	"github.com/leftfold/leftfold/internal/wake"
 	"github.com/leftfold/leftfold/projection"
 )
@@ -17,7 +18,7 @@ import (
 // [projection.Sink], and [projection.TxSink] for handlers that write through a
 // *sql.Tx; a handler must not commit or roll back that transaction itself. It creates its
 // own tables in it. Their names must not start with view_, and these are taken: store,
-// events, event_tags, commands, writers, read_models, checkpoints. Nothing but a trigger on
+// events, event_tags, commands, writers, read_models, segments, workers, parked. Nothing but a trigger on
 // events keeps a handler from writing to those, and a log so changed is broken. A handler
 // may be called again for the same event, after its transaction was rolled back.
 //
@@ -69,7 +70,7 @@ func (s *Sink) Open(ctx context.Context, model projection.Model, source eventsto
 		if err := s.register(ctx, tx, model); err != nil {
 			return err
 		}
-		return tx.exec(ctx, insertCheckpointSQL, model.Name, model.Version, source.Store[:], source.Incarnation)
+		return tx.exec(ctx, beginSegmentsSQL, model.Name, model.Version, source.Store[:], source.Incarnation, eventstore.Slices)
 	})
 }
 
@@ -101,13 +102,13 @@ func hashOf(ctx context.Context, tx *transaction, of projection.Generation) (has
 // Checkpoint implements [projection.Checkpoints].
 func (s *Sink) Checkpoint(ctx context.Context, of projection.Generation, source eventstore.StoreID) (at subscription.Checkpoint, err error) {
 	err = s.file.read(ctx, func(tx *transaction) error {
-		var anchor []byte
-		found, err := tx.find(ctx, checkpointSQL, []any{of.Name, of.Version, source[:]},
-			&at.Source.Incarnation, &at.Anchor.Position, &anchor, &at.Fence)
-		if err != nil || found {
-			at.Source.Store, at.Generation = source, of.String()
-			copy(at.Anchor.EventID[:], anchor)
+		segments, err := s.following(of, source).segments(ctx, tx)
+		if err != nil {
 			return err
+		}
+		if len(segments) > 0 {
+			at = subscription.Lowest((&leases.State{Segments: segments}).Checkpoints())
+			return nil
 		}
 		hash, err := hashOf(ctx, tx, of)
 		if err == nil && hash != "" {
@@ -125,7 +126,7 @@ func (s *Sink) Changed() <-chan struct{} { return s.changed.Next() }
 // Commit implements [projection.Sink].
 func (s *Sink) Commit(ctx context.Context, model projection.Model, move projection.Move, changes []projection.Change) error {
 	return s.write(ctx, func(tx *transaction) error {
-		if err := s.move(ctx, tx, model.Generation, move); err != nil {
+		if err := s.following(model.Generation, move.From.Source.Store).move(ctx, tx, move); err != nil {
 			return err
 		}
 		return writeRows(ctx, tx, model, changes)
@@ -136,31 +137,11 @@ func (s *Sink) Commit(ctx context.Context, model projection.Model, move projecti
 func (s *Sink) Transact(ctx context.Context, of projection.Generation, move projection.Move, apply func(ctx context.Context, tx *sql.Tx) error) error {
 	return s.write(ctx, func(tx *transaction) error {
 		// The move first: a runner that comes too late does no work in vain.
-		if err := s.move(ctx, tx, of, move); err != nil {
+		if err := s.following(of, move.From.Source.Store).move(ctx, tx, move); err != nil {
 			return err
 		}
 		return apart(func() error { return apply(ctx, tx.Tx) })
 	})
-}
-
-func (s *Sink) move(ctx context.Context, tx *transaction, of projection.Generation, m projection.Move) error {
-	statement, err := tx.statement(ctx, moveCheckpointSQL)
-	if err != nil {
-		return err
-	}
-	moved, err := statement.ExecContext(context.WithoutCancel(ctx), of.Name, of.Version, m.To.Source.Store[:],
-		m.To.Source.Incarnation, m.To.Anchor.Position, m.To.Anchor.EventID[:], m.To.Fence,
-		m.From.Source.Incarnation, m.From.Anchor.Position, m.From.Anchor.EventID[:], m.From.Fence)
-	if err != nil {
-		return err
-	}
-	switch rows, err := moved.RowsAffected(); {
-	case err != nil:
-		return err
-	case rows != 1 || m.From.Source.Store != m.To.Source.Store:
-		return subscription.ErrStale
-	}
-	return nil
 }
 
 // write commits a transaction on the file and wakes the waiting readers.

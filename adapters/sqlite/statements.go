@@ -62,12 +62,28 @@ var (
 	readModelHashSQL string
 	//go:embed sql/insert_read_model.sql
 	insertReadModelSQL string
-	//go:embed sql/checkpoint.sql
-	checkpointSQL string
-	//go:embed sql/insert_checkpoint.sql
-	insertCheckpointSQL string
-	//go:embed sql/move_checkpoint.sql
-	moveCheckpointSQL string
+	//go:embed sql/segments.sql
+	segmentsSQL string
+	//go:embed sql/begin_segments.sql
+	beginSegmentsSQL string
+	//go:embed sql/put_segment.sql
+	putSegmentSQL string
+	//go:embed sql/drop_segment.sql
+	dropSegmentSQL string
+	//go:embed sql/move_segment.sql
+	moveSegmentSQL string
+	//go:embed sql/workers.sql
+	workersSQL string
+	//go:embed sql/put_worker.sql
+	putWorkerSQL string
+	//go:embed sql/drop_worker.sql
+	dropWorkerSQL string
+	//go:embed sql/parked.sql
+	parkedSQL string
+	//go:embed sql/park.sql
+	parkSQL string
+	//go:embed sql/unpark.sql
+	unparkSQL string
 )
 
 // A share of a transaction is a savepoint, see group.go.
@@ -88,6 +104,6 @@ var (
 		headSQL, anchorsSQL, streamEndSQL, commandSQL, streamForwardsSQL, streamBackwardsSQL,
 		logAllSQL, logTypesSQL, logPositionsSQL, taggedSQL, taggedTypesSQL, tagSampleSQL,
 	}
-	sinkWrites = []string{moveCheckpointSQL, savepointSQL, releaseSQL, rollBackToSQL}
-	sinkReads  = []string{checkpointSQL, readModelHashSQL}
+	sinkWrites = []string{moveSegmentSQL, segmentsSQL, workersSQL, putSegmentSQL, putWorkerSQL, savepointSQL, releaseSQL, rollBackToSQL}
+	sinkReads  = []string{segmentsSQL, readModelHashSQL}
 )

@@ -16,13 +16,19 @@ type Checkpoint struct {
 	// Anchor is the last position applied and the event that stood there.
 	Anchor eventstore.Anchor
 
-	// Fence is the number of the lease under which the checkpoint was moved. It only
-	// rises; a move under a lower fence is refused, so a worker that slept past its
-	// lease cannot write. 0 without leases.
+	// Fence is the number of the segment's newest lease. It only rises; a move under a lower
+	// one is refused, so a worker that slept past its lease cannot write. 0 without leases.
 	Fence int64
+
+	// Parks counts the changes to which keys are parked, so that nobody moves the checkpoint
+	// with an older list of them in mind.
+	Parks int64
 
 	// Generation is the build of the read model, "name@version".
 	Generation string
+
+	// Segment is the part of the keys that the checkpoint speaks of.
+	Segment Segment
 }
 
 // Position returns the last position applied.
@@ -65,4 +71,15 @@ func (c Checkpoint) verify(read *eventstore.LogRead) error {
 			eventstore.ErrDiverged, c.Anchor, read.After)
 	}
 	return nil
+}
+
+// Lowest returns the one of the checkpoints that is least far: what every reader of all
+// segments can rely on. Without checkpoints it is the zero one.
+func Lowest(checkpoints []Checkpoint) (lowest Checkpoint) {
+	for n, c := range checkpoints {
+		if n == 0 || c.Position() < lowest.Position() {
+			lowest = c
+		}
+	}
+	return lowest
 }

@@ -70,7 +70,8 @@ type Subscription struct {
 	target  Target
 	options Options
 
-	matched int // events of the last window, to make room for as many
+	matched int                 // events of the last window, to make room for as many
+	limit   eventstore.Position // read no further; 0: no limit
 }
 
 // New returns a subscription of the target to the events of the log that match the
@@ -208,7 +209,7 @@ func (s *Subscription) read(ctx context.Context, from Checkpoint) (Window, event
 	read, err := s.log.ReadLog(ctx, eventstore.LogQuery{
 		Query:   s.query,
 		After:   from.Position(),
-		Through: from.Position() + eventstore.Position(s.options.Window),
+		Through: s.through(from),
 	})
 	if errors.Is(err, eventstore.ErrAheadOfLog) {
 		return Window{}, 0, fmt.Errorf("%w: the checkpoint is at %s: %w; rebuild the read model", eventstore.ErrDiverged, from.Anchor, err)
@@ -243,6 +244,31 @@ func (s *Subscription) read(ctx context.Context, from Checkpoint) (Window, event
 	return window, read.Head, nil
 }
 
+func (s *Subscription) through(from Checkpoint) eventstore.Position {
+	through := from.Position() + eventstore.Position(s.options.Window)
+	if s.limit > 0 {
+		through = min(through, s.limit)
+	}
+	return through
+}
+
+// advance applies the log from one checkpoint to the place of another one, and no further. It
+// tries nothing again.
+func (s *Subscription) advance(ctx context.Context, at, to Checkpoint) (Checkpoint, error) {
+	s.limit = to.Position()
+	for at.Position() < s.limit {
+		next, head, err := s.step(ctx, at)
+		if err != nil {
+			return at, err
+		}
+		if next == at {
+			return at, fmt.Errorf("%w: the head is %d, a neighbour is at %d", ErrStale, head, s.limit)
+		}
+		at = next
+	}
+	return at, nil
+}
+
 func (s *Subscription) report(at, head eventstore.Position) {
 	if s.options.OnProgress != nil {
 		s.options.OnProgress(Progress{Name: s.name, Position: at, Head: head})
@@ -266,7 +292,7 @@ func (r *retry) pauseAfter(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	for _, lasting := range []error{ErrPermanent, eventstore.ErrDiverged, eventstore.ErrForeignToken} {
+	for _, lasting := range []error{ErrPermanent, ErrFenced, ErrNoSegment, eventstore.ErrDiverged, eventstore.ErrForeignToken} {
 		if errors.Is(err, lasting) {
 			return err
 		}

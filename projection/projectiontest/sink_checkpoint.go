@@ -19,7 +19,7 @@ var checkpointClauses = []clause[projection.Sink]{
 		return first(is("load", err, projection.ErrNotBuilt), is("list", listErr, projection.ErrNotBuilt))
 	}},
 	sinkClause("opening puts the checkpoint at position 0 of the source", func(ctx context.Context, s *stand) error {
-		return s.stands(ctx, subscription.Checkpoint{Source: source, Generation: "every_kind@1"})
+		return s.stands(ctx, subscription.Checkpoint{Source: source, Generation: "every_kind@1", Segment: subscription.Whole})
 	}),
 	sinkClause("opening again changes nothing", func(ctx context.Context, s *stand) error {
 		row := plainRow("a", 1, "one")

@@ -1,0 +1,104 @@
+package subscription
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"github.com/leftfold/leftfold/eventstore"
+)
+
+// Leases are kept beside the checkpoints of a subscription, so that several workers share its
+// segments. A lease ends by itself, by the clock of its store; that is what keeps the work
+// going. What keeps it right is the fence: whoever takes a lease raises the fence in the
+// checkpoint, in the same step, and from then on nobody can move the checkpoint under an
+// older one, whatever the clocks say.
+//
+// All of it takes effect at once and is durable when the call returns. An error other than
+// those named leaves open whether the call took effect.
+type Leases interface {
+	// Roster returns who works on what. A subscription that was never opened has no segments.
+	Roster(ctx context.Context) (Roster, error)
+
+	// Attend says that the worker is there for a time from now, and no longer if it does not
+	// attend again; a time of 0 says that it has gone. It keeps what the reports say of
+	// segments that the worker holds under the reports' fences, prolongs those leases for
+	// the same time, and returns who works on what. A lease that has ended cannot be
+	// prolonged, even if nobody has taken it.
+	Attend(ctx context.Context, worker WorkerID, ttl time.Duration, reports []Report) (Roster, error)
+
+	// Acquire takes the lease of a segment that nobody holds, or that the worker holds itself,
+	// and returns the checkpoint with its new fence. It is [ErrHeld] while another worker
+	// holds it, and [ErrNoSegment] if there is no such segment.
+	Acquire(ctx context.Context, worker WorkerID, segment Segment, ttl time.Duration) (Checkpoint, error)
+
+	// Release ends the lease before its time, if the worker still holds it under the fence.
+	Release(ctx context.Context, worker WorkerID, held Checkpoint) error
+
+	// Split cuts a segment that the worker holds under the fence. Both parts begin where the
+	// segment was, and the worker holds both under one new fence. Without the lease it is
+	// [ErrFenced].
+	Split(ctx context.Context, worker WorkerID, held Checkpoint, at eventstore.Slice) (low, high Checkpoint, err error)
+
+	// Merge joins two neighbours that the worker holds under their fences, under a new fence.
+	// They must be at one checkpoint, else it is [ErrStale]; without both leases it is
+	// [ErrFenced].
+	Merge(ctx context.Context, worker WorkerID, low, high Checkpoint) (Checkpoint, error)
+}
+
+// Errors of leases, for errors.Is.
+var (
+	// ErrHeld: another worker holds the segment.
+	ErrHeld = errors.New("segment is held by another worker")
+	// ErrFenced: the worker does not hold the segment any more, or never has.
+	ErrFenced = errors.New("the lease of the segment is lost")
+	// ErrNoSegment: the segment was split or merged meanwhile, or the subscription was never
+	// opened.
+	ErrNoSegment = errors.New("no such segment")
+)
+
+// WorkerID names one run of a worker: a program that starts again has another one.
+type WorkerID string
+
+// NewWorkerID returns an id that no other worker has. The name is for people, who read it in
+// status; the host's name and the process will do.
+func NewWorkerID(name string) WorkerID { return WorkerID(name + "/" + rand.Text()[:8]) }
+
+// Roster is who works on a subscription at one moment.
+type Roster struct {
+	// Workers are those that have attended and whose time has not passed, sorted.
+	Workers []WorkerID
+	// Segments are all of them, in order.
+	Segments []Lease
+}
+
+// Lease is a segment with its checkpoint, and who works on it.
+type Lease struct {
+	Checkpoint
+
+	Holder WorkerID // empty: nobody, or its time has passed
+	Report Report   // the last one; of an earlier holder perhaps
+}
+
+// Report is what a worker says of a segment that it holds.
+type Report struct {
+	Segment Segment
+	Fence   int64
+
+	State State
+	Note  string              // why, for people
+	Head  eventstore.Position // the log's newest position when it was last read
+	At    time.Time           // when the worker said it, by its own clock
+}
+
+// State is how a segment does.
+type State string
+
+// The states of a segment.
+const (
+	Running  State = "running"
+	Waiting  State = "waiting"  // after a failure that may pass
+	Failed   State = "failed"   // for good: nothing is applied until the worker starts again
+	Diverged State = "diverged" // the log is no longer the one that the checkpoint speaks of
+)

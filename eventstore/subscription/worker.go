@@ -1,0 +1,426 @@
+package subscription
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/leftfold/leftfold/eventstore"
+)
+
+// Worker applies a subscription together with every other worker on the same leases, in this
+// process and in others. Each has about the same number of segments; what one that dies or
+// stops held is taken over by the others, at the latest when its leases have ended.
+//
+// Fill it in and call Run, once.
+type Worker struct {
+	// Name is the subscription's, for errors and progress. Required.
+	Name string
+	// ID names this run of the worker. Required; see [NewWorkerID].
+	ID WorkerID
+	// Log and Query are what to apply. Required; the zero query is everything.
+	Log   eventstore.LogReader
+	Query eventstore.Query
+	// Leases are those of the subscription. Required.
+	Leases Leases
+	// Target returns the target of a segment: it applies, of each window, what concerns the keys
+	// of the segment, and answers [ErrStale] unless the checkpoint of that segment, fence
+	// included, is the window's From. Its Checkpoint is not asked. Required.
+	Target func(Segment) Target
+
+	// Segments is how many segments there should be; workers split and merge until there are.
+	// All workers of a subscription should say the same. Default: 1.
+	Segments int
+	// TTL is how long a lease lasts. A worker that dies is replaced after this time at the
+	// latest; one that is paused for longer has lost its segments. Default: 10 s.
+	TTL time.Duration
+	// Options are those of each segment's subscription. OnProgress is called from a goroutine
+	// for each segment.
+	Options Options
+	// OnReport is called when the state of a segment changes, from the segment's goroutine.
+	// Default: nobody is told.
+	OnReport func(Report)
+
+	deadline atomic.Int64 // until when our leases last for certain, in nanoseconds since start
+	start    time.Time
+	held     map[Segment]*holding
+	ended    chan struct{} // some holding has ended by itself
+}
+
+// The share of the TTL after which a worker attends again, and of that which it does not trust.
+const (
+	attendEvery = 3
+	leaseMargin = 5
+)
+
+// Run works until ctx ends, then gives its segments back and returns nil. Before that it
+// returns only the errors of a subscription that can never work: one that was never opened,
+// or a target that [Worker] was not made for. A segment that fails is tried again and again
+// while that may help; its [Report] says how it does, and the other segments go on.
+func (w *Worker) Run(ctx context.Context) error {
+	w.TTL = cmp.Or(w.TTL, 10*time.Second)
+	w.Segments = max(w.Segments, 1)
+	w.start, w.held, w.ended = time.Now(), map[Segment]*holding{}, make(chan struct{}, 1)
+	defer w.leave(context.WithoutCancel(ctx))
+	for {
+		err := w.turn(ctx)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // the end of ctx is how Run is told to stop
+		}
+		if errors.Is(err, ErrNoSegment) {
+			return fmt.Errorf("%s: %w: open its read model first", w.Name, err)
+		}
+		pause := w.TTL / attendEvery
+		if err != nil { // the leases go on for a while; a store that is away may be back soon
+			pause /= 4
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-w.ended:
+		case <-time.After(pause - rand.N(pause/5+1)): // not all workers at one moment
+		}
+	}
+}
+
+// turn attends and then changes at most a little of who holds what.
+func (w *Worker) turn(ctx context.Context) error {
+	asked := time.Now()
+	roster, err := w.Leases.Attend(ctx, w.ID, w.TTL, w.reports())
+	if err != nil {
+		return err
+	}
+	if len(roster.Segments) == 0 {
+		return ErrNoSegment
+	}
+	w.deadline.Store(int64(asked.Sub(w.start) + w.TTL - w.TTL/leaseMargin))
+	w.drop(roster)
+	return w.balance(ctx, roster)
+}
+
+// drop stops what we do not hold any more.
+func (w *Worker) drop(roster Roster) {
+	for segment, h := range w.held {
+		stillOurs := slices.ContainsFunc(roster.Segments, func(l Lease) bool {
+			return l.Segment == segment && l.Holder == w.ID && l.Fence == h.at.Fence
+		})
+		if !stillOurs || h.isOver() {
+			w.stop(h)
+		}
+	}
+}
+
+// balance brings us nearer to our share. If there are more segments than wanted, the first of
+// the workers gets all of them, because only a holder of both neighbours can merge them.
+func (w *Worker) balance(ctx context.Context, roster Roster) error {
+	tooMany := len(roster.Segments) > w.Segments
+	share := (len(roster.Segments) + len(roster.Workers) - 1) / max(len(roster.Workers), 1)
+	if tooMany {
+		share = 0
+		if len(roster.Workers) > 0 && roster.Workers[0] == w.ID {
+			share = len(roster.Segments)
+		}
+	}
+	for n := len(w.held); n > share; n-- {
+		if err := w.release(ctx, w.sorted()[n-1]); err != nil {
+			return err
+		}
+	}
+	if err := w.take(ctx, roster, share); err != nil {
+		return err
+	}
+	switch {
+	case tooMany:
+		return w.mergeOne(ctx)
+	case len(roster.Segments) < w.Segments:
+		return w.splitWidest(ctx, roster)
+	default:
+		return nil
+	}
+}
+
+// take acquires free segments up to our share. Each worker begins elsewhere, so that not all
+// try for the same ones.
+func (w *Worker) take(ctx context.Context, roster Roster, share int) error {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(w.ID))
+	first := int(h.Sum32()) % len(roster.Segments)
+	for n := range roster.Segments {
+		l := roster.Segments[(first+n)%len(roster.Segments)]
+		if len(w.held) >= share {
+			return nil
+		}
+		if l.Holder != "" && l.Holder != w.ID || w.held[l.Segment] != nil {
+			continue
+		}
+		at, err := w.Leases.Acquire(ctx, w.ID, l.Segment, w.TTL)
+		switch {
+		case errors.Is(err, ErrHeld) || errors.Is(err, ErrNoSegment):
+			continue // somebody was faster
+		case err != nil:
+			return err
+		}
+		w.begin(ctx, at)
+	}
+	return nil
+}
+
+func (w *Worker) release(ctx context.Context, h *holding) error {
+	w.stop(h)
+	return w.Leases.Release(ctx, w.ID, h.at)
+}
+
+// splitWidest splits the widest of all segments, if we hold it, until there are enough. Of
+// several that are as wide it is the first, so that no two workers split at a time.
+func (w *Worker) splitWidest(ctx context.Context, roster Roster) error {
+	var all []Segment
+	for _, l := range roster.Segments {
+		all = append(all, l.Segment)
+	}
+	for len(all) < w.Segments {
+		widest := slices.MaxFunc(all, func(a, b Segment) int { return cmp.Compare(a.Width(), b.Width()) })
+		h := w.held[widest]
+		if h == nil || widest.Width() < 2 {
+			return nil
+		}
+		w.stop(h)
+		low, high, err := w.Leases.Split(ctx, w.ID, h.at, widest.First+eventstore.Slice(widest.Width()/2))
+		if err != nil {
+			return ignoreFenced(err)
+		}
+		w.begin(ctx, low)
+		w.begin(ctx, high)
+		all = append(slices.DeleteFunc(all, func(s Segment) bool { return s == widest }), low.Segment, high.Segment)
+	}
+	return nil
+}
+
+// mergeOne merges the first two neighbours that we hold, after the one that is behind has
+// come to where the other is.
+func (w *Worker) mergeOne(ctx context.Context) error {
+	all := w.sorted()
+	for n := range len(all) - 1 {
+		low, high := all[n], all[n+1]
+		if low.at.Segment.End != high.at.Segment.First {
+			continue
+		}
+		w.stop(low)
+		w.stop(high)
+		a, b, err := w.level(ctx, low, high)
+		if err != nil {
+			return ignoreFenced(err)
+		}
+		joined, err := w.Leases.Merge(ctx, w.ID, a, b)
+		if err != nil {
+			return ignoreFenced(err)
+		}
+		w.begin(ctx, joined)
+		return nil
+	}
+	return nil
+}
+
+// level brings the one of two stopped segments that is behind to the checkpoint of the other.
+func (w *Worker) level(ctx context.Context, low, high *holding) (a, b Checkpoint, err error) {
+	if a, err = low.Checkpoint(ctx, eventstore.StoreID{}); err != nil {
+		return a, b, err
+	}
+	if b, err = high.Checkpoint(ctx, eventstore.StoreID{}); err != nil {
+		return a, b, err
+	}
+	switch {
+	case a.Position() < b.Position():
+		a, err = low.subscription().advance(ctx, a, b)
+	case b.Position() < a.Position():
+		b, err = high.subscription().advance(ctx, b, a)
+	}
+	return a, b, err
+}
+
+// ignoreFenced is for changes of segments that we have lost meanwhile: whoever has them will
+// do it.
+func ignoreFenced(err error) error {
+	if errors.Is(err, ErrFenced) || errors.Is(err, ErrStale) || errors.Is(err, ErrNoSegment) {
+		return nil
+	}
+	return err
+}
+
+// sorted returns what we hold, in the order of the segments.
+func (w *Worker) sorted() (all []*holding) {
+	for _, h := range w.held {
+		all = append(all, h)
+	}
+	slices.SortFunc(all, func(a, b *holding) int { return cmp.Compare(a.at.Segment.First, b.at.Segment.First) })
+	return all
+}
+
+func (w *Worker) reports() (all []Report) {
+	for _, h := range w.sorted() {
+		all = append(all, h.report())
+	}
+	return all
+}
+
+// leave gives everything back, so that others need not wait for the leases to end.
+func (w *Worker) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, w.TTL/attendEvery)
+	defer cancel()
+	for _, h := range w.sorted() {
+		_ = w.release(ctx, h) // else it ends by itself
+	}
+	_, _ = w.Leases.Attend(ctx, w.ID, 0, nil)
+}
+
+// holding is a segment that we hold, and its subscription, which runs until it is stopped or
+// has lost the segment.
+type holding struct {
+	worker *Worker
+	at     Checkpoint // when it began
+	target Target
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu   sync.Mutex
+	last Report
+}
+
+// begin runs the subscription of a segment that we have acquired.
+func (w *Worker) begin(ctx context.Context, at Checkpoint) {
+	ctx, cancel := context.WithCancel(ctx)
+	h := &holding{worker: w, at: at, target: w.Target(at.Segment), cancel: cancel, done: make(chan struct{})}
+	h.last = Report{Segment: at.Segment, Fence: at.Fence, State: Running, At: time.Now()}
+	w.held[at.Segment] = h
+	go h.run(ctx)
+}
+
+// stop ends a holding and waits for it: after that nothing of it is under way.
+func (w *Worker) stop(h *holding) {
+	h.cancel()
+	<-h.done
+	delete(w.held, h.at.Segment)
+}
+
+func (h *holding) isOver() bool {
+	select {
+	case <-h.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// How long a segment that failed, though the failure may pass, waits before it goes on.
+const (
+	firstRest = time.Second
+	maxRest   = 30 * time.Second
+)
+
+func (h *holding) run(ctx context.Context) {
+	defer func() {
+		close(h.done)
+		select {
+		case h.worker.ended <- struct{}{}:
+		default:
+		}
+	}()
+	for rest := firstRest; ; rest = min(2*rest, maxRest) {
+		err := h.subscription().Run(ctx)
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return
+		case errors.Is(err, ErrFenced) || errors.Is(err, ErrNoSegment):
+			return
+		case errors.Is(err, eventstore.ErrDiverged):
+			h.say(Diverged, err.Error())
+			<-ctx.Done()
+			return
+		case errors.Is(err, ErrPermanent) || errors.Is(err, eventstore.ErrForeignToken):
+			h.say(Failed, err.Error())
+			<-ctx.Done()
+			return
+		}
+		h.say(Waiting, err.Error())
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(rest):
+		}
+	}
+}
+
+func (h *holding) subscription() *Subscription {
+	o := h.worker.Options
+	tell := o.OnProgress
+	o.OnProgress = func(p Progress) {
+		h.progress(p)
+		if tell != nil {
+			tell(p)
+		}
+	}
+	return New(h.worker.Name, h.worker.Log, h.worker.Query, h, o)
+}
+
+// Checkpoint returns the segment's, as long as we hold it.
+func (h *holding) Checkpoint(ctx context.Context, _ eventstore.StoreID) (Checkpoint, error) {
+	roster, err := h.worker.Leases.Roster(ctx)
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	for _, l := range roster.Segments {
+		if l.Segment != h.at.Segment {
+			continue
+		}
+		if l.Fence != h.at.Fence {
+			return Checkpoint{}, ErrFenced
+		}
+		return l.Checkpoint, nil
+	}
+	return Checkpoint{}, ErrNoSegment
+}
+
+// Apply hands the window on while our lease lasts for certain. That saves the work of a
+// worker that has lost its lease; what keeps it from taking effect is the fence.
+func (h *holding) Apply(ctx context.Context, window Window) error {
+	w := h.worker
+	if time.Since(w.start) > time.Duration(w.deadline.Load()) {
+		return fmt.Errorf("%w: the worker could not attend in time", errLate)
+	}
+	return h.target.Apply(ctx, window)
+}
+
+// errLate is not for good: the worker may still attend before the lease ends.
+var errLate = errors.New("the lease may have ended")
+
+func (h *holding) report() Report {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.last
+}
+
+func (h *holding) progress(p Progress) {
+	h.mu.Lock()
+	recovered := h.last.State != Running
+	h.last.Head, h.last.At = p.Head, time.Now()
+	h.mu.Unlock()
+	if recovered {
+		h.say(Running, "")
+	}
+}
+
+func (h *holding) say(state State, note string) {
+	h.mu.Lock()
+	h.last.State, h.last.Note, h.last.At = state, note, time.Now()
+	report := h.last
+	h.mu.Unlock()
+	if h.worker.OnReport != nil {
+		h.worker.OnReport(report)
+	}
+}

@@ -1,0 +1,279 @@
+package projectiontest
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/eventstore/subscription"
+	"github.com/leftfold/leftfold/projection"
+)
+
+const (
+	ann subscription.WorkerID = "ann/1"
+	bob subscription.WorkerID = "bob/1"
+
+	long  = time.Hour
+	short = 100 * time.Millisecond
+)
+
+// leaseStand is a sink with a model opened in it, and the leases of its segments.
+type leaseStand struct {
+	*stand
+	leases subscription.Leases
+}
+
+func leaseClause(rule string, check func(ctx context.Context, s leaseStand) error) clause[projection.Sink] {
+	return sinkClause(rule, func(ctx context.Context, s *stand) error {
+		return check(ctx, leaseStand{s, s.Leases(s.model.Generation, source.Store)})
+	})
+}
+
+// moves commits a change under the checkpoint and returns the next one.
+func (s leaseStand) moves(ctx context.Context, from subscription.Checkpoint) (subscription.Checkpoint, error) {
+	to := onward(from, 1)
+	return to, s.Commit(ctx, s.model, projection.Move{From: from, To: to}, nil)
+}
+
+// segments returns the checkpoints, and who holds each.
+func (s leaseStand) segments(ctx context.Context) (at []subscription.Checkpoint, holders []subscription.WorkerID, err error) {
+	roster, err := s.leases.Roster(ctx)
+	for _, segment := range roster.Segments {
+		at, holders = append(at, segment.Checkpoint), append(holders, segment.Holder)
+	}
+	return at, holders, err
+}
+
+func (s leaseStand) are(ctx context.Context, want ...subscription.Checkpoint) error {
+	at, _, err := s.segments(ctx)
+	return first(err, same("segments", at, want))
+}
+
+func (s leaseStand) heldBy(ctx context.Context, want ...subscription.WorkerID) error {
+	_, holders, err := s.segments(ctx)
+	return first(err, same("holders", holders, want))
+}
+
+var leaseClauses = []clause[projection.Sink]{
+	{"a generation that was never opened has no segments", func(ctx context.Context, sink projection.Sink) error {
+		leases := sink.Leases(projection.Generation{Name: "never", Version: 1}, source.Store)
+		roster, err := leases.Roster(ctx)
+		_, none := leases.Acquire(ctx, ann, subscription.Whole, long)
+		return first(err, same("segments", len(roster.Segments), 0), is("acquire", none, subscription.ErrNoSegment))
+	}},
+	leaseClause("a generation begins with one segment of all keys that nobody holds", func(ctx context.Context, s leaseStand) error {
+		return first(s.are(ctx, subscription.Checkpoint{Source: source, Generation: s.model.String(), Segment: subscription.Whole}), s.heldBy(ctx, ""))
+	}),
+	leaseClause("to acquire raises the fence, and commits under an older one are ErrStale", func(ctx context.Context, s leaseStand) error {
+		at, err := s.leases.Acquire(ctx, ann, subscription.Whole, long)
+		if err != nil {
+			return err
+		}
+		_, zombie := s.moves(ctx, s.at)
+		to, err := s.moves(ctx, at)
+		return first(same("fence", at.Fence, s.at.Fence+1), is("commit under the old fence", zombie, subscription.ErrStale), err, s.are(ctx, to), s.heldBy(ctx, ann))
+	}),
+	leaseClause("a segment that is held is ErrHeld for others until it is released, and its holder may acquire it again", func(ctx context.Context, s leaseStand) error {
+		mine, err := s.leases.Acquire(ctx, ann, subscription.Whole, long)
+		if err != nil {
+			return err
+		}
+		_, held := s.leases.Acquire(ctx, bob, subscription.Whole, long)
+		again, err := s.leases.Acquire(ctx, ann, subscription.Whole, long)
+		if err := first(is("acquire", held, subscription.ErrHeld), err, same("fence", again.Fence, mine.Fence+1)); err != nil {
+			return err
+		}
+		if err := first(s.leases.Release(ctx, ann, mine), s.heldBy(ctx, ann), s.leases.Release(ctx, bob, again), s.heldBy(ctx, ann)); err != nil {
+			return err // released under an old fence, or by somebody else
+		}
+		if err := first(s.leases.Release(ctx, ann, again), s.heldBy(ctx, "")); err != nil {
+			return err
+		}
+		his, err := s.leases.Acquire(ctx, bob, subscription.Whole, long)
+		return first(err, same("fence", his.Fence, again.Fence+1), s.heldBy(ctx, bob))
+	}),
+	leaseClause("a lease ends by itself, and cannot be prolonged or released then", func(ctx context.Context, s leaseStand) error {
+		mine, err := s.leases.Acquire(ctx, ann, subscription.Whole, short)
+		if err != nil {
+			return err
+		}
+		time.Sleep(2 * short)
+		report := subscription.Report{Segment: mine.Segment, Fence: mine.Fence, State: subscription.Running}
+		roster, err := s.leases.Attend(ctx, ann, long, []subscription.Report{report})
+		if err := first(err, same("holder", roster.Segments[0].Holder, subscription.WorkerID(""))); err != nil {
+			return err
+		}
+		his, err := s.leases.Acquire(ctx, bob, subscription.Whole, long)
+		if err != nil {
+			return err
+		}
+		_, zombie := s.moves(ctx, mine)
+		return first(is("commit of the zombie", zombie, subscription.ErrStale), s.leases.Release(ctx, ann, mine), s.heldBy(ctx, bob), s.are(ctx, his))
+	}),
+	leaseClause("to attend prolongs the leases that are reported under their fences", func(ctx context.Context, s leaseStand) error {
+		mine, err := s.leases.Acquire(ctx, ann, subscription.Whole, 5*short)
+		if err != nil {
+			return err
+		}
+		report := subscription.Report{Segment: mine.Segment, Fence: mine.Fence, State: subscription.Running, Note: "päivää \"x\"", Head: 7, At: time.UnixMicro(1_700_000_000_123_456).UTC()}
+		roster, err := s.leases.Attend(ctx, ann, long, []subscription.Report{report})
+		if err := first(err, same("report", roster.Segments[0].Report, report)); err != nil {
+			return err
+		}
+		stranger, old := report, report
+		stranger.Note = "not mine to tell"
+		old.Fence--
+		_, err = s.leases.Attend(ctx, bob, long, []subscription.Report{stranger})
+		_, oldErr := s.leases.Attend(ctx, ann, long, []subscription.Report{old})
+		time.Sleep(6 * short)
+		roster, again := s.leases.Roster(ctx)
+		return first(err, oldErr, again, s.heldBy(ctx, ann), same("report", roster.Segments[0].Report, report))
+	}),
+	leaseClause("the roster has the workers that attend, sorted, and not those that have gone", func(ctx context.Context, s leaseStand) error {
+		for worker, ttl := range map[subscription.WorkerID]time.Duration{bob: long, ann: long, "late/1": short} {
+			if _, err := s.leases.Attend(ctx, worker, ttl, nil); err != nil {
+				return err
+			}
+		}
+		time.Sleep(2 * short)
+		roster, err := s.leases.Roster(ctx)
+		if err := first(err, same("workers", roster.Workers, []subscription.WorkerID{ann, bob})); err != nil {
+			return err
+		}
+		roster, err = s.leases.Attend(ctx, ann, 0, nil)
+		return first(err, same("workers", roster.Workers, []subscription.WorkerID{bob}))
+	}),
+	leaseClause("both parts of a split begin where the segment was, under a new fence, and move apart", func(ctx context.Context, s leaseStand) error {
+		whole, err := s.leases.Acquire(ctx, ann, subscription.Whole, long)
+		if err != nil {
+			return err
+		}
+		if whole, err = s.moves(ctx, whole); err != nil {
+			return err
+		}
+		low, high, err := s.leases.Split(ctx, ann, whole, 100)
+		if err != nil {
+			return err
+		}
+		want := whole
+		want.Fence++
+		wantHigh := want
+		want.Segment, wantHigh.Segment = subscription.Segment{First: 0, End: 100}, subscription.Segment{First: 100, End: eventstore.Slices}
+		_, zombie := s.moves(ctx, whole)
+		if err := first(same("low", low, want), same("high", high, wantHigh), is("commit to the segment that was", zombie, subscription.ErrStale), s.heldBy(ctx, ann, ann), s.are(ctx, low, high)); err != nil {
+			return err
+		}
+		moved, err := s.moves(ctx, high)
+		at, atErr := s.Checkpoint(ctx, s.model.Generation, source.Store)
+		return first(err, atErr, s.are(ctx, low, moved), same("checkpoint of the generation", at, low))
+	}),
+	leaseClause("only the holder splits, and only where both parts have slices", func(ctx context.Context, s leaseStand) error {
+		whole, err := s.leases.Acquire(ctx, ann, subscription.Whole, long)
+		if err != nil {
+			return err
+		}
+		old := whole
+		old.Fence--
+		for what, try := range map[string]func() error{
+			"another worker": func() error { _, _, err := s.leases.Split(ctx, bob, whole, 100); return err },
+			"an old fence":   func() error { _, _, err := s.leases.Split(ctx, ann, old, 100); return err },
+		} {
+			if err := is(what, try(), subscription.ErrFenced); err != nil {
+				return err
+			}
+		}
+		for _, at := range []eventstore.Slice{0, eventstore.Slices} {
+			if _, _, err := s.leases.Split(ctx, ann, whole, at); err == nil {
+				return errors.New("a part without slices was made")
+			}
+		}
+		return s.are(ctx, whole)
+	}),
+	leaseClause("neighbours merge at one checkpoint and under both leases, and not else", func(ctx context.Context, s leaseStand) error {
+		whole, err := s.leases.Acquire(ctx, ann, subscription.Whole, long)
+		if err != nil {
+			return err
+		}
+		low, high, err := s.leases.Split(ctx, ann, whole, 512)
+		if err != nil {
+			return err
+		}
+		to := onward(low, 3)
+		ahead := to
+		if err := s.Commit(ctx, s.model, projection.Move{From: low, To: ahead}, nil); err != nil {
+			return err
+		}
+		_, apart := s.leases.Merge(ctx, ann, ahead, high)
+		_, crossed := s.leases.Merge(ctx, ann, high, ahead)
+		level := high
+		level.Anchor = ahead.Anchor
+		if err := first(is("merge apart", apart, subscription.ErrStale), s.are(ctx, ahead, high), s.Commit(ctx, s.model, projection.Move{From: high, To: level}, nil)); err != nil {
+			return err
+		}
+		if crossed == nil {
+			return errors.New("segments were merged in the wrong order")
+		}
+		_, fenced := s.leases.Merge(ctx, bob, ahead, level)
+		if err := first(is("merge by another worker", fenced, subscription.ErrFenced), s.are(ctx, ahead, level)); err != nil {
+			return err
+		}
+		joined, err := s.leases.Merge(ctx, ann, ahead, level)
+		want := ahead
+		want.Segment, want.Fence = subscription.Whole, max(ahead.Fence, level.Fence)+1
+		_, zombie := s.moves(ctx, ahead)
+		return first(err, same("joined", joined, want), is("commit to a part", zombie, subscription.ErrStale), s.are(ctx, joined), s.heldBy(ctx, ann))
+	}),
+	leaseClause("a segment that was split or merged is ErrNoSegment", func(ctx context.Context, s leaseStand) error {
+		whole, err := s.leases.Acquire(ctx, ann, subscription.Whole, long)
+		if err != nil {
+			return err
+		}
+		low, high, err := s.leases.Split(ctx, ann, whole, 512)
+		if err != nil {
+			return err
+		}
+		_, gone := s.leases.Acquire(ctx, ann, subscription.Whole, long)
+		_, err = s.leases.Merge(ctx, ann, low, high)
+		_, part := s.leases.Acquire(ctx, ann, low.Segment, long)
+		return first(is("acquire what was split", gone, subscription.ErrNoSegment), err, is("acquire what was merged", part, subscription.ErrNoSegment))
+	}),
+	leaseClause("of rivals for a segment exactly one gets it", func(ctx context.Context, s leaseStand) error {
+		const rivals = 8
+		var wins, others int
+		var mu sync.Mutex
+		var all sync.WaitGroup
+		var odd error
+		for n := range rivals {
+			all.Go(func() {
+				_, err := s.leases.Acquire(ctx, subscription.WorkerID(rune('a'+n)), subscription.Whole, long)
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case err == nil:
+					wins++
+				case errors.Is(err, subscription.ErrHeld):
+					others++
+				default:
+					odd = err
+				}
+			})
+		}
+		all.Wait()
+		return first(odd, same("winners", wins, 1), same("losers", others, rivals-1))
+	}),
+	leaseClause("the leases of two sources are apart", func(ctx context.Context, s leaseStand) error {
+		other := eventstore.Identity{Store: eventstore.StoreID{2}, Incarnation: 1}
+		if err := s.Open(ctx, s.model, other); err != nil {
+			return err
+		}
+		whole, err := s.leases.Acquire(ctx, ann, subscription.Whole, long)
+		if err != nil {
+			return err
+		}
+		_, _, err = s.leases.Split(ctx, ann, whole, 512)
+		roster, rosterErr := s.Leases(s.model.Generation, other.Store).Roster(ctx)
+		return first(err, rosterErr, same("segments", len(roster.Segments), 1), same("holder", roster.Segments[0].Holder, subscription.WorkerID("")))
+	}),
+}
