@@ -13,6 +13,9 @@
 // and the checkpoint moves by compare-and-set. What a Handler does outside its
 // transaction happens at least once.
 //
+// A [Runner] runs projections in one process; a [Worker] shares them with workers in any number
+// of processes, sets keys aside whose rows cannot be made, and tells how it does by [StatusOf].
+//
 // Folds must be pure: the same events must give the same rows, or a rebuilt read
 // model will differ from the live one.
 package projection

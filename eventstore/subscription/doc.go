@@ -12,6 +12,9 @@
 // the reader (a failover, a restore): the subscription stops with
 // [eventstore.ErrDiverged] rather than skip what the log has now.
 //
+// A [Worker] shares a subscription with other workers: its keys are divided into segments,
+// each with a checkpoint and a lease of its own, see [Leases].
+//
 // What the package does not promise: exactly-once for effects outside the target's
 // own transaction. A target that calls other systems is called at least once.
 package subscription
