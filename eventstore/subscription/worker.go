@@ -72,7 +72,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	for {
 		err := w.turn(ctx)
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the end of ctx is how Run is told to stop
+			return nil
 		}
 		if errors.Is(err, ErrNoSegment) {
 			return fmt.Errorf("%s: %w: open its read model first", w.Name, err)

@@ -7,8 +7,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/leftfold/leftfold/adapters/memory"
+	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/eventstore/subscription"
 	"github.com/leftfold/leftfold/projection"
 )
@@ -142,8 +144,95 @@ func (m repeating) List(ctx context.Context, model projection.Model, list projec
 	return rows[:min(len(rows), list.Limit-1000)], err
 }
 
+// parkless commits whatever list of parked keys its caller had in mind.
+type parkless struct{ mutant }
+
+func (m parkless) Commit(ctx context.Context, model projection.Model, move projection.Move, changes []projection.Change) error {
+	stored, err := m.Checkpoint(ctx, model.Generation, move.To.Source.Store)
+	if err != nil {
+		return err
+	}
+	move.From.Parks = stored.Parks
+	return m.Sink.Commit(ctx, model, move, changes)
+}
+
+// forgetful parks nothing.
+type forgetful struct{ mutant }
+
+func (m forgetful) Commit(ctx context.Context, model projection.Model, move projection.Move, changes []projection.Change) error {
+	move.Park = nil
+	return m.Sink.Commit(ctx, model, move, changes)
+}
+
+// leasing is a sink with a bug planted in its leases.
+type leasing struct {
+	mutant
+	plant func(projection.Sink, subscription.Leases) subscription.Leases
+}
+
+func (m leasing) Leases(of projection.Generation, source eventstore.StoreID) subscription.Leases {
+	return m.plant(m.Sink, m.Sink.Leases(of, source))
+}
+
+// stealing gives a segment to whoever asks.
+type stealing struct{ subscription.Leases }
+
+func (l stealing) Acquire(ctx context.Context, worker subscription.WorkerID, segment subscription.Segment, ttl time.Duration) (subscription.Checkpoint, error) {
+	at, err := l.Leases.Acquire(ctx, worker, segment, ttl)
+	if !errors.Is(err, subscription.ErrHeld) {
+		return at, err
+	}
+	roster, err := l.Roster(ctx)
+	if err != nil {
+		return at, err
+	}
+	for _, held := range roster.Segments {
+		if err := l.Release(ctx, held.Holder, held.Checkpoint); err != nil {
+			return at, err
+		}
+	}
+	return l.Leases.Acquire(ctx, worker, segment, ttl)
+}
+
+// reviving prolongs leases that have ended.
+type reviving struct{ subscription.Leases }
+
+func (l reviving) Attend(ctx context.Context, worker subscription.WorkerID, ttl time.Duration, reports []subscription.Report) (subscription.Roster, error) {
+	for _, report := range reports {
+		_, _ = l.Acquire(ctx, worker, report.Segment, ttl)
+	}
+	return l.Leases.Attend(ctx, worker, ttl, reports)
+}
+
+// speechless keeps no reports, and so prolongs nothing.
+type speechless struct{ subscription.Leases }
+
+func (l speechless) Attend(ctx context.Context, worker subscription.WorkerID, ttl time.Duration, _ []subscription.Report) (subscription.Roster, error) {
+	return l.Leases.Attend(ctx, worker, ttl, nil)
+}
+
+// joining merges segments wherever they stand, and so passes over what one of them lacks.
+type joining struct {
+	subscription.Leases
+	sink projection.Sink
+}
+
+func (l joining) Merge(ctx context.Context, worker subscription.WorkerID, low, high subscription.Checkpoint) (subscription.Checkpoint, error) {
+	joined, err := l.Leases.Merge(ctx, worker, low, high)
+	if !errors.Is(err, subscription.ErrStale) {
+		return joined, err
+	}
+	level := high
+	level.Anchor = low.Anchor
+	if err := l.sink.Commit(ctx, everyKind, projection.Move{From: high, To: level}, nil); err != nil {
+		return joined, err
+	}
+	return l.Leases.Merge(ctx, worker, low, level)
+}
+
 func TestEveryMutantSinkIsCaught(t *testing.T) {
 	plain := func() mutant { return mutant{memory.NewSink()} }
+	plant := func(bug func(projection.Sink, subscription.Leases) subscription.Leases) projection.Sink { return leasing{plain(), bug} }
 	for _, m := range []struct {
 		name   string
 		sink   projection.Sink
@@ -153,6 +242,14 @@ func TestEveryMutantSinkIsCaught(t *testing.T) {
 		{"blind checkpoint", blind{plain()}, "of rivals that commit from one checkpoint exactly one wins"},
 		{"no anchor", anchorless{plain()}, "a commit from another checkpoint than the stored one is ErrStale and changes nothing"},
 		{"no fence", fenceless{plain()}, "a commit from another checkpoint than the stored one is ErrStale and changes nothing"},
+		{"no fence", fenceless{plain()}, "to acquire raises the fence, and commits under an older one are ErrStale"},
+		{"no count of parks", parkless{plain()}, "a commit with an older list of parked keys in mind is ErrStale and changes nothing"},
+		{"parks nothing", forgetful{plain()}, "a commit parks keys and takes them up again"},
+		{"steals leases", plant(func(_ projection.Sink, l subscription.Leases) subscription.Leases { return stealing{l} }), "a segment that is held is ErrHeld for others until it is released, and its holder may acquire it again"},
+		{"steals leases", plant(func(_ projection.Sink, l subscription.Leases) subscription.Leases { return stealing{l} }), "of rivals for a segment exactly one gets it"},
+		{"revives leases", plant(func(_ projection.Sink, l subscription.Leases) subscription.Leases { return reviving{l} }), "a lease ends by itself, and cannot be prolonged or released then"},
+		{"keeps no reports", plant(func(_ projection.Sink, l subscription.Leases) subscription.Leases { return speechless{l} }), "to attend prolongs the leases that are reported under their fences"},
+		{"merges what is apart", plant(func(s projection.Sink, l subscription.Leases) subscription.Leases { return joining{l, s} }), "neighbours merge at one checkpoint and under both leases, and not else"},
 		{"never deletes", keeper{plain()}, "a deleted row is gone, and deleting what is not there changes nothing"},
 		{"cursor includes its row", repeating{plain()}, "pages of a list hold every row once, equal values included"},
 	} {
