@@ -232,7 +232,9 @@ func (l joining) Merge(ctx context.Context, worker subscription.WorkerID, low, h
 
 func TestEveryMutantSinkIsCaught(t *testing.T) {
 	plain := func() mutant { return mutant{memory.NewSink()} }
-	plant := func(bug func(projection.Sink, subscription.Leases) subscription.Leases) projection.Sink { return leasing{plain(), bug} }
+	plant := func(bug func(projection.Sink, subscription.Leases) subscription.Leases) projection.Sink {
+		return leasing{plain(), bug}
+	}
 	for _, m := range []struct {
 		name   string
 		sink   projection.Sink
