@@ -1,9 +1,6 @@
 package postgres
 
-import (
-	"context"
-	"time"
-)
+import "time"
 
 // SetPatience makes tests of a server that hangs fast. Not while an append is under way.
 func (s *Store) SetPatience(batch, reconnect, settle time.Duration) {
@@ -12,12 +9,6 @@ func (s *Store) SetPatience(batch, reconnect, settle time.Duration) {
 
 // CutAppender closes the socket under an idle appender, so that its next write fails.
 func (s *Store) CutAppender() error { return s.appender.conn.Conn().PgConn().Conn().Close() }
-
-// ResetAppender takes the settings of an idle appender's session.
-func (s *Store) ResetAppender(ctx context.Context) error {
-	_, err := s.appender.conn.Exec(ctx, "RESET ALL")
-	return err
-}
 
 // SetOverlap makes batches of so many events go while another is under way. Not while an
 // append is under way.

@@ -351,10 +351,13 @@ func arriveAfterFailover(t *testing.T, pool *pgxpool.Pool) (findings []string) {
 
 // A session that was reset lacks the settings. Its store says so once, and makes another.
 func TestASessionThatWasResetIsReplaced(t *testing.T) {
-	store, sent := seeded(t, newPool(t))
+	pool := newPool(t)
+	store, sent := seeded(t, pool)
+	const reset = "PERFORM set_config('search_path', 'public', false); RETURN made;" // nobody else can reach the session
+	mutate(t, pool, "append_one", "RETURN made;", reset)
 	_, err := store.Append(t.Context(), loneEvent("order-1", 3))
 	require.NoError(t, err)
-	require.NoError(t, store.ResetAppender(t.Context()))
+	mutate(t, pool, "append_one", reset, "RETURN made;")
 	sent.since()
 	_, err = store.Append(t.Context(), loneEvent("order-1", 4))
 	require.ErrorIs(t, err, eventstore.ErrStoreBusy)

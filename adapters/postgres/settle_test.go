@@ -211,6 +211,9 @@ func appendUnderCuts(t *testing.T, stores []eventstore.Store, request traffic, c
 			for n := range appends {
 				name := fmt.Sprintf("%d/%d", c, n)
 				receipt, err := stores[c%len(stores)].Append(t.Context(), request(c, n, name))
+				for errors.Is(err, postgres.ErrUnavailable) { // lost each time, and not made: so it may be made again
+					receipt, err = stores[c%len(stores)].Append(t.Context(), request(c, n, name))
+				}
 				if err != nil {
 					errs[c] = fmt.Errorf("append %s: %w", name, err)
 					return
