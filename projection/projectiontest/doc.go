@@ -4,5 +4,6 @@
 //
 // [RunSink], [RunTxSink] and [RunEffects] are the conformance suite of
 // [projection.Sink] and [projection.TxSink], for authors of adapters. Their clauses
-// are sentences; a sink that breaks one fails in words.
+// are sentences; a sink that breaks one fails in words. RunWorkers, on Unix, has several
+// processes share a projection, kills and pauses them, and counts.
 package projectiontest
