@@ -423,6 +423,43 @@ END $$;
 
 
 --
+-- Name: share(regclass); Type: FUNCTION; Schema: leftfold; Owner: -
+--
+
+CREATE FUNCTION leftfold.share(view regclass) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+	granted record;
+BEGIN
+	FOR granted IN
+		SELECT CASE r.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r.grantee)) END AS grantee, bool_or(r.privilege_type = 'INSERT') AS writes
+		FROM pg_class c, aclexplode(c.relacl) r
+		WHERE c.oid = '"leftfold".read_models'::regclass AND r.privilege_type IN ('SELECT', 'INSERT')
+		GROUP BY 1
+	LOOP
+		EXECUTE format('GRANT %s ON %s TO %s', CASE WHEN granted.writes THEN 'SELECT, INSERT, UPDATE, DELETE' ELSE 'SELECT' END, view, granted.grantee);
+	END LOOP;
+END $$;
+
+
+--
+-- Name: checkpoints; Type: TABLE; Schema: leftfold; Owner: -
+--
+
+CREATE TABLE leftfold.checkpoints (
+    name text NOT NULL COLLATE pg_catalog."C",
+    version bigint NOT NULL,
+    store_id uuid NOT NULL,
+    incarnation integer NOT NULL,
+    "position" bigint NOT NULL,
+    anchor_id uuid NOT NULL,
+    fence bigint NOT NULL
+)
+WITH (fillfactor='20');
+
+
+--
 -- Name: commands; Type: TABLE; Schema: leftfold; Owner: -
 --
 
@@ -469,6 +506,17 @@ CREATE TABLE leftfold.migrations (
 
 
 --
+-- Name: read_models; Type: TABLE; Schema: leftfold; Owner: -
+--
+
+CREATE TABLE leftfold.read_models (
+    name text NOT NULL COLLATE pg_catalog."C",
+    version bigint NOT NULL,
+    hash text NOT NULL
+);
+
+
+--
 -- Name: store; Type: TABLE; Schema: leftfold; Owner: -
 --
 
@@ -481,6 +529,12 @@ CREATE TABLE leftfold.store (
     CONSTRAINT store_incarnation_check CHECK ((incarnation > 0)),
     CONSTRAINT store_only_row_check CHECK (only_row)
 );
+
+
+--
+-- Data for Name: checkpoints; Type: TABLE DATA; Schema: leftfold; Owner: -
+--
+
 
 
 --
@@ -528,6 +582,13 @@ INSERT INTO leftfold.events VALUES (7, 3, '2026-01-01 00:00:07.000007+00', '0190
 --
 
 INSERT INTO leftfold.migrations VALUES (1, 'event store', 1, '2026-01-01 00:00:00+00');
+INSERT INTO leftfold.migrations VALUES (2, 'read models', 1, '2026-01-01 00:00:00+00');
+
+
+--
+-- Data for Name: read_models; Type: TABLE DATA; Schema: leftfold; Owner: -
+--
+
 
 
 --
@@ -535,6 +596,14 @@ INSERT INTO leftfold.migrations VALUES (1, 'event store', 1, '2026-01-01 00:00:0
 --
 
 INSERT INTO leftfold.store VALUES (true, '0190b8a4-3c5e-7cc0-b000-1a2b3c4d5e6f', 1, '7000000000000000000/00000001', 0);
+
+
+--
+-- Name: checkpoints checkpoints_pkey; Type: CONSTRAINT; Schema: leftfold; Owner: -
+--
+
+ALTER TABLE ONLY leftfold.checkpoints
+    ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (name, version, store_id);
 
 
 --
@@ -583,6 +652,14 @@ ALTER TABLE ONLY leftfold.fences
 
 ALTER TABLE ONLY leftfold.migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (number);
+
+
+--
+-- Name: read_models read_models_pkey; Type: CONSTRAINT; Schema: leftfold; Owner: -
+--
+
+ALTER TABLE ONLY leftfold.read_models
+    ADD CONSTRAINT read_models_pkey PRIMARY KEY (name, version);
 
 
 --
@@ -689,6 +766,13 @@ REVOKE ALL ON FUNCTION leftfold.remember(command_appends integer[], command_ids 
 --
 
 REVOKE ALL ON FUNCTION leftfold.settle(writer uuid, session bigint, after bigint, event_ids uuid[], stream_keys uuid[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION share(view regclass); Type: ACL; Schema: leftfold; Owner: -
+--
+
+REVOKE ALL ON FUNCTION leftfold.share(view regclass) FROM PUBLIC;
 
 
 --
