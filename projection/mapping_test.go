@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"encoding/json"
 	"math"
 	"math/big"
 	"reflect"
@@ -240,6 +241,7 @@ func TestAValueThatCannotBeStoredIsNamedByColumnAndRow(t *testing.T) {
 		`column name of row "k": text is not valid UTF-8`:                         {Name: "a\xff"},
 		`column at of row "k": the time 10000-01-01 00:00:00 +0000 UTC lies`:      {At: time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)},
 		`column nested of row "k": json: unsupported type: chan int`:              {Nested: make(chan int)},
+		`column nested of row "k": text is not valid UTF-8`:                       {Nested: json.RawMessage("\"\xff\"")},
 		`column moody of row "k": panic: bad mood`:                                {Moody: &moody{}},
 	} {
 		_, err := m.encode("k", reflect.ValueOf(r))

@@ -90,7 +90,10 @@ func encodeJSON(value any) (encoded any, err error) {
 		}
 	}()
 	text, err := json.Marshal(value)
-	return string(text), err
+	if err != nil {
+		return nil, err
+	}
+	return string(text), checkText(string(text)) // a json.RawMessage may hold any bytes in its strings
 }
 
 // decodeJSON runs the user's UnmarshalJSON, likewise.

@@ -22,6 +22,10 @@ import (
 type database struct {
 	pool   *pgxpool.Pool // for readers, who give theirs back
 	writer *pgxpool.Pool // for the appender, which holds one as long as it works
+	// For sinks. Handlers have theirs for as long as they run, and read what they like
+	// meanwhile, so none of the other pools may run dry over them.
+	models, handlers *pgxpool.Pool
+
 	schema schema
 	sql    statements
 	pooled bool               // by a proxy between us and the server: no session outlives a transaction
@@ -57,18 +61,35 @@ func openDatabase(ctx context.Context, config *pgxpool.Config, s schema, readers
 	}
 	d := &database{schema: s, sql: newStatements(s), pooled: pooled, reading: newLifetime(), writing: newLifetime()}
 	config = d.configure(config)
-	config.MaxConns = int32(readers)
-	if d.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
-		return nil, explain(err)
-	}
-	config = config.Copy()
-	config.MaxConns = writerConns
-	config.AfterRelease = neverAgain(config.AfterRelease)
-	if d.writer, err = pgxpool.NewWithConfig(ctx, config); err != nil {
-		d.pool.Close()
-		return nil, explain(err)
+	for _, p := range []struct {
+		pool   **pgxpool.Pool
+		conns  int
+		change func(*pgxpool.Config)
+	}{
+		{&d.pool, readers, func(*pgxpool.Config) {}},
+		{&d.writer, writerConns, func(c *pgxpool.Config) { c.AfterRelease = neverAgain(c.AfterRelease) }},
+		{&d.models, sinkConns, d.planForLargeTables},
+		{&d.handlers, sinkConns, func(*pgxpool.Config) {}},
+	} {
+		config := config.Copy()
+		config.MaxConns = int32(p.conns)
+		p.change(config)
+		if *p.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
+			d.closePools()
+			return nil, explain(err)
+		}
 	}
 	return d, nil
+}
+
+// planForLargeTables is for the statements of views. Their plans are kept, and made while the
+// tables are small: one that scans a table would still do so when it has grown.
+func (d *database) planForLargeTables(config *pgxpool.Config) {
+	if d.pooled {
+		return // every statement is planned anew
+	}
+	config.ConnConfig.RuntimeParams["enable_seqscan"] = "off"
+	config.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 }
 
 // configure makes the user's configuration ours: whatever the database or the role has as its
@@ -159,17 +180,21 @@ func tooOld(serverVersion string) bool {
 }
 
 // do runs f on a connection for readers. If the store is closed meanwhile, f ends early.
-func (d *database) do(ctx context.Context, f func(session) error) error {
-	conn, err := acquire(ctx, d.pool, d.reading)
+func (d *database) do(ctx context.Context, f func(session) error) error { return d.on(ctx, d.pool, f) }
+
+// on runs f on a connection of the pool.
+func (d *database) on(ctx context.Context, pool *pgxpool.Pool, f func(session) error) error {
+	conn, err := acquire(ctx, pool, d.reading)
 	if err != nil {
 		return err
 	}
 	defer conn.Release()
 	keep := cutAtTheEnd(conn, d.reading)
+	defer keep() // f may end its goroutine
 	err = f(d.session(conn.Conn()))
 	if isStale(err) {
 		_ = conn.Conn().Close(ctx) // whether it can be told or not
-		d.pool.Reset()             // the others know no better
+		pool.Reset()               // the others know no better
 	}
 	if !keep() && err != nil {
 		return eventstore.ErrClosed
@@ -222,10 +247,17 @@ func (d *database) close(ctx context.Context) {
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
-		d.writer.Close()
-		d.pool.Close()
+		d.closePools()
 	}()
 	waitLonger(ctx, closed)
+}
+
+func (d *database) closePools() {
+	for _, pool := range []*pgxpool.Pool{d.writer, d.pool, d.models, d.handlers} {
+		if pool != nil {
+			pool.Close()
+		}
+	}
 }
 
 // waitLonger waits for something until shortly after the end of ctx, and reports whether it

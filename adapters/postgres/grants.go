@@ -11,8 +11,8 @@ import (
 	"github.com/leftfold/leftfold/eventstore"
 )
 
-// Privilege is what a role may do with a store. The role needs no right to write a table for
-// any of it: appends go through functions that run as their owner.
+// Privilege is what a role may do in the schema of a store. To append it needs no right to
+// write a table: appends go through functions that run as their owner.
 type Privilege int
 
 const (
@@ -22,6 +22,14 @@ const (
 	// calls the functions by hand cannot change what was recorded, nor leave a gap in positions or
 	// versions; it can append events whose name, slice or tombstone our client would not write.
 	ToAppend
+	// ToProject is what a program needs to keep read models in the schema: the right to create
+	// tables there, and to write those of views. If it shall have no right in the schema of the
+	// log, give the read models another one; see [OpenSink].
+	ToProject
+	// ToQuery is what a program needs to read the read models that are kept in the schema, now
+	// and later. Those that are there are granted by the role that owns their tables: if that is
+	// not the pool's, grant before the projection runs for the first time, or as that role.
+	ToQuery
 )
 
 var grants = map[Privilege]string{
@@ -32,7 +40,22 @@ GRANT EXECUTE ON FUNCTION leftfold.adopt TO %[1]s;
 	ToAppend: `GRANT USAGE ON SCHEMA leftfold TO %[1]s;
 GRANT EXECUTE ON FUNCTION leftfold.append, leftfold.append_in, leftfold.append_one, leftfold.settle, leftfold.lock TO %[1]s;
 `,
+	ToProject: `GRANT USAGE, CREATE ON SCHEMA leftfold TO %[1]s;
+GRANT SELECT ON leftfold.migrations TO %[1]s;
+GRANT SELECT, INSERT ON leftfold.read_models TO %[1]s;
+GRANT SELECT, INSERT, UPDATE, DELETE ON leftfold.segments, leftfold.workers, leftfold.parked TO %[1]s;
+GRANT EXECUTE ON FUNCTION leftfold.share TO %[1]s;
+` + shareViews,
+	ToQuery: `GRANT USAGE ON SCHEMA leftfold TO %[1]s;
+GRANT SELECT ON leftfold.migrations, leftfold.read_models, leftfold.segments, leftfold.workers, leftfold.parked TO %[1]s;
+` + shareViews,
 }
+
+// shareViews gives whoever may use the registry of read models the tables that are there. Those
+// that come later are shared when they are created.
+const shareViews = `SELECT leftfold.share(c.oid) FROM pg_class c JOIN leftfold.read_models m ON c.relname = format('view_%%s_%%s', m.name, m.version)
+WHERE c.relnamespace = 'leftfold'::regnamespace AND pg_has_role(c.relowner, 'USAGE');
+`
 
 // GrantSQL returns the statements that give a role the privileges, for those who run SQL
 // with a tool of their own.
@@ -45,7 +68,7 @@ func GrantSQL(schemaName, role string, privileges ...Privilege) (string, error) 
 	for _, p := range privileges {
 		statements, ok := grants[p]
 		if !ok {
-			return "", &eventstore.InvalidError{What: "privilege", Value: fmt.Sprint(int(p)), Reason: "want ToRead or ToAppend"}
+			return "", &eventstore.InvalidError{What: "privilege", Value: fmt.Sprint(int(p)), Reason: "want ToRead, ToAppend, ToProject or ToQuery"}
 		}
 		fmt.Fprintf(&text, s.in(statements), pgx.Identifier{role}.Sanitize())
 	}

@@ -192,6 +192,19 @@ func readVersion(ctx context.Context, tx pgx.Tx, s schema) (version, error) {
 	return v, nil
 }
 
+// checkSchema returns nil if this program can run on the schema.
+func checkSchema(ctx context.Context, tx pgx.Tx, s schema) error {
+	done, err := readVersion(ctx, tx, s)
+	if err != nil {
+		return err
+	}
+	known, err := readMigrations(migrationFiles, s)
+	if err != nil {
+		return err
+	}
+	return errors.Join(done.check(len(known)), checkEncoding(ctx, tx))
+}
+
 // check returns nil if a program that knows so many steps can run on the schema.
 func (v version) check(known int) error {
 	switch {

@@ -105,12 +105,12 @@ func TestMutantAChangedStoreIsFound(t *testing.T) {
 		`DELETE FROM leftfold.event_tags WHERE position = 1`,
 	} {
 		pool := poolOn(t, postgrestest.URL(t))
-		runScript(t, pool, "testdata/release-1/store.sql")
+		runScript(t, pool, "testdata/release-2/store.sql")
 		_, err := pool.Exec(t.Context(), "ALTER TABLE leftfold.events DISABLE TRIGGER USER; ALTER TABLE leftfold.event_tags DISABLE TRIGGER USER; ALTER TABLE leftfold.commands DISABLE TRIGGER USER; "+damage)
 		require.NoError(t, err)
 		_, err = postgres.Migrate(t.Context(), pool, postgres.MigrateOptions{})
 		require.NoError(t, err)
-		golden, err := os.ReadFile("testdata/release-1/log.txt")
+		golden, err := os.ReadFile("testdata/release-2/log.txt")
 		require.NoError(t, err)
 		require.NotEqual(t, string(golden), listing(t, openOn(t, pool, postgres.Options{})), damage)
 	}

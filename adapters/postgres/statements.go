@@ -17,6 +17,11 @@ type statements struct {
 	head, command, streamEnd, streamForwards, streamBackwards statement
 
 	logStart, logAll, logTypes, logPositions, tagged, tagSample statement
+
+	// Those of read models that do not depend on a view's columns; the others are made in view.go.
+	checkpoint, insertReadModel, insertCheckpoint, moveCheckpoint statement
+
+	segments, lockSegments, putSegment, dropSegment, workers, putWorker, dropWorker, clock, parked, park, unpark statement
 }
 
 // newStatements names them without their schema: no two stores share a connection, and Postgres
@@ -52,5 +57,22 @@ func newStatements(s schema) statements {
 		logPositions: load("log_positions"),
 		tagged:       load("tagged"),
 		tagSample:    load("tag_sample"),
+
+		checkpoint:       load("checkpoint"),
+		insertReadModel:  load("insert_read_model"),
+		insertCheckpoint: load("insert_checkpoint"),
+		moveCheckpoint:   load("move_checkpoint"),
+
+		segments:     load("segments"),
+		lockSegments: load("lock_segments"),
+		putSegment:   load("put_segment"),
+		dropSegment:  load("drop_segment"),
+		workers:      load("workers"),
+		putWorker:    load("put_worker"),
+		dropWorker:   load("drop_worker"),
+		clock:        load("clock"),
+		parked:       load("parked"),
+		park:         load("park"),
+		unpark:       load("unpark"),
 	}
 }

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 
@@ -42,6 +41,7 @@ type Store struct {
 	queue    *groupcommit.Queue
 	appender appender
 	wakeups  wakeups
+	sink     Sink
 	drained  chan struct{} // closed when the appender has answered everybody
 }
 
@@ -83,7 +83,7 @@ func Open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, limits: o.Limits, drained: make(chan struct{}), reader: reader{sql: &db.sql, on: db.do, ahead: true}}
+	s := &Store{db: db, sink: Sink{db: db}, limits: o.Limits, drained: make(chan struct{}), reader: reader{sql: &db.sql, on: db.do, ahead: true}}
 	if err := s.check(ctx, o); err != nil {
 		db.close(ctx)
 		return nil, fmt.Errorf("open the store in schema %s: %w", name, err)
@@ -114,15 +114,10 @@ func Open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 func (s *Store) check(ctx context.Context, o Options) error {
 	return s.db.do(ctx, func(on session) error {
 		if err := inTransaction(ctx, on.conn, pgx.ReadOnly, func(tx pgx.Tx) error {
-			done, err := readVersion(ctx, tx, s.db.schema)
-			if err != nil {
+			if err := checkSchema(ctx, tx, s.db.schema); err != nil {
 				return err
 			}
-			known, err := readMigrations(migrationFiles, s.db.schema)
-			if err != nil {
-				return err
-			}
-			return errors.Join(done.check(len(known)), checkEncoding(ctx, tx), checkDurable(ctx, tx, o.AcceptLoss))
+			return checkDurable(ctx, tx, o.AcceptLoss)
 		}); err != nil {
 			return err
 		}

@@ -29,6 +29,11 @@ const (
 	// How many reads run at the same time; others wait.
 	defaultReaders = 8
 
+	// How many statements of a sink run at the same time, and as many transactions of handlers.
+	sinkConns = 8
+	// How much a sink writes by one statement; a window of larger rows takes several.
+	commitBytes = 64 << 20
+
 	// How long the server may take for one batch before its connection is given up. It waits
 	// up to 5 s for the lock of the store (lock_timeout, see database.configure).
 	batchPatience = 30 * time.Second

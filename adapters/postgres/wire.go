@@ -22,6 +22,9 @@ const (
 	oidInt2  = 21
 	oidInt4  = 23
 	oidText  = 25
+	oidJSON  = 114
+	oidFloat = 701
+	oidTime  = 1184
 	oidUUID  = 2950
 )
 
@@ -63,6 +66,9 @@ func (e *encoder) arrayHead(element uint32, length int, nulls bool) {
 	e.int32(1) // the index of the first
 }
 
+// setLength tells the length of an array, which is all that was appended.
+func (e *encoder) setLength(length int) { binary.BigEndian.PutUint32(e.b[12:], uint32(length)) }
+
 // end fills in the length of a value that was started with a length of 0.
 func (e *encoder) end(start int) {
 	binary.BigEndian.PutUint32(e.b[start:], uint32(len(e.b)-start-4))
@@ -81,6 +87,16 @@ func emptyArray(element uint32) []byte {
 
 func bigint(v int64) []byte {
 	return binary.BigEndian.AppendUint64(nil, uint64(v))
+}
+
+func int4(v int32) []byte { return binary.BigEndian.AppendUint32(nil, uint32(v)) }
+
+// timestamp returns the microseconds of a time, NULL for the zero time.
+func timestamp(t time.Time) []byte {
+	if t.IsZero() {
+		return nil
+	}
+	return bigint(t.UnixMicro() - epoch)
 }
 
 func int2(v int) []byte { return binary.BigEndian.AppendUint16(nil, uint16(v)) }

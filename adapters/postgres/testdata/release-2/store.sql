@@ -432,6 +432,27 @@ END $$;
 
 
 --
+-- Name: share(regclass); Type: FUNCTION; Schema: leftfold; Owner: -
+--
+
+CREATE FUNCTION leftfold.share(view regclass) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+	granted record;
+BEGIN
+	FOR granted IN
+		SELECT CASE r.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r.grantee)) END AS grantee, bool_or(r.privilege_type = 'INSERT') AS writes
+		FROM pg_class c, aclexplode(c.relacl) r
+		WHERE c.oid = '"leftfold".read_models'::regclass AND r.privilege_type IN ('SELECT', 'INSERT')
+		GROUP BY 1
+	LOOP
+		EXECUTE format('GRANT %s ON %s TO %s', CASE WHEN granted.writes THEN 'SELECT, INSERT, UPDATE, DELETE' ELSE 'SELECT' END, view, granted.grantee);
+	END LOOP;
+END $$;
+
+
+--
 -- Name: commands; Type: TABLE; Schema: leftfold; Owner: -
 --
 
@@ -478,6 +499,56 @@ CREATE TABLE leftfold.migrations (
 
 
 --
+-- Name: parked; Type: TABLE; Schema: leftfold; Owner: -
+--
+
+CREATE TABLE leftfold.parked (
+    name text NOT NULL COLLATE pg_catalog."C",
+    version bigint NOT NULL,
+    store_id uuid NOT NULL,
+    key text NOT NULL COLLATE pg_catalog."C",
+    "position" bigint NOT NULL,
+    event_id uuid NOT NULL,
+    type text NOT NULL COLLATE pg_catalog."C",
+    cause text NOT NULL,
+    at timestamp with time zone NOT NULL
+);
+
+
+--
+-- Name: read_models; Type: TABLE; Schema: leftfold; Owner: -
+--
+
+CREATE TABLE leftfold.read_models (
+    name text NOT NULL COLLATE pg_catalog."C",
+    version bigint NOT NULL,
+    hash text NOT NULL
+);
+
+
+--
+-- Name: segments; Type: TABLE; Schema: leftfold; Owner: -
+--
+
+CREATE TABLE leftfold.segments (
+    name text NOT NULL COLLATE pg_catalog."C",
+    version bigint NOT NULL,
+    store_id uuid NOT NULL,
+    first_slice smallint NOT NULL,
+    end_slice smallint NOT NULL,
+    incarnation integer NOT NULL,
+    "position" bigint NOT NULL,
+    anchor_id uuid NOT NULL,
+    fence bigint NOT NULL,
+    parks bigint NOT NULL,
+    holder text NOT NULL,
+    held_until timestamp with time zone,
+    report text NOT NULL
+)
+WITH (fillfactor='20');
+
+
+--
 -- Name: store; Type: TABLE; Schema: leftfold; Owner: -
 --
 
@@ -489,6 +560,19 @@ CREATE TABLE leftfold.store (
     fences bigint DEFAULT 0 NOT NULL,
     CONSTRAINT store_incarnation_check CHECK ((incarnation > 0)),
     CONSTRAINT store_only_row_check CHECK (only_row)
+);
+
+
+--
+-- Name: workers; Type: TABLE; Schema: leftfold; Owner: -
+--
+
+CREATE TABLE leftfold.workers (
+    name text NOT NULL COLLATE pg_catalog."C",
+    version bigint NOT NULL,
+    store_id uuid NOT NULL,
+    worker text NOT NULL COLLATE pg_catalog."C",
+    until timestamp with time zone NOT NULL
 );
 
 
@@ -537,6 +621,25 @@ INSERT INTO leftfold.events VALUES (7, 3, '2026-01-01 00:00:07.000007+00', '0190
 --
 
 INSERT INTO leftfold.migrations VALUES (1, 'event store', 1, '2026-01-01 00:00:00+00');
+INSERT INTO leftfold.migrations VALUES (2, 'read models', 1, '2026-01-01 00:00:00+00');
+
+
+--
+-- Data for Name: parked; Type: TABLE DATA; Schema: leftfold; Owner: -
+--
+
+
+
+--
+-- Data for Name: read_models; Type: TABLE DATA; Schema: leftfold; Owner: -
+--
+
+
+
+--
+-- Data for Name: segments; Type: TABLE DATA; Schema: leftfold; Owner: -
+--
+
 
 
 --
@@ -544,6 +647,12 @@ INSERT INTO leftfold.migrations VALUES (1, 'event store', 1, '2026-01-01 00:00:0
 --
 
 INSERT INTO leftfold.store VALUES (true, '0190b8a4-3c5e-7cc0-b000-1a2b3c4d5e6f', 1, '7000000000000000000/00000001', 0);
+
+
+--
+-- Data for Name: workers; Type: TABLE DATA; Schema: leftfold; Owner: -
+--
+
 
 
 --
@@ -595,11 +704,43 @@ ALTER TABLE ONLY leftfold.migrations
 
 
 --
+-- Name: parked parked_pkey; Type: CONSTRAINT; Schema: leftfold; Owner: -
+--
+
+ALTER TABLE ONLY leftfold.parked
+    ADD CONSTRAINT parked_pkey PRIMARY KEY (name, version, store_id, key);
+
+
+--
+-- Name: read_models read_models_pkey; Type: CONSTRAINT; Schema: leftfold; Owner: -
+--
+
+ALTER TABLE ONLY leftfold.read_models
+    ADD CONSTRAINT read_models_pkey PRIMARY KEY (name, version);
+
+
+--
+-- Name: segments segments_pkey; Type: CONSTRAINT; Schema: leftfold; Owner: -
+--
+
+ALTER TABLE ONLY leftfold.segments
+    ADD CONSTRAINT segments_pkey PRIMARY KEY (name, version, store_id, first_slice);
+
+
+--
 -- Name: store store_pkey; Type: CONSTRAINT; Schema: leftfold; Owner: -
 --
 
 ALTER TABLE ONLY leftfold.store
     ADD CONSTRAINT store_pkey PRIMARY KEY (only_row);
+
+
+--
+-- Name: workers workers_pkey; Type: CONSTRAINT; Schema: leftfold; Owner: -
+--
+
+ALTER TABLE ONLY leftfold.workers
+    ADD CONSTRAINT workers_pkey PRIMARY KEY (name, version, store_id, worker);
 
 
 --
@@ -698,6 +839,13 @@ REVOKE ALL ON FUNCTION leftfold.remember(command_appends integer[], command_ids 
 --
 
 REVOKE ALL ON FUNCTION leftfold.settle(writer uuid, session bigint, after bigint, event_ids uuid[], stream_keys uuid[]) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION share(view regclass); Type: ACL; Schema: leftfold; Owner: -
+--
+
+REVOKE ALL ON FUNCTION leftfold.share(view regclass) FROM PUBLIC;
 
 
 --

@@ -1,0 +1,218 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/leftfold/leftfold/projection"
+)
+
+// The names put into these statements were checked by package projection: lower-case
+// letters, digits and underscores. They are quoted, because they may be reserved words.
+
+const maxNameBytes = 63 // Postgres cuts longer names
+
+// tableOf returns the table of a generation, quoted.
+func (s schema) tableOf(of projection.Generation) string {
+	return fmt.Sprintf(`%s."%s"`, s.quoted(), tableName(of))
+}
+
+func tableName(of projection.Generation) string {
+	return fmt.Sprintf("view_%s_%d", of.Name, of.Version)
+}
+
+// createTable returns the statements that create a view's table and its indexes, each of
+// which has the key as its second column, as every order has. Its pages keep some room, so that
+// most new versions of a row are put beside the old one and touch no index.
+func (s schema) createTable(model projection.Model) (string, error) {
+	if len(model.Columns) == 0 {
+		return "", nil // a handler keeps its own tables
+	}
+	if name := tableName(model.Generation); len(name) > maxNameBytes {
+		return "", fmt.Errorf("the name of the table, %s, has %d bytes, the limit is %d", name, len(name), maxNameBytes)
+	}
+	table := s.tableOf(model.Generation)
+	columns := []string{`"key" text COLLATE "C" NOT NULL PRIMARY KEY`}
+	for _, c := range model.Columns {
+		column := fmt.Sprintf("%q %s", c.Name, columnTypes[c.Kind].name)
+		if c.Kind == projection.Text {
+			column += ` COLLATE "C"`
+		}
+		if !c.Nullable {
+			column += " NOT NULL"
+		}
+		columns = append(columns, column)
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "CREATE TABLE %s (%s) WITH (fillfactor = 90);\n", table, strings.Join(columns, ", "))
+	for _, name := range model.Indexes {
+		fmt.Fprintf(&text, "CREATE INDEX ON %s (%q, \"key\");\n", table, name)
+	}
+	fmt.Fprintf(&text, "SELECT %s.share('%s');\n", s.quoted(), table)
+	return text.String(), nil
+}
+
+// columnList returns the key and the columns, quoted.
+func columnList(model projection.Model) []string {
+	names := []string{`"key"`}
+	for _, c := range model.Columns {
+		names = append(names, fmt.Sprintf("%q", c.Name))
+	}
+	return names
+}
+
+// Load implements [projection.Sink].
+func (s *Sink) Load(ctx context.Context, model projection.Model, keys []string) ([]projection.Row, error) {
+	text := fmt.Sprintf(`SELECT %s FROM %s WHERE "key" = ANY ($1::text[])`, strings.Join(columnList(model), ", "), s.db.schema.tableOf(model.Generation))
+	return s.rows(ctx, model, text, texts(keys))
+}
+
+// List implements [projection.Sink].
+func (s *Sink) List(ctx context.Context, model projection.Model, list projection.ListQuery) ([]projection.Row, error) {
+	order, direction, beyond := []string{`"key"`}, "", ">"
+	if list.By != "" {
+		order = []string{fmt.Sprintf("%q", list.By), `"key"`}
+	}
+	if list.Descending {
+		direction, beyond = " DESC", "<"
+	}
+	where, params := "", [][]byte{bigint(int64(list.Limit))}
+	if list.After != nil {
+		place := []string{"$2", "$3"}[:len(order)]
+		where = fmt.Sprintf(" WHERE (%s) %s (%s)", strings.Join(order, ", "), beyond, strings.Join(place, ", "))
+		if list.By != "" {
+			value, err := parameter(model.Columns[model.Column(list.By)], list.After.Value)
+			if err != nil {
+				return nil, err
+			}
+			params = append(params, value)
+		}
+		params = append(params, []byte(list.After.Key))
+	}
+	text := fmt.Sprintf("SELECT %s FROM %s%s ORDER BY %s%s LIMIT $1", strings.Join(columnList(model), ", "),
+		s.db.schema.tableOf(model.Generation), where, strings.Join(order, direction+", "), direction)
+	return s.rows(ctx, model, text, params...)
+}
+
+func (s *Sink) rows(ctx context.Context, model projection.Model, text string, params ...[]byte) (found []projection.Row, err error) {
+	types := typesOfColumns(model)
+	err = s.on(ctx, func(on session) error {
+		return on.rows(ctx, statement{text, text}, func(row [][]byte) error {
+			found = append(found, readRow(types, row))
+			return nil
+		}, params...)
+	})
+	if err != nil {
+		return nil, s.notBuilt(model.Generation, err)
+	}
+	return found, nil
+}
+
+// notBuilt says of a table that is not there what that means.
+func (s *Sink) notBuilt(of projection.Generation, err error) error {
+	const undefinedTable = "42P01"
+	if failure, ok := errors.AsType[*pgconn.PgError](err); ok && failure.Code == undefinedTable {
+		return fmt.Errorf("%w: %s in schema %s; run its projection", projection.ErrNotBuilt, of, s.db.schema)
+	}
+	return err
+}
+
+// commitSQL returns the statement that moves a checkpoint and writes rows, both or neither.
+//
+// It is one statement, and so one round trip and one transaction. What it writes it takes from
+// the row that the move returns: there is none if the checkpoint was moved by somebody else.
+// The snapshot is older than the wait for the checkpoint's lock, and still right: nobody has
+// changed a row since, or the move would fail.
+func (s *Sink) commitSQL(model projection.Model) string {
+	const moveParams = 15
+	columns, table := columnList(model), s.db.schema.tableOf(model.Generation)
+	values := []string{fmt.Sprintf("unnest($%d::text[])", moveParams+1)}
+	var set []string
+	for n, c := range model.Columns {
+		values = append(values, fmt.Sprintf("unnest($%d::%s[])", moveParams+2+n, columnTypes[c.Kind].name))
+		set = append(set, fmt.Sprintf("%q = excluded.%q", c.Name, c.Name))
+	}
+	return fmt.Sprintf(`WITH moved AS (
+%s), written AS (
+	INSERT INTO %s (%s)
+	SELECT %s FROM moved
+	ON CONFLICT ("key") DO UPDATE SET %s
+), removed AS (
+	DELETE FROM %s WHERE "key" = ANY ($%d::text[]) AND EXISTS (SELECT FROM moved)
+)
+SELECT FROM moved`, s.db.sql.moveCheckpoint.text, table, strings.Join(columns, ", "), strings.Join(values, ", "), strings.Join(set, ", "),
+		table, moveParams+1+len(columns))
+}
+
+// changeSet is what one statement writes: arrays of keys and of each column's values, and of
+// the keys of rows that go.
+type changeSet struct {
+	columns []encoder // the keys first
+	rows    int
+	gone    []string
+	bytes   int
+}
+
+// newChangeSets divides the changes into sets that are not too large. They are in the order of
+// the index, which the server then goes through once.
+func newChangeSets(model projection.Model, changes []projection.Change) ([]*changeSet, error) {
+	changes = slices.Clone(changes)
+	slices.SortFunc(changes, func(a, b projection.Change) int { return strings.Compare(a.Key, b.Key) })
+	set := newChangeSet(model)
+	sets := []*changeSet{set}
+	for _, change := range changes {
+		if set.bytes >= commitBytes {
+			set = newChangeSet(model)
+			sets = append(sets, set)
+		}
+		if err := set.add(model, change); err != nil {
+			return nil, fmt.Errorf("row %q of %s: %w", change.Key, model.Generation, err)
+		}
+	}
+	return sets, nil
+}
+
+func newChangeSet(model projection.Model) *changeSet {
+	set := &changeSet{columns: make([]encoder, 1+len(model.Columns))}
+	set.columns[0].array(oidText, 0)
+	for n, c := range model.Columns {
+		set.columns[n+1].arrayHead(columnTypes[c.Kind].oid, 0, c.Nullable)
+	}
+	return set
+}
+
+func (s *changeSet) add(model projection.Model, change projection.Change) error {
+	if change.Deleted {
+		s.gone = append(s.gone, change.Key)
+		return nil
+	}
+	if len(change.Values) != len(model.Columns) {
+		return fmt.Errorf("it has %d values for %d columns", len(change.Values), len(model.Columns))
+	}
+	s.rows++
+	s.columns[0].text(change.Key)
+	for n, value := range change.Values {
+		e := &s.columns[n+1]
+		before := len(e.b)
+		if err := e.value(model.Columns[n], value); err != nil {
+			return err
+		}
+		s.bytes += len(e.b) - before
+	}
+	return nil
+}
+
+// params returns the arrays.
+func (s *changeSet) params() [][]byte {
+	params := make([][]byte, 0, len(s.columns)+1)
+	for n := range s.columns {
+		s.columns[n].setLength(s.rows)
+		params = append(params, s.columns[n].b)
+	}
+	return append(params, texts(s.gone))
+}
