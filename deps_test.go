@@ -54,6 +54,7 @@ var importTable = []rule{
 	{pkg: "adapters/memory", own: core},
 	{pkg: "adapters/sqlite", own: core, modules: list("modernc.org/sqlite")},
 	{pkg: "adapters/postgres", own: core, modules: list(pgx)},
+	{pkg: "adapters/redisstore", own: core, modules: list("github.com/redis/go-redis/v9")}, // ADR 0011
 
 	// What puts the parts together.
 	{pkg: "examples/...", own: everything},

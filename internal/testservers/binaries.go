@@ -16,9 +16,8 @@ var ErrUnavailable = errors.New("cannot run test servers on this machine")
 
 // Available returns an [ErrUnavailable] unless every server of this package can run.
 func Available() error {
-	_, redis := program("redis-server", "redis-server")
 	_, pgbouncer := program("pgbouncer", "pgbouncer")
-	return errors.Join(PostgresAvailable(), redis, pgbouncer)
+	return errors.Join(PostgresAvailable(), RedisAvailable(), pgbouncer)
 }
 
 // PostgresAvailable returns an [ErrUnavailable] unless Postgres can run.
@@ -26,6 +25,13 @@ func PostgresAvailable() error {
 	_, user := unprivileged()
 	_, postgres := postgresPrograms()
 	return errors.Join(user, postgres)
+}
+
+// RedisAvailable returns an [ErrUnavailable] unless Redis can run.
+func RedisAvailable() error {
+	_, user := unprivileged()
+	_, redis := program("redis-server", "redis-server")
+	return errors.Join(user, redis)
 }
 
 // postgresPrograms returns the directory of the newest Postgres. Debian keeps each major

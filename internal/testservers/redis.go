@@ -28,12 +28,18 @@ type Redis struct {
 	process
 
 	program  string
+	args     []string
 	port     int
 	settings map[string]string
 }
 
 // StartRedis starts an empty server. It ends with Stop, or with this process.
 func StartRedis(ctx context.Context, options RedisOptions) (*Redis, error) {
+	return startRedis(ctx, options)
+}
+
+// startRedis starts the program with arguments behind its file of settings.
+func startRedis(ctx context.Context, options RedisOptions, args ...string) (*Redis, error) {
 	binary, err := program("redis-server", "redis-server")
 	if err != nil {
 		return nil, fmt.Errorf("start Redis: %w", err)
@@ -42,7 +48,7 @@ func StartRedis(ctx context.Context, options RedisOptions) (*Redis, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start Redis: %w", err)
 	}
-	r := &Redis{process: process{home: home}, program: binary, settings: redisSettings(home, options)}
+	r := &Redis{process: process{home: home}, program: binary, args: args, settings: redisSettings(home, options)}
 	err = onFreePort(func(port int) error {
 		r.port = port
 		return r.Start(ctx)
@@ -81,7 +87,7 @@ func (r *Redis) Start(ctx context.Context) error {
 	}
 	err := r.write("redis.conf", lines.String())
 	if err == nil {
-		err = r.start(r.program, r.path("redis.conf"))
+		err = r.start(r.program, append([]string{r.path("redis.conf")}, r.args...)...)
 	}
 	if err != nil {
 		return fmt.Errorf("start Redis: %w", err)

@@ -18,3 +18,13 @@ var sharedPostgres = sync.OnceValues(func() (*Postgres, error) {
 	defer cancel()
 	return StartPostgres(ctx, PostgresOptions{})
 })
+
+// SharedRedis returns the Redis of this process, under the rules of [SharedPostgres]. Those
+// who share it keep to keys of their own, and do not change its settings.
+func SharedRedis() (*Redis, error) { return sharedRedis() }
+
+var sharedRedis = sync.OnceValues(func() (*Redis, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	return StartRedis(ctx, RedisOptions{})
+})

@@ -1,0 +1,17 @@
+-- Creates the generation, or checks that it is the one that is meant, and adds a checkpoint
+-- for the source if it has none.
+--
+-- ARGV: definition, field of the source's checkpoint, the checkpoint at position 0
+writable()
+if redis.call('EXISTS', meta, rows, order) == 0 then
+  redis.call('HSET', meta, 'definition', ARGV[1])
+  redis.call('HSET', rows, '', '')
+  redis.call('ZADD', order, 0, '')
+end
+local broken = whole()
+if broken then return broken end
+if redis.call('HGET', meta, 'definition') ~= ARGV[1] then
+  return redis.error_reply('CHANGED it was built by another definition')
+end
+redis.call('HSETNX', meta, ARGV[2], ARGV[3])
+return redis.status_reply('OK')

@@ -1,0 +1,34 @@
+package redisstore
+
+import (
+	_ "embed"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed lua/generation.lua
+var generationLua string
+
+//go:embed lua/open.lua
+var openLua string
+
+//go:embed lua/commit.lua
+var commitLua string
+
+//go:embed lua/list.lua
+var listLua string
+
+//go:embed lua/state.lua
+var stateLua string
+
+//go:embed lua/update.lua
+var updateLua string
+
+// The server keeps scripts by their hash; one that it does not know is sent in full.
+var (
+	openScript   = redis.NewScript(generationLua + openLua)
+	commitScript = redis.NewScript(generationLua + commitLua)
+	listScript   = redis.NewScript(generationLua + listLua)
+	stateScript  = redis.NewScript(generationLua + stateLua)
+	updateScript = redis.NewScript(generationLua + updateLua)
+)
