@@ -7,6 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+
+	"github.com/leftfold/leftfold/adapters/postgres"
+	"github.com/leftfold/leftfold/projection"
 )
 
 // Tests about several processes run their own binary again, as a child that does one thing.
@@ -20,6 +23,9 @@ const (
 var children = map[string]func(ctx context.Context, url, name string) error{
 	"writes to the store":       writeToTheStore,
 	"writes to the naive store": writeToTheNaiveStore,
+
+	"works on projections":           workOn(func(s *postgres.Sink) projection.Sink { return s }),
+	"works on projections in halves": workOn(func(s *postgres.Sink) projection.Sink { return halvesSink{s} }),
 }
 
 func child() int {

@@ -3,39 +3,17 @@
 package postgres_test
 
 import (
-	"context"
 	"net/url"
 	"os"
 	"os/exec"
 	"testing"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/adapters/postgres"
 	"github.com/leftfold/leftfold/eventstore/eventstoretest"
-	"github.com/leftfold/leftfold/projection"
 	"github.com/leftfold/leftfold/projection/projectiontest"
 )
-
-func init() {
-	children["works on projections"] = workOn(func(s *postgres.Sink) projection.Sink { return s })
-	children["works on projections in halves"] = workOn(func(s *postgres.Sink) projection.Sink { return halvesSink{s} })
-}
-
-func workOn(plant func(*postgres.Sink) projection.Sink) func(ctx context.Context, url, name string) error {
-	return func(ctx context.Context, url, _ string) error {
-		pool, err := pgxpool.New(ctx, url)
-		if err != nil {
-			return err
-		}
-		store, err := postgres.Open(ctx, pool, postgres.Options{})
-		if err != nil {
-			return err
-		}
-		return projectiontest.WorkUntilKilled(ctx, projectiontest.Parts{Store: store, Sink: plant(store.Sink())})
-	}
-}
 
 // The connections of all workers are cut now and then, besides.
 func TestWorkersThatAreKilledAndPausedApplyEachEventOnce(t *testing.T) {
@@ -66,14 +44,4 @@ func torturedWorkers(t *testing.T, does string, torture projectiontest.Torture) 
 		process.Stderr = os.Stderr
 		return process
 	})
-}
-
-// halvesSink writes rows and checkpoint apart.
-type halvesSink struct{ *postgres.Sink }
-
-func (s halvesSink) Commit(ctx context.Context, model projection.Model, move projection.Move, changes []projection.Change) error {
-	if err := s.Sink.Commit(ctx, model, projection.Move{From: move.From, To: move.From}, changes); err != nil {
-		return err
-	}
-	return s.Sink.Commit(ctx, model, move, nil)
 }
