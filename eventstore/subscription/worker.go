@@ -51,7 +51,9 @@ type Worker struct {
 	deadline atomic.Int64 // until when our leases last for certain, in nanoseconds since start
 	start    time.Time
 	held     map[Segment]*holding
-	ended    chan struct{} // some holding has ended by itself
+	free     map[Segment]time.Time // since when we have seen nobody hold a segment
+	settled  time.Time             // until then there are not too many segments, whatever we want
+	ended    chan struct{}         // some holding has ended by itself
 }
 
 // The share of the TTL after which a worker attends again, and of that which it does not trust.
@@ -67,7 +69,7 @@ const (
 func (w *Worker) Run(ctx context.Context) error {
 	w.TTL = cmp.Or(w.TTL, 10*time.Second)
 	w.Segments = max(w.Segments, 1)
-	w.start, w.held, w.ended = time.Now(), map[Segment]*holding{}, make(chan struct{}, 1)
+	w.start, w.held, w.free, w.ended = time.Now(), map[Segment]*holding{}, map[Segment]time.Time{}, make(chan struct{}, 1)
 	defer w.leave(context.WithoutCancel(ctx))
 	for {
 		err := w.turn(ctx)
@@ -118,9 +120,14 @@ func (w *Worker) drop(roster Roster) {
 }
 
 // balance brings us nearer to our share. If there are more segments than wanted, the first of
-// the workers gets all of them, because only a holder of both neighbours can merge them.
+// the workers gets all of them, because only a holder of both neighbours can merge them. If it
+// does not want that, as where two builds say other numbers, a segment would be left alone:
+// then there are as many as there are.
 func (w *Worker) balance(ctx context.Context, roster Roster) error {
-	tooMany := len(roster.Segments) > w.Segments
+	if w.leftAlone(roster) {
+		w.settled = time.Now().Add(restAfterLeft * w.TTL)
+	}
+	tooMany := len(roster.Segments) > w.Segments && time.Now().After(w.settled)
 	share := (len(roster.Segments) + len(roster.Workers) - 1) / max(len(roster.Workers), 1)
 	if tooMany {
 		share = 0
@@ -144,6 +151,31 @@ func (w *Worker) balance(ctx context.Context, roster Roster) error {
 	default:
 		return nil
 	}
+}
+
+// How long a segment may be free before it counts as left alone, and how long after that we
+// do not think of merging, in TTLs.
+const (
+	leftAfter     = 2
+	restAfterLeft = 20
+)
+
+// leftAlone reports whether nobody has held some segment for long.
+func (w *Worker) leftAlone(roster Roster) (left bool) {
+	seen := map[Segment]time.Time{}
+	for _, l := range roster.Segments {
+		if l.Holder != "" {
+			continue
+		}
+		since, known := w.free[l.Segment]
+		if !known {
+			since = time.Now()
+		}
+		seen[l.Segment] = since
+		left = left || time.Since(since) > leftAfter*w.TTL
+	}
+	w.free = seen
+	return left
 }
 
 // take acquires free segments up to our share. Each worker begins elsewhere, so that not all

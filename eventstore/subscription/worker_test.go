@@ -196,6 +196,26 @@ func TestSegmentsAreMergedUntilThereAreAsManyAsWanted(t *testing.T) {
 	require.NoError(t, s.wrong(t))
 }
 
+// Two builds that want other numbers of segments: the first of the workers is content, the other
+// would have it merge. No segment is left alone for that.
+func TestWorkersThatDisagreeGoOn(t *testing.T) {
+	s := newShop(t, 50, 300)
+	stop := run(t, s.worker(t, "a", 3))
+	require.Eventually(t, func() bool {
+		roster, err := s.leases(t).Roster(t.Context())
+		return err == nil && len(roster.Segments) == 3
+	}, soon, often)
+	defer run(t, s.worker(t, "b", 1))()
+	defer run(t, s.worker(t, "c", 1))()
+	time.Sleep(time.Second)
+	s.add(t, 50, 50)
+	require.Eventually(t, s.caughtUp(t), soon, often)
+	stop()
+	s.add(t, 50, 50)
+	require.Eventually(t, s.caughtUp(t), soon, often)
+	require.NoError(t, s.wrong(t))
+}
+
 // Workers come and go, some without a word, while segments are split and merged: every event
 // takes effect once, in the order of its key, and the work goes on. Each mutant breaks that.
 func TestChurn(t *testing.T) {
