@@ -20,6 +20,8 @@ const (
 var children = map[string]func(ctx context.Context, url, name string) error{
 	"writes to the store":       writeToTheStore,
 	"writes to the naive store": writeToTheNaiveStore,
+	"projects":                  projectSales,
+	"projects blindly":          projectSalesBlindly,
 }
 
 func child() int {
