@@ -37,11 +37,11 @@ type HandlerOptions struct {
 // [EventError]; an error that wraps [subscription.ErrPermanent], and a panic, stop it at
 // once. handle must not keep tx or the event's bytes.
 //
-// Tx is what the sink's transactions are: *sql.Tx for the SQLite sink, *memory.Tx for the
-// one in memory. handle may be called again for a window that was rolled back, and on
-// another goroutine than the runner's, because a sink may commit several writers
-// together. If it ends its goroutine (runtime.Goexit, t.FailNow) nothing is written. What it
-// does outside tx happens at least once.
+// Tx is what the sink's transactions are: pgx.Tx for the Postgres sink, *sql.Tx for the SQLite
+// sink, *memory.Tx for the one in memory. handle may be called again for a window that was
+// rolled back, and on another goroutine than the runner's, because a sink may commit several
+// writers together. If it ends its goroutine (runtime.Goexit, t.FailNow) nothing is written.
+// What it does outside tx happens at least once.
 //
 // NewHandler panics on a bad name, version or query.
 func NewHandler[Tx any](name string, options HandlerOptions, handle func(ctx context.Context, tx Tx, event eventstore.Recorded) error) *Handler[Tx] {

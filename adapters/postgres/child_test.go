@@ -23,6 +23,8 @@ const (
 var children = map[string]func(ctx context.Context, url, name string) error{
 	"writes to the store":       writeToTheStore,
 	"writes to the naive store": writeToTheNaiveStore,
+	"projects":                  projectSales,
+	"projects blindly":          projectSalesBlindly,
 
 	"works on projections":           workOn(func(s *postgres.Sink) projection.Sink { return s }),
 	"works on projections in halves": workOn(func(s *postgres.Sink) projection.Sink { return halvesSink{s} }),

@@ -82,14 +82,16 @@ func openDatabase(ctx context.Context, config *pgxpool.Config, s schema, readers
 	return d, nil
 }
 
-// planForLargeTables is for the statements of views. Their plans are kept, and made while the
-// tables are small: one that scans a table would still do so when it has grown.
+// planForLargeTables is for the statements of views, whose plans are kept. Of a table that is
+// small when they are made, the planner would read all of it, or all of one index, and still do so
+// when it has grown.
 func (d *database) planForLargeTables(config *pgxpool.Config) {
 	if d.pooled {
 		return // every statement is planned anew
 	}
-	config.ConnConfig.RuntimeParams["enable_seqscan"] = "off"
-	config.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
+	set := config.ConnConfig.RuntimeParams
+	set["enable_seqscan"], set["enable_indexonlyscan"] = "off", "off"
+	set["plan_cache_mode"] = "force_generic_plan" // to plan anew costs more than a small load
 }
 
 // configure makes the user's configuration ours: whatever the database or the role has as its

@@ -1,4 +1,4 @@
-// Package postgres keeps the log in one schema of a Postgres database.
+// Package postgres keeps the log, and read models, in schemas of a Postgres database.
 //
 // What it promises: everything that package eventstore promises, for any number of
 // processes that write and read one schema. When Append returns, its transaction has been
@@ -33,10 +33,24 @@
 // turns, and the shared flush wins from some number of writers on; benchmarks/results.txt has
 // the figures, and make bench-peers measures them anew.
 //
+// # Read models
+//
+// A [Sink] keeps the rows of a view in a table of typed columns, in the schema of the log
+// ([Store.Sink]) or in any other ([OpenSink]). Each event takes effect on it exactly once: the
+// checkpoint moves in the transaction that writes the rows, and only from where the runner found
+// it. A window of the log takes two round trips: one loads the rows that it touches, one writes
+// them and moves the checkpoint. Handlers write what they like in
+// a transaction of the sink; see [Sink.Transact].
+//
+// A commit of a read model notifies nobody, so it waits for no other commit of the server.
+// Readers who wait for a token are woken by commits of their own process, and look again every
+// few milliseconds for those of others.
+//
 // # Privileges
 //
 // A role that appends needs the right to execute five functions and no right to write a
-// table; see [Grant]. Triggers refuse changes of what was recorded to everybody, the owner
+// table; one that projects needs the right to create tables; see [Grant]. Triggers refuse
+// changes of what was recorded to everybody, the owner
 // included, who could drop them.
 //
 // The statements are in sql/, one per file, and the schema with its functions in migrations/.

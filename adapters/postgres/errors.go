@@ -156,7 +156,7 @@ var (
 // advice is for states about which there is more to say than about their class.
 var advice = map[string]string{
 	stateFenced:     "somebody has settled the batches of this writer, so it was not made; open the store anew and append again",
-	"54000":         "if it speaks of wraparound, vacuum the database",
+	"54000":         "if it speaks of wraparound, vacuum the database; if of an index row, a key or a value of an indexed column of a read model is too long",
 	stateAppendOnly: "append an event that corrects the facts",
 	"53300":         "close some connections or raise max_connections, then try again; a store takes up to Options.Readers and two more, a sink up to 16",
 	"25P02":         "roll back; a statement before this one has failed",

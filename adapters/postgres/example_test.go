@@ -9,7 +9,10 @@ import (
 
 	"github.com/leftfold/leftfold/adapters/postgres"
 	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/eventstore/codec"
 	"github.com/leftfold/leftfold/internal/testservers"
+	"github.com/leftfold/leftfold/projection"
+	"github.com/leftfold/leftfold/query"
 )
 
 func Example() {
@@ -87,6 +90,88 @@ func ExampleStore_Transact() {
 	// <nil>
 	// version conflict on order-42: expected no stream, it is at version 1
 	// 1 <nil>
+}
+
+// Read models beside the log: a view is a table that any SQL tool reads, kept up to date while
+// the program runs. The receipt's token makes an answer include one's own write.
+func ExampleStore_Sink() {
+	ctx, stop := context.WithCancel(context.Background())
+	pool, store := exampleStore(ctx, postgres.DefaultSchema)
+	defer pool.Close()
+	defer store.Close(context.Background())
+
+	type Paid struct{ Pence int64 }
+	type Account struct {
+		ID    string `leftfold:"key"`
+		Pence int64
+	}
+	events, err := codec.NewSet(codec.Event[Paid]("account.paid"))
+	if err != nil {
+		panic(err)
+	}
+	accounts := projection.NewView("accounts", projection.ViewOptions{Version: 1, Indexes: []string{"pence"}},
+		projection.When(func(a *Account, e Paid, _ eventstore.Recorded) { a.Pence += e.Pence }))
+	runner := projection.Runner{Log: store, Events: events, Tasks: []projection.Task{projection.Into(store.Sink(), accounts)}}
+	if err := runner.CatchUp(ctx); err != nil { // makes the table
+		panic(err)
+	}
+	ended := make(chan error)
+	go func() { ended <- runner.Run(ctx) }()
+
+	queries, reader := query.NewBus(), projection.NewReader(store.Sink(), accounts)
+	query.Handle(queries, "account", func(ctx context.Context, id string) (Account, error) { return reader.Get(ctx, id) }, query.Reads("accounts"))
+	for _, pence := range []int64{300, 200} {
+		paid, _ := events.Encode(Paid{pence})
+		receipt, err := store.Append(ctx, eventstore.AppendRequest{Writes: []eventstore.Write{{Stream: "account-ada", Events: []eventstore.EventData{paid}}}})
+		if err != nil {
+			panic(err)
+		}
+		account, err := query.Ask[Account](ctx, queries, "ada", query.After(receipt.Token))
+		fmt.Println(account, err)
+	}
+	stop()
+	fmt.Println(<-ended)
+
+	var id string
+	err = pool.QueryRow(context.Background(), "SELECT key FROM leftfold.view_accounts_1 WHERE pence > 400").Scan(&id)
+	fmt.Println(id, err)
+	// Output:
+	// {ada 300} <nil>
+	// {ada 500} <nil>
+	// <nil>
+	// ada <nil>
+}
+
+// A handler writes with SQL, in the transaction that moves its checkpoint: each event is
+// counted once, however often the projection runs.
+func ExampleSink_Transact() {
+	ctx := context.Background()
+	pool, store := exampleStore(ctx, postgres.DefaultSchema)
+	defer pool.Close()
+	defer store.Close(ctx)
+	_, err := store.Append(ctx, eventstore.AppendRequest{Writes: []eventstore.Write{
+		{Stream: "order-42", Events: []eventstore.EventData{{Type: "item.added"}, {Type: "item.added"}, {Type: "order.placed"}}},
+	}})
+	if err != nil {
+		panic(err)
+	}
+	if _, err := pool.Exec(ctx, "CREATE TABLE counts (type text PRIMARY KEY, n integer)"); err != nil {
+		panic(err)
+	}
+	counts := projection.NewHandler("counts", projection.HandlerOptions{Version: 1},
+		func(ctx context.Context, tx pgx.Tx, event eventstore.Recorded) error {
+			_, err := tx.Exec(ctx, "INSERT INTO counts AS c VALUES ($1, 1) ON CONFLICT (type) DO UPDATE SET n = c.n + 1", event.Type)
+			return err
+		})
+	runner := projection.Runner{Log: store, Tasks: []projection.Task{projection.On(store.Sink(), counts)}}
+	fmt.Println(runner.CatchUp(ctx), runner.CatchUp(ctx))
+
+	var added int
+	err = pool.QueryRow(ctx, "SELECT n FROM counts WHERE type = 'item.added'").Scan(&added)
+	fmt.Println(added, err)
+	// Output:
+	// <nil> <nil>
+	// 2 <nil>
 }
 
 // Two stores in one database, one for each context, are appended to in one transaction.
