@@ -16,7 +16,7 @@ import (
 )
 
 // The connections of all workers are cut now and then, besides.
-func TestWorkersThatAreKilledAndPausedApplyEachEventOnce(t *testing.T) {
+func TestTortureWorkersThatAreKilledAndPausedApplyEachEventOnce(t *testing.T) {
 	torture := projectiontest.Torture{Events: 10_000 * eventstoretest.Scale, Faults: 50 * eventstoretest.Scale}
 	require.NoError(t, torturedWorkers(t, "works on projections", torture))
 }

@@ -36,7 +36,7 @@ func work(path string) error {
 	return projectiontest.WorkUntilKilled(ctx, parts)
 }
 
-func TestWorkersThatAreKilledAndPausedApplyEachEventOnce(t *testing.T) {
+func TestTortureWorkersThatAreKilledAndPausedApplyEachEventOnce(t *testing.T) {
 	torture := projectiontest.Torture{Events: 10_000 * eventstoretest.Scale, Faults: 50 * eventstoretest.Scale}
 	require.NoError(t, torturedWorkers(t, childWorks, torture))
 }
