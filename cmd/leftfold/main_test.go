@@ -147,11 +147,19 @@ func process(t *testing.T, args ...string) *exec.Cmd {
 }
 
 // finish runs a process to its end. One that does not start has the code -1.
-func finish(cmd *exec.Cmd) ran {
+func finish(cmd *exec.Cmd) ran { return begin(cmd)() }
+
+// begin starts a process and returns a function that waits for its end.
+func begin(cmd *exec.Cmd) (end func() ran) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
-		return ran{-1, "", err.Error()}
+	if err := cmd.Start(); err != nil {
+		return func() ran { return ran{-1, "", err.Error()} }
 	}
-	return ran{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+	return func() ran {
+		if err := cmd.Wait(); err != nil && cmd.ProcessState == nil {
+			return ran{-1, "", err.Error()}
+		}
+		return ran{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+	}
 }

@@ -60,8 +60,7 @@ func TestCtrlCStopsTheImportAndTheNextRunGoesOn(t *testing.T) {
 	dir, fifo := t.TempDir(), pipe(t)
 
 	cmd := process(t, demoArgs(dir, fifo)...)
-	ended := make(chan ran, 1)
-	go func() { ended <- finish(cmd) }()
+	end := begin(cmd)
 	rows, err := os.OpenFile(fifo, os.O_WRONLY, 0) // waits for the reader
 	require.NoError(t, err)
 	defer rows.Close()
@@ -70,7 +69,7 @@ func TestCtrlCStopsTheImportAndTheNextRunGoesOn(t *testing.T) {
 	awaitEvents(t, dir, 100)
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
 
-	r := <-ended
+	r := end()
 	r.refuses(t, exitInterrupted, "interrupted", "nothing is lost", "run the same command again")
 	s := checked(t, dir, orders)
 	require.NoError(t, s.agrees(want))
