@@ -276,3 +276,29 @@ func TestAScriptThatTheServerDoesNotKnowIsSentAgain(t *testing.T) {
 		require.NoError(t, s.commit(t.Context(), put(row("a", 1, "x"))...))
 	}
 }
+
+// A merge of segments takes one checkpoint away and writes another: without the right to write,
+// both stay. Which field is changed first is up to a map, so it is tried more than once.
+func TestAChangeOfLeasesThatFailsChangesNothing(t *testing.T) {
+	client := connectTo(t, start(t, testservers.RedisOptions{}))
+	for range 20 {
+		require.NoError(t, client.FlushAll(t.Context()).Err())
+		require.NoError(t, client.Do(t.Context(), "ACL", "SETUSER", "app", "reset", "on", "nopass", "~*", "&*", "+@all").Err())
+		app := redis.NewClient(&redis.Options{Addr: client.Options().Addr, Username: "app", Password: "any", MaxRetries: -1})
+		s := stands(t, openAs(t, app, "shop"))
+		leases := s.Leases(numbers.Generation, s.at.Source.Store)
+		worker := subscription.NewWorkerID("test")
+		_, err := leases.Attend(t.Context(), worker, time.Minute, nil)
+		require.NoError(t, err)
+		held, err := leases.Acquire(t.Context(), worker, subscription.Whole, time.Minute)
+		require.NoError(t, err)
+		low, high, err := leases.Split(t.Context(), worker, held, 512)
+		require.NoError(t, err)
+		require.NoError(t, client.Do(t.Context(), "ACL", "SETUSER", "app", "-hset").Err())
+		before := client.HGetAll(t.Context(), numbersKeys[0]).Val()
+		_, err = leases.Merge(t.Context(), worker, low, high)
+		require.ErrorContains(t, err, "can't run this command")
+		require.Equal(t, before, client.HGetAll(t.Context(), numbersKeys[0]).Val())
+		require.NoError(t, app.Close())
+	}
+}

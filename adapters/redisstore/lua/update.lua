@@ -9,11 +9,11 @@ for n = 1, #ARGV, 3 do
     return redis.error_reply('STALE a lease was changed')
   end
 end
+-- HSET first: it was not tried yet, and if the user may not run it nothing has been changed.
 for n = 1, #ARGV, 3 do
-  if ARGV[n + 2] == '' then
-    redis.call('HDEL', meta, ARGV[n])
-  else
-    redis.call('HSET', meta, ARGV[n], ARGV[n + 2])
-  end
+  if ARGV[n + 2] ~= '' then redis.call('HSET', meta, ARGV[n], ARGV[n + 2]) end
+end
+for n = 1, #ARGV, 3 do
+  if ARGV[n + 2] == '' then redis.call('HDEL', meta, ARGV[n]) end
 end
 return redis.status_reply('OK')
