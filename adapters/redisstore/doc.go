@@ -36,9 +36,8 @@
 // Redis 6.2 or later, or what is compatible with it. It must not evict: maxmemory-policy is
 // noeviction, or maxmemory is not set. The user of the client needs the commands MULTI, EXEC,
 // EVAL, EVALSHA, EXISTS, TIME, HGET, HGETALL, HMGET, HSET, HSETNX, HDEL, ZADD, ZREM, ZRANGE and
-// UNLINK, and
-// INFO for [Open]. Everything is read from the master, whatever the client does with plain
-// reads.
+// UNLINK, and INFO for [Open]. Everything is read from the master, whatever the client does
+// with plain reads.
 //
 // # What a commit costs
 //

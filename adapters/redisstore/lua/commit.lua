@@ -69,17 +69,16 @@ end
 redis.call('HSET', meta, ARGV[2], ARGV[4])
 for n = first_unpark, first_unpark + unparks - 1 do redis.call('HDEL', meta, ARGV[n]) end
 for n = first_park, first_unpark - 1, 2 do redis.call('HSET', meta, ARGV[n], ARGV[n + 1]) end
-for at = first_put, first_delete - 1, 200 do
-  local to = math.min(at + 199, first_delete - 1)
-  if redis.call('HSET', rows, unpack(ARGV, at, to)) > 0 then -- a new row among them
+chunks(first_put, first_delete - 1, function(from, to)
+  if redis.call('HSET', rows, unpack(ARGV, from, to)) > 0 then -- a new row among them
     local entries = {}
-    for n = at, to, 2 do
+    for n = from, to, 2 do
       entries[#entries + 1] = 0
       entries[#entries + 1] = '\0' .. ARGV[n]
     end
     redis.call('ZADD', order, unpack(entries))
   end
-end
+end)
 chunks(first_delete, first_places - 1, function(from, to)
   redis.call('HDEL', rows, unpack(ARGV, from, to))
 end)

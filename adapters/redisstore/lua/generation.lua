@@ -6,8 +6,9 @@
 -- if only some are there, the others were evicted, expired or deleted.
 local meta, rows, order = KEYS[1], KEYS[2], KEYS[3]
 
--- Lua cannot pass more than 8000 values at once.
-local CHUNK = 1000
+-- How many values go to one command; Lua cannot pass more than 8000. It is even, because some
+-- lists are of pairs.
+local CHUNK = 200
 
 local function chunks(first, last, run)
   for at = first, last, CHUNK do run(at, math.min(at + CHUNK - 1, last)) end
