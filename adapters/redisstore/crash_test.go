@@ -84,7 +84,7 @@ func TestTortureAKilledServerLosesNothingAndRepeatsNothing(t *testing.T) {
 	for _, fsync := range []string{"always", "everysec"} {
 		for _, torn := range []bool{false, true} {
 			t.Run(fmt.Sprintf("appendfsync %s, torn %v", fsync, torn), func(t *testing.T) {
-				require.NoError(t, killed(t, fsync, torn, 10*eventstoretest.Scale, func(sink projection.Sink) projection.Sink { return sink }))
+				require.NoError(t, killed(t, fsync, torn, 13*eventstoretest.Scale, func(sink projection.Sink) projection.Sink { return sink }))
 			})
 		}
 	}

@@ -10,7 +10,9 @@ import (
 const SentinelMaster = "main"
 
 // Sentinel starts a Redis Sentinel that watches this master, and returns when it knows the
-// number of replicas. It promotes one of them half a second after the master has gone.
+// number of replicas. It promotes one of them half a second after the master has gone, and
+// makes whatever comes up at the master's address later a replica: stop it before others need
+// the port.
 func (r *Redis) Sentinel(ctx context.Context, replicas int, options RedisOptions) (*Redis, error) {
 	options.Settings = map[string]string{
 		"sentinel monitor " + SentinelMaster:                 fmt.Sprintf("127.0.0.1 %d 1", r.port),
