@@ -165,14 +165,23 @@ func (t *viewTarget[R]) checkpointOf(ctx context.Context, source eventstore.Stor
 
 // remade returns what the events change on a parked key.
 func (t *viewTarget[R]) remade(ctx context.Context, read *eventstore.LogRead, parked Parked) ([]Change, error) {
-	var events []eventstore.Recorded
+	var events []eventstore.Recorded // that touch the key: the others, perhaps most of the log, are not kept
 	for e, err := range read.Events() {
 		if err != nil {
 			return nil, fmt.Errorf("read the log: %w", err)
 		}
-		events = append(events, e)
+		if len(events) == 0 && e.ID != parked.Event.EventID {
+			break
+		}
+		b, err := t.batchOf([]eventstore.Recorded{e})
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(b.rows, func(r *row[R]) bool { return r.key == parked.Key }) {
+			events = append(events, e)
+		}
 	}
-	if len(events) == 0 || events[0].ID != parked.Event.EventID {
+	if len(events) == 0 {
 		return nil, fmt.Errorf("%w: key %q was parked at %s, which is not in the log any more; rebuild the read model", eventstore.ErrDiverged, parked.Key, parked.Event)
 	}
 	b, err := t.batchOf(events)

@@ -42,11 +42,7 @@ func StatusOf(ctx context.Context, log eventstore.LogReader, sink Checkpoints, o
 	if s.Parked, err = sink.Parked(ctx, of, head.Store); err != nil {
 		return s, fmt.Errorf("read what is parked of %s: %w", of, err)
 	}
-	for n, l := range s.Segments {
-		if n == 0 || l.Position() < s.Position {
-			s.Position = l.Position()
-		}
-	}
+	s.Position = s.Roster.Lowest().Position()
 	if len(s.Segments) == 0 || s.Position >= s.Head {
 		return s, nil
 	}

@@ -93,8 +93,8 @@ const keyedByStream = "stream"
 // When folds events of type E into the row whose key is the id part of the event's
 // stream. A row that does not exist yet starts as the zero R with its key set.
 //
-// fold must be pure, and must not keep the event's bytes. A panic in it stops the
-// projection with an [EventError]; nothing of the window is applied.
+// fold must be pure, and must not keep the event's bytes. A panic in it stops a [Runner] with
+// an [EventError], and nothing of the window is applied; a [Worker] parks the key.
 func When[R, E any](fold func(row *R, event E, m eventstore.Recorded)) Rule[R] {
 	return foldRule(keyedByStream, func(_ any, m *eventstore.Recorded) string { return m.Stream.ID() }, fold)
 }

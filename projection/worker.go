@@ -52,13 +52,17 @@ type Worker struct {
 type Hooks struct {
 	// Progress is called after each window.
 	Progress func(Progress)
+	// Failed is called with what keeps the worker from a projection as a whole: its sink is away,
+	// or refuses, and is tried again; or the projection has ended with an error of
+	// [subscription.ErrPermanent], and the others go on.
+	Failed func(of Generation, err error)
 	// Segment is called when a segment of a projection fails, waits or goes on.
 	Segment func(of Generation, report subscription.Report)
 }
 
 // Run works until ctx ends; then it gives its segments back and returns nil. It returns an
-// error only if it cannot begin: a definition that was changed without a new version, a sink
-// that cannot be opened.
+// error if it cannot begin (a definition that was changed without a new version, a sink that
+// cannot be opened), and when ctx ends the errors of projections that have ended before.
 func (w Worker) Run(ctx context.Context) error {
 	if err := w.check(); err != nil {
 		return err
@@ -77,7 +81,11 @@ func (w Worker) Run(ctx context.Context) error {
 	failures := make([]error, len(workers))
 	var all sync.WaitGroup
 	for n, worker := range workers {
-		all.Go(func() { failures[n] = worker.Run(ctx) })
+		all.Go(func() {
+			if failures[n] = worker.Run(ctx); failures[n] != nil && w.Hooks.Failed != nil {
+				w.Hooks.Failed(w.Tasks[n].generation, failures[n])
+			}
+		})
 	}
 	all.Wait()
 	return errors.Join(failures...)
@@ -107,6 +115,9 @@ func (w Worker) open(ctx context.Context, task Task) (*subscription.Worker, erro
 		Leases: b.sink.Leases(task.generation, source), Segments: segments, TTL: w.TTL,
 		Target:  func(segment subscription.Segment) subscription.Target { return b.target(segment, true) },
 		Options: subscription.Options{Window: w.Window, OnProgress: w.Hooks.Progress},
+	}
+	if tell := w.Hooks.Failed; tell != nil {
+		worker.OnError = func(err error) { tell(task.generation, err) }
 	}
 	if tell := w.Hooks.Segment; tell != nil {
 		worker.OnReport = func(report subscription.Report) { tell(task.generation, report) }

@@ -337,3 +337,47 @@ func (f *flaky) Commit(ctx context.Context, model projection.Model, move project
 	}
 	return f.Sink.Commit(ctx, model, move, changes)
 }
+
+// A sink that refuses the worker, and goes on refusing: somebody is told.
+func TestAWorkerSaysWhatKeepsItFromWork(t *testing.T) {
+	for _, lasting := range []bool{false, true} {
+		store, sink := memory.NewStore(), &refusing{Sink: memory.NewSink(), err: errAway}
+		if lasting {
+			sink.err = fmt.Errorf("%w: %w", subscription.ErrPermanent, errAway)
+		}
+		told := make(chan error, 100)
+		w := worker(t, store, projection.Into(sink, accounts))
+		w.Hooks.Failed = func(of projection.Generation, err error) {
+			if of == accounts.Generation() {
+				told <- err
+			}
+		}
+		if !lasting {
+			working(t, w)
+			require.ErrorIs(t, <-told, errAway)
+			require.ErrorIs(t, <-told, errAway, "it tries again")
+			continue
+		}
+		require.ErrorIs(t, w.Run(t.Context()), errAway)
+		require.ErrorIs(t, <-told, errAway)
+	}
+}
+
+// refusing is a sink without leases.
+type refusing struct {
+	*memory.Sink
+	err error
+}
+
+func (r *refusing) Leases(projection.Generation, eventstore.StoreID) subscription.Leases {
+	return noLeases{err: r.err}
+}
+
+type noLeases struct {
+	subscription.Leases
+	err error
+}
+
+func (l noLeases) Attend(context.Context, subscription.WorkerID, time.Duration, []subscription.Report) (subscription.Roster, error) {
+	return subscription.Roster{}, l.err
+}

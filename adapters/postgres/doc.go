@@ -39,8 +39,8 @@
 // ([Store.Sink]) or in any other ([OpenSink]). Each event takes effect on it exactly once: the
 // checkpoint moves in the transaction that writes the rows, and only from where the runner found
 // it. A window of the log takes two round trips: one loads the rows that it touches, one writes
-// them and moves the checkpoint. Handlers write what they like in
-// a transaction of the sink; see [Sink.Transact].
+// them and moves the checkpoint. Handlers write what they like in a transaction of the sink; see
+// [Sink.Transact].
 //
 // A commit of a read model notifies nobody, so it waits for no other commit of the server.
 // Readers who wait for a token are woken by commits of their own process, and look again every
@@ -50,8 +50,7 @@
 //
 // A role that appends needs the right to execute five functions and no right to write a
 // table; one that projects needs the right to create tables; see [Grant]. Triggers refuse
-// changes of what was recorded to everybody, the owner
-// included, who could drop them.
+// changes of what was recorded to everybody, the owner included, who could drop them.
 //
 // The statements are in sql/, one per file, and the schema with its functions in migrations/.
 package postgres

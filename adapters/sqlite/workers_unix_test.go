@@ -68,6 +68,6 @@ func (s halvesSink) Commit(ctx context.Context, model projection.Model, move pro
 	if err := s.Sink.Commit(ctx, model, projection.Move{From: move.From, To: move.From}, changes); err != nil {
 		return err
 	}
-	time.Sleep(20 * time.Millisecond)
+	time.Sleep(20 * time.Millisecond) // room for a kill
 	return s.Sink.Commit(ctx, model, move, nil)
 }

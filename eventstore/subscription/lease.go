@@ -73,6 +73,15 @@ type Roster struct {
 	Segments []Lease
 }
 
+// Lowest returns the checkpoint of the segments that is least far.
+func (r Roster) Lowest() Checkpoint {
+	all := make([]Checkpoint, len(r.Segments))
+	for n, l := range r.Segments {
+		all[n] = l.Checkpoint
+	}
+	return Lowest(all)
+}
+
 // Lease is a segment with its checkpoint, and who works on it.
 type Lease struct {
 	Checkpoint

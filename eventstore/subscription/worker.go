@@ -44,6 +44,9 @@ type Worker struct {
 	// Options are those of each segment's subscription. OnProgress is called from a goroutine
 	// for each segment.
 	Options Options
+	// OnError is called with what keeps the worker from attending or from changing who holds
+	// what; it tries again. Default: nobody is told.
+	OnError func(error)
 	// OnReport is called when the state of a segment changes, from the segment's goroutine.
 	// Default: nobody is told.
 	OnReport func(Report)
@@ -63,8 +66,8 @@ const (
 )
 
 // Run works until ctx ends, then gives its segments back and returns nil. Before that it
-// returns only the errors of a subscription that can never work: one that was never opened,
-// or a target that [Worker] was not made for. A segment that fails is tried again and again
+// returns only the errors of a subscription that cannot work any more: one that was never
+// opened, or [ErrPermanent] from its leases. A segment that fails is tried again and again
 // while that may help; its [Report] says how it does, and the other segments go on.
 func (w *Worker) Run(ctx context.Context) error {
 	w.TTL = cmp.Or(w.TTL, 10*time.Second)
@@ -76,12 +79,17 @@ func (w *Worker) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if errors.Is(err, ErrNoSegment) {
-			return fmt.Errorf("%s: %w: open its read model first", w.Name, err)
-		}
 		pause := w.TTL / attendEvery
-		if err != nil { // the leases go on for a while; a store that is away may be back soon
+		switch {
+		case errors.Is(err, ErrNoSegment):
+			return fmt.Errorf("%s: %w: open its read model first", w.Name, err)
+		case errors.Is(err, ErrPermanent):
+			return fmt.Errorf("%s: %w", w.Name, err)
+		case err != nil: // the leases go on for a while; a store that is away may be back soon
 			pause /= 4
+			if w.OnError != nil {
+				w.OnError(fmt.Errorf("%s: %w", w.Name, err))
+			}
 		}
 		select {
 		case <-ctx.Done():

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -144,76 +145,84 @@ func (s *shop) caughtUp(t testing.TB) func() bool {
 const soon, often = 20 * time.Second, 5 * time.Millisecond
 
 func TestOneWorkerAppliesEverything(t *testing.T) {
-	s := newShop(t, 20, 500)
-	stop := run(t, s.worker(t, "a", 1))
-	defer stop()
-	require.Eventually(t, s.caughtUp(t), soon, often)
-	s.add(t, 20, 50)
-	require.Eventually(t, s.caughtUp(t), soon, often)
-	stop()
-	require.NoError(t, s.wrong(t))
-	roster, err := s.leases(t).Roster(t.Context())
-	require.NoError(t, err)
-	require.Empty(t, roster.Workers, "it has said that it goes")
-	require.Empty(t, roster.Segments[0].Holder, "and others need not wait for the lease to end")
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t, 20, 500)
+		stop := run(t, s.worker(t, "a", 1))
+		defer stop()
+		require.Eventually(t, s.caughtUp(t), soon, often)
+		s.add(t, 20, 50)
+		require.Eventually(t, s.caughtUp(t), soon, often)
+		stop()
+		require.NoError(t, s.wrong(t))
+		roster, err := s.leases(t).Roster(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, roster.Workers, "it has said that it goes")
+		require.Empty(t, roster.Segments[0].Holder, "and others need not wait for the lease to end")
+	})
 }
 
 func TestWorkersShareTheSegments(t *testing.T) {
-	s := newShop(t, 50, 200)
-	for _, name := range []string{"a", "b", "c"} {
-		defer run(t, s.worker(t, name, 6))()
-	}
-	require.Eventually(t, func() bool {
-		roster, err := s.leases(t).Roster(t.Context())
-		require.NoError(t, err)
-		holds := map[subscription.WorkerID]int{}
-		for _, l := range roster.Segments {
-			holds[l.Holder]++
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t, 50, 200)
+		for _, name := range []string{"a", "b", "c"} {
+			defer run(t, s.worker(t, name, 6))()
 		}
-		return len(roster.Segments) == 6 && len(holds) == 3 && holds[""] == 0 && !slices.Contains([]int{holds[roster.Workers[0]], holds[roster.Workers[1]], holds[roster.Workers[2]]}, 3)
-	}, soon, often, "two each")
-	s.add(t, 50, 200)
-	require.Eventually(t, s.caughtUp(t), soon, often)
-	require.NoError(t, s.wrong(t))
+		require.Eventually(t, func() bool {
+			roster, err := s.leases(t).Roster(t.Context())
+			require.NoError(t, err)
+			holds := map[subscription.WorkerID]int{}
+			for _, l := range roster.Segments {
+				holds[l.Holder]++
+			}
+			return len(roster.Segments) == 6 && len(holds) == 3 && holds[""] == 0 && !slices.Contains([]int{holds[roster.Workers[0]], holds[roster.Workers[1]], holds[roster.Workers[2]]}, 3)
+		}, soon, often, "two each")
+		s.add(t, 50, 200)
+		require.Eventually(t, s.caughtUp(t), soon, often)
+		require.NoError(t, s.wrong(t))
+	})
 }
 
 func TestSegmentsAreMergedUntilThereAreAsManyAsWanted(t *testing.T) {
-	s := newShop(t, 50, 300)
-	stop := run(t, s.worker(t, "a", 8))
-	require.Eventually(t, func() bool {
-		roster, err := s.leases(t).Roster(t.Context())
-		return err == nil && len(roster.Segments) == 8
-	}, soon, often)
-	stop()
-	defer run(t, s.worker(t, "b", 2))()
-	defer run(t, s.worker(t, "c", 2))()
-	require.Eventually(t, func() bool {
-		s.add(t, 50, 1)
-		roster, err := s.leases(t).Roster(t.Context())
-		return err == nil && len(roster.Segments) == 2 && roster.Segments[0].Holder != roster.Segments[1].Holder
-	}, soon, often)
-	require.Eventually(t, s.caughtUp(t), soon, often)
-	require.NoError(t, s.wrong(t))
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t, 50, 300)
+		stop := run(t, s.worker(t, "a", 8))
+		require.Eventually(t, func() bool {
+			roster, err := s.leases(t).Roster(t.Context())
+			return err == nil && len(roster.Segments) == 8
+		}, soon, often)
+		stop()
+		defer run(t, s.worker(t, "b", 2))()
+		defer run(t, s.worker(t, "c", 2))()
+		require.Eventually(t, func() bool {
+			s.add(t, 50, 1)
+			roster, err := s.leases(t).Roster(t.Context())
+			return err == nil && len(roster.Segments) == 2 && roster.Segments[0].Holder != roster.Segments[1].Holder
+		}, soon, often)
+		require.Eventually(t, s.caughtUp(t), soon, often)
+		require.NoError(t, s.wrong(t))
+	})
 }
 
 // Two builds that want other numbers of segments: the first of the workers is content, the other
 // would have it merge. No segment is left alone for that.
 func TestWorkersThatDisagreeGoOn(t *testing.T) {
-	s := newShop(t, 50, 300)
-	stop := run(t, s.worker(t, "a", 3))
-	require.Eventually(t, func() bool {
-		roster, err := s.leases(t).Roster(t.Context())
-		return err == nil && len(roster.Segments) == 3
-	}, soon, often)
-	defer run(t, s.worker(t, "b", 1))()
-	defer run(t, s.worker(t, "c", 1))()
-	time.Sleep(time.Second)
-	s.add(t, 50, 50)
-	require.Eventually(t, s.caughtUp(t), soon, often)
-	stop()
-	s.add(t, 50, 50)
-	require.Eventually(t, s.caughtUp(t), soon, often)
-	require.NoError(t, s.wrong(t))
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t, 50, 300)
+		stop := run(t, s.worker(t, "a", 3))
+		require.Eventually(t, func() bool {
+			roster, err := s.leases(t).Roster(t.Context())
+			return err == nil && len(roster.Segments) == 3
+		}, soon, often)
+		defer run(t, s.worker(t, "b", 1))()
+		defer run(t, s.worker(t, "c", 1))()
+		time.Sleep(time.Second)
+		s.add(t, 50, 50)
+		require.Eventually(t, s.caughtUp(t), soon, often)
+		stop()
+		s.add(t, 50, 50)
+		require.Eventually(t, s.caughtUp(t), soon, often)
+		require.NoError(t, s.wrong(t))
+	})
 }
 
 // Workers come and go, some without a word, while segments are split and merged: every event
@@ -245,21 +254,24 @@ func TestAZombieChangesNothing(t *testing.T) {
 	require.Error(t, zombie(t, func(next segmentTarget) subscription.Target { return blindTarget{next} }))
 }
 
-func zombie(t *testing.T, wake func(segmentTarget) subscription.Target) error {
-	s := newShop(t, 10, 50)
-	p := &pause{asleep: make(chan struct{}), wake: make(chan struct{}), done: make(chan struct{})}
-	w := s.worker(t, "zombie", 1)
-	w.Leases = pausedLeases{w.Leases, p}
-	w.Target = func(segment subscription.Segment) subscription.Target {
-		return &pausedTarget{wake(segmentTarget{s, segment, s.mine(segment)}), p}
-	}
-	defer run(t, w)()
-	<-p.asleep
-	defer run(t, s.worker(t, "other", 1))()
-	require.Eventually(t, s.caughtUp(t), soon, often)
-	close(p.wake)
-	<-p.done
-	return s.wrong(t)
+func zombie(t *testing.T, wake func(segmentTarget) subscription.Target) (err error) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t, 10, 50)
+		p := &pause{asleep: make(chan struct{}), wake: make(chan struct{}), done: make(chan struct{})}
+		w := s.worker(t, "zombie", 1)
+		w.Leases = pausedLeases{w.Leases, p}
+		w.Target = func(segment subscription.Segment) subscription.Target {
+			return &pausedTarget{wake(segmentTarget{s, segment, s.mine(segment)}), p}
+		}
+		defer run(t, w)()
+		<-p.asleep
+		defer run(t, s.worker(t, "other", 1))()
+		require.Eventually(t, s.caughtUp(t), soon, often)
+		close(p.wake)
+		<-p.done
+		err = s.wrong(t)
+	})
+	return err
 }
 
 // pause stops a worker as SIGSTOP does, in the middle of its first window.
@@ -313,39 +325,41 @@ func (t blindTarget) Apply(ctx context.Context, w subscription.Window) error {
 	return t.segmentTarget.Apply(ctx, w)
 }
 
-func churn(t *testing.T, plant func(*shop, *subscription.Worker)) error {
-	s := newShop(t, 160, 2000)
-	var stops []func()
-	for n := range 24 {
-		w := s.worker(t, fmt.Sprint("w", n), []int{5, 1, 8, 3}[n/6])
-		plant(s, w)
-		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan error, 1)
-		if n%3 == 1 { // goes without a word: its leases end by themselves
-			w.Leases = mute{w.Leases}
+func churn(t *testing.T, plant func(*shop, *subscription.Worker)) (err error) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t, 160, 2000)
+		var stops []func()
+		for n := range 24 {
+			w := s.worker(t, fmt.Sprint("w", n), []int{5, 1, 8, 3}[n/6])
+			plant(s, w)
+			ctx, cancel := context.WithCancel(context.Background())
+			done := make(chan error, 1)
+			if n%3 == 1 { // goes without a word: its leases end by themselves
+				w.Leases = mute{w.Leases}
+			}
+			go func() { done <- w.Run(ctx) }()
+			stops = append(stops, func() { cancel(); <-done })
+			s.add(t, 160, 20)
+			time.Sleep(60 * time.Millisecond)
+			if n >= 2 {
+				stops[n-2]()
+			}
 		}
-		go func() { done <- w.Run(ctx) }()
-		stops = append(stops, func() { cancel(); <-done })
-		s.add(t, 160, 20)
-		time.Sleep(60 * time.Millisecond)
-		if n >= 2 {
-			stops[n-2]()
+		last := s.worker(t, "last", 4)
+		plant(s, last)
+		defer run(t, last)()
+		for deadline := time.Now().Add(soon); !s.caughtUp(t)(); time.Sleep(often) {
+			if time.Now().After(deadline) {
+				err = errors.New("the work does not go on")
+				return
+			}
 		}
-	}
-	last := s.worker(t, "last", 4)
-	plant(s, last)
-	defer run(t, last)()
-	ok := func() bool { return s.caughtUp(t)() }
-	for deadline := time.Now().Add(soon); !ok(); {
-		if time.Now().After(deadline) {
-			return errors.New("the work does not go on")
+		for _, stop := range stops[len(stops)-2:] {
+			stop()
 		}
-		time.Sleep(often)
-	}
-	for _, stop := range stops[len(stops)-2:] {
-		stop()
-	}
-	return s.wrong(t)
+		err = s.wrong(t)
+	})
+	return err
 }
 
 // mute never gives anything back.

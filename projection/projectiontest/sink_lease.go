@@ -51,6 +51,20 @@ func (s leaseStand) are(ctx context.Context, want ...subscription.Checkpoint) er
 	return first(err, same("segments", at, want))
 }
 
+// until waits until something is so. What ends by the clock of a sink is waited for there: it
+// may be another clock than ours.
+func until(ctx context.Context, leases subscription.Leases, so func(subscription.Roster) bool) error {
+	for ctx.Err() == nil {
+		roster, err := leases.Roster(ctx)
+		if err != nil || so(roster) {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+func isFree(roster subscription.Roster) bool { return roster.Segments[0].Holder == "" }
+
 func (s leaseStand) heldBy(ctx context.Context, want ...subscription.WorkerID) error {
 	_, holders, err := s.segments(ctx)
 	return first(err, same("holders", holders, want))
@@ -99,7 +113,9 @@ var leaseClauses = []clause[projection.Sink]{
 		if err != nil {
 			return err
 		}
-		time.Sleep(2 * short)
+		if err := until(ctx, s.leases, isFree); err != nil {
+			return err
+		}
 		report := subscription.Report{Segment: mine.Segment, Fence: mine.Fence, State: subscription.Running}
 		roster, err := s.leases.Attend(ctx, ann, long, []subscription.Report{report})
 		if err := first(err, same("holder", roster.Segments[0].Holder, subscription.WorkerID(""))); err != nil {
@@ -117,6 +133,15 @@ var leaseClauses = []clause[projection.Sink]{
 		if err != nil {
 			return err
 		}
+		// A lease that is not prolonged ends later than this one would have.
+		other := eventstore.Identity{Store: eventstore.StoreID{2}, Incarnation: 1}
+		sand := s.Leases(s.model.Generation, other.Store)
+		if err := s.Open(ctx, s.model, other); err != nil {
+			return err
+		}
+		if _, err := sand.Acquire(ctx, ann, subscription.Whole, 5*short); err != nil {
+			return err
+		}
 		report := subscription.Report{Segment: mine.Segment, Fence: mine.Fence, State: subscription.Running, Note: "päivää \"x\"", Head: 7, At: time.UnixMicro(1_700_000_000_123_456).UTC()}
 		roster, err := s.leases.Attend(ctx, ann, long, []subscription.Report{report})
 		if err := first(err, same("report", roster.Segments[0].Report, report)); err != nil {
@@ -127,9 +152,9 @@ var leaseClauses = []clause[projection.Sink]{
 		old.Fence--
 		_, err = s.leases.Attend(ctx, bob, long, []subscription.Report{stranger})
 		_, oldErr := s.leases.Attend(ctx, ann, long, []subscription.Report{old})
-		time.Sleep(6 * short)
+		ended := until(ctx, sand, isFree)
 		roster, again := s.leases.Roster(ctx)
-		return first(err, oldErr, again, s.heldBy(ctx, ann), same("report", roster.Segments[0].Report, report))
+		return first(err, oldErr, ended, again, s.heldBy(ctx, ann), same("report", roster.Segments[0].Report, report))
 	}),
 	leaseClause("the roster has the workers that attend, sorted, and not those that have gone", func(ctx context.Context, s leaseStand) error {
 		for worker, ttl := range map[subscription.WorkerID]time.Duration{bob: long, ann: long, "late/1": short} {
@@ -137,9 +162,9 @@ var leaseClauses = []clause[projection.Sink]{
 				return err
 			}
 		}
-		time.Sleep(2 * short)
-		roster, err := s.leases.Roster(ctx)
-		if err := first(err, same("workers", roster.Workers, []subscription.WorkerID{ann, bob})); err != nil {
+		err := until(ctx, s.leases, func(r subscription.Roster) bool { return len(r.Workers) < 3 })
+		roster, again := s.leases.Roster(ctx)
+		if err := first(err, again, same("workers", roster.Workers, []subscription.WorkerID{ann, bob})); err != nil {
 			return err
 		}
 		roster, err = s.leases.Attend(ctx, ann, 0, nil)

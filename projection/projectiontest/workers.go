@@ -23,10 +23,10 @@ func WorkUntilKilled(ctx context.Context, p Parts) error {
 	}.Run(ctx)
 }
 
-// hesitant waits before it commits: there a pause and a rival do most harm.
+// hesitant takes its time before it commits: there a pause and a rival do most harm.
 type hesitant struct{ projection.Sink }
 
 func (s hesitant) Commit(ctx context.Context, model projection.Model, move projection.Move, changes []projection.Change) error {
-	time.Sleep(time.Duration(rand.IntN(30)) * time.Millisecond)
+	time.Sleep(rand.N(30 * time.Millisecond))
 	return s.Sink.Commit(ctx, model, move, changes)
 }

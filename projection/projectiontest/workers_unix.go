@@ -62,7 +62,7 @@ func CheckWorkers(ctx context.Context, p Parts, torture Torture, start func() *e
 				return err
 			}
 		}
-		time.Sleep(time.Duration(rand.IntN(200)) * time.Millisecond)
+		time.Sleep(rand.N(200 * time.Millisecond)) // the moment of a fault is not an event
 	}
 	close(harmed)
 	crew.waking.Wait()
@@ -141,7 +141,7 @@ func (c *crew) harm(n int) error {
 		process := c.all[at]
 		c.paused[at] = true
 		c.waking.Go(func() {
-			time.Sleep(tortureTTL*3/2 + time.Duration(rand.IntN(int(tortureTTL)))) // until another has taken over
+			time.Sleep(tortureTTL*3/2 + rand.N(tortureTTL)) // a process that sleeps sees no event
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.paused[at] = false
