@@ -99,6 +99,10 @@ func TestEveryGoalIsAboutAWorkloadOfThePlan(t *testing.T) {
 			r.Add(w.Workload, s.Name, sampleOfOne())
 		}
 	}
+	for _, events := range []int{100_000, 10_000_000} { // the sizes of a run with -growth
+		r.Add(appendsAt(events), report.Ours, sampleOfOne())
+		r.Add(loadsAt(events), report.Ours, sampleOfOne())
+	}
 	r.Losses = []report.Loss{{System: report.Ours}}
 	for _, goal := range report.Goals() {
 		_, verdict := goal.Judge(&r)

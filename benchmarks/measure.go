@@ -256,18 +256,26 @@ func (b *bench) measureAt(ctx context.Context, s system.System, store system.Sto
 	if err != nil {
 		return err
 	}
-	b.results.Add(report.Workload{
-		Name:  fmt.Sprintf("growth/append/log=%d", events),
-		Title: fmt.Sprintf("1 event an append, 64 writers, on a log of %d events", events), Unit: report.Appends,
-	}, s.Name, sample)
+	b.results.Add(appendsAt(events), s.Name, sample)
 
 	warm, _, _ := b.seeds()
 	if sample, err = load.Streams(ctx, store.(system.StreamLoader), warm, 1, b.readWindow()); err != nil {
 		return err
 	}
-	b.results.Add(report.Workload{
-		Name:  fmt.Sprintf("growth/load/log=%d", events),
-		Title: fmt.Sprintf("streams of %d events, one reader, on a log of %d events", warm.Length, events), Unit: report.Loads,
-	}, s.Name, sample)
+	b.results.Add(loadsAt(events), s.Name, sample)
 	return nil
+}
+
+func appendsAt(events int) report.Workload {
+	return report.Workload{
+		Name:  fmt.Sprintf("growth/append/log=%d", events),
+		Title: fmt.Sprintf("1 event an append, 64 writers, on a log of %d events", events), Unit: report.Appends,
+	}
+}
+
+func loadsAt(events int) report.Workload {
+	return report.Workload{
+		Name:  fmt.Sprintf("growth/load/log=%d", events),
+		Title: fmt.Sprintf("whole streams, one reader, on a log of %d events", events), Unit: report.Loads,
+	}
 }

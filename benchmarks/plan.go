@@ -135,7 +135,7 @@ func features() []workload {
 		load.Append{Conditional: true}, system.Crablet)
 	slow.once = true
 	return []workload{
-		feature("plain", "64 writers, for comparison with the next", load.Append{}, slices.Concat([]system.System{ours}, naives, []system.System{prototype})...),
+		feature("plain", "64 writers, for comparison with the next", load.Append{}, slices.Concat([]system.System{ours, system.Silent}, naives, []system.System{prototype})...),
 		feature("tagged", "three tags on each event", load.Append{Tagged: true}, ours, prototype),
 		feature("conditional", "three tags, and the condition that no event after the last read carries two of them", load.Append{Conditional: true}, ours, prototype),
 		feature("command-ids", "each append under a command id, which makes a repeat harmless", load.Append{Commands: true}, ours),

@@ -124,6 +124,7 @@ func Goals() []Goal {
 		lowerP99("4 processes of 64 writers: lower p99 than naive", row("processes/4x64", Ours), bestNaive("processes/4x64")),
 		atLeast("64 writers: at least 70 % of raw COPY in batches of 50", 0.7, row("append/writers=64", Ours), row("copy", "copy-50")),
 		atLeast("64 writers, 10 events an append: at least 80 % of raw COPY in batches of 10,000", 0.8, row("batch/events=10", Ours), row("copy", "copy-10000")),
+		atLeast("notifications cost at most 12 % of the rate of appends", 0.88, row("features/plain", Ours), row("features/plain", "leftfold (no notify)")),
 		atLeast("three tags an event: at least 0.65x untagged", 0.65, row("features/tagged", Ours), row("features/plain", Ours)),
 		atLeast("conditional appends: at least 1.2x unconditional naive", 1.2, row("features/conditional", Ours), bestNaive("features/plain")),
 	}

@@ -2,6 +2,10 @@ package system
 
 import (
 	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/leftfold/leftfold/adapters/postgres"
 )
@@ -33,4 +37,39 @@ var Leftfold = System{
 		}
 		return EventStore{store, func() error { return store.Close(context.Background()) }}, nil
 	},
+}
+
+// Silent is Leftfold without the notification that each batch sends, to see what that costs.
+// Nobody should run it: readers of other processes find events by polling only.
+var Silent = System{
+	Name:   "leftfold (no notify)",
+	Table:  Leftfold.Table,
+	Create: createSilent,
+	Open:   Leftfold.Open,
+}
+
+// createSilent takes the notifications out of the functions that append.
+func createSilent(ctx context.Context, url string) error {
+	if err := Leftfold.Create(ctx, url); err != nil {
+		return err
+	}
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	for _, name := range []string{"append", "append_one"} {
+		var text string
+		if err := conn.QueryRow(ctx, "SELECT pg_get_functiondef(('leftfold.' || $1)::regproc)", name).Scan(&text); err != nil {
+			return err
+		}
+		silent := strings.ReplaceAll(text, "nothing := pg_notify(", "nothing := concat(")
+		if silent == text {
+			return fmt.Errorf("leftfold.%s does not notify any more", name)
+		}
+		if _, err := conn.Exec(ctx, silent); err != nil {
+			return err
+		}
+	}
+	return nil
 }

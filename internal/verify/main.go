@@ -64,6 +64,7 @@ func verify(ctx context.Context, out io.Writer) (passed bool, err error) {
 		{"Postgres, Redis and PgBouncer", 10 * time.Minute, servers{scratch}.run},
 		{"tests, with -race", 30 * time.Minute, race.withRace},
 		{"tortures, without -race", 30 * time.Minute, tortures.torturesOnly},
+		{"benchmarks, a module of their own", 15 * time.Minute, program{name: "go", args: []string{"test", "-count=1", "./..."}, dir: "benchmarks"}.run},
 		{"examples", 10 * time.Minute, examples{scratch}.run},
 		{"demo", 5 * time.Minute, demo.first},
 		{"demo, a second time", 5 * time.Minute, demo.again},
