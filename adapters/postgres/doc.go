@@ -43,8 +43,9 @@
 // [Sink.Transact].
 //
 // A commit of a read model notifies nobody, so it waits for no other commit of the server.
-// Readers who wait for a token are woken by commits of their own process, and look again every
-// few milliseconds for those of others.
+// Other processes are told by a statement behind it, which has nothing to flush. So readers who
+// wait for a token are woken wherever they are; on a standby, and through a proxy that shares
+// connections, they look again every few milliseconds.
 //
 // # Privileges
 //

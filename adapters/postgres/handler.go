@@ -46,7 +46,7 @@ func (s *Sink) Transact(ctx context.Context, of projection.Generation, move proj
 		return on.replicated()
 	})
 	if err == nil {
-		s.changed.Notify()
+		s.news.committed()
 	}
 	return err
 }

@@ -49,7 +49,7 @@ func TestBehindPgBouncerADirectConnectionListens(t *testing.T) {
 			woken := make(chan error, 1)
 			go func() { woken <- store.WaitAppended(t.Context(), before) }()
 			if listen.Listen != nil {
-				require.Eventually(t, func() bool { return listeners(t, pool) == 1 }, postgres.TestPatience, postgres.TestStep)
+				require.Eventually(t, func() bool { return sessions(t, pool, `LISTEN "leftfold"`) == 1 }, postgres.TestPatience, postgres.TestStep)
 			}
 			var all sync.WaitGroup
 			errs := make([]error, 8)
@@ -62,18 +62,10 @@ func TestBehindPgBouncerADirectConnectionListens(t *testing.T) {
 			require.NoError(t, errors.Join(errs...))
 			require.NoError(t, <-woken)
 			if listen.Listen == nil {
-				require.Eventually(t, func() bool { return listeners(t, pool) == 0 }, postgres.TestPatience, postgres.TestStep) // the other case's may be ending
+				require.Eventually(t, func() bool { return sessions(t, pool, `LISTEN "leftfold"`) == 0 }, postgres.TestPatience, postgres.TestStep) // the other case's may be ending
 			}
 		})
 	}
-}
-
-// listeners counts the sessions of the database that listen for the default schema.
-func listeners(t *testing.T, pool *pgxpool.Pool) (count int) {
-	t.Helper()
-	require.NoError(t, pool.QueryRow(t.Context(),
-		`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query = 'LISTEN "leftfold"'`).Scan(&count))
-	return count
 }
 
 func TestPgBouncerInStatementModeIsRefusedByName(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/leftfold/leftfold/eventstore"
-	"github.com/leftfold/leftfold/internal/wake"
 	"github.com/leftfold/leftfold/projection"
 )
 
@@ -33,9 +32,9 @@ type SinkOptions struct {
 // A commit is one round trip. The server looks no further than the checkpoint if somebody else
 // has moved it, so runners that come too late leave nothing behind.
 type Sink struct {
-	db      *database
-	owned   bool // the connections were made for this sink
-	changed wake.Signal
+	db    *database
+	owned bool // the connections were made for this sink
+	news  *news
 }
 
 var (
@@ -64,7 +63,7 @@ func OpenSink(ctx context.Context, pool *pgxpool.Pool, o SinkOptions) (*Sink, er
 	if err != nil {
 		return nil, err
 	}
-	s := &Sink{db: db, owned: true}
+	s := &Sink{db: db, owned: true, news: newNews(db, nil)}
 	err = s.on(ctx, func(on session) error {
 		return inTransaction(ctx, on.conn, pgx.ReadOnly, func(tx pgx.Tx) error { return checkSchema(ctx, tx, name) })
 	})
@@ -86,6 +85,7 @@ func (s *Store) Sink() *Sink { return &s.sink }
 func (s *Sink) Close(ctx context.Context) error {
 	if s.owned {
 		s.db.close(ctx)
+		s.news.close()
 	}
 	return nil
 }
@@ -142,10 +142,10 @@ func (s *Sink) register(ctx context.Context, tx pgx.Tx, model projection.Model) 
 	return err
 }
 
-// Changed implements [projection.Checkpoints]. It tells of commits made through this Sink.
-// Readers in other processes poll: a notification would make every commit wait for the flush of
-// every other one on the server, see the package comment.
-func (s *Sink) Changed() <-chan struct{} { return s.changed.Next() }
+// Changed implements [projection.Checkpoints]. It tells of commits made through this Sink, and
+// of those made elsewhere where the server can notify us: not on a standby, nor through a proxy
+// that shares connections. The first call opens a connection that listens.
+func (s *Sink) Changed() <-chan struct{} { return s.news.next() }
 
 // Commit implements [projection.Sink]. If the connection is lost before the answer, the error
 // is [ErrUnavailable] and the outcome unknown. A commit that is still on its way then finds the
@@ -170,7 +170,7 @@ func (s *Sink) Commit(ctx context.Context, model projection.Model, move projecti
 		})
 	})
 	if err == nil {
-		s.changed.Notify()
+		s.news.committed()
 	}
 	return s.notBuilt(model.Generation, err)
 }

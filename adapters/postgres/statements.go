@@ -21,7 +21,7 @@ type statements struct {
 	// Those of read models that do not depend on a view's columns; the others are made in view.go.
 	checkpoint, insertReadModel, insertCheckpoint, moveCheckpoint statement
 
-	segments, lockSegments, putSegment, dropSegment, workers, putWorker, dropWorker, clock, parked, park, unpark statement
+	segments, lockSegments, putSegment, dropSegment, workers, putWorker, dropWorker, clock, parked, park, unpark, tellModels statement
 }
 
 // newStatements names them without their schema: no two stores share a connection, and Postgres
@@ -74,5 +74,6 @@ func newStatements(s schema) statements {
 		parked:       load("parked"),
 		park:         load("park"),
 		unpark:       load("unpark"),
+		tellModels:   load("tell_models"),
 	}
 }

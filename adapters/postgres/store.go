@@ -83,7 +83,7 @@ func Open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, sink: Sink{db: db}, limits: o.Limits, drained: make(chan struct{}), reader: reader{sql: &db.sql, on: db.do, ahead: true}}
+	s := &Store{db: db, sink: Sink{db: db, news: newNews(db, o.Listen)}, limits: o.Limits, drained: make(chan struct{}), reader: reader{sql: &db.sql, on: db.do, ahead: true}}
 	if err := s.check(ctx, o); err != nil {
 		db.close(ctx)
 		return nil, fmt.Errorf("open the store in schema %s: %w", name, err)
@@ -187,5 +187,6 @@ func (s *Store) Close(ctx context.Context) error {
 	}
 	s.wakeups.close()
 	s.db.close(ctx)
+	s.sink.news.close()
 	return late
 }

@@ -56,6 +56,11 @@ const (
 	maxPoll   = 50 * time.Millisecond
 	lookEvery = time.Second
 
+	// How often at the most other processes are told that read models were committed, and how
+	// often they wake those who wait.
+	tellEvery = 5 * time.Millisecond
+	hearEvery = time.Millisecond
+
 	// How many events of a tag are looked at to see how dense it is.
 	tagSample = 64
 )
