@@ -72,6 +72,8 @@ type Subscription struct {
 
 	matched int                 // events of the last window, to make room for as many
 	limit   eventstore.Position // read no further; 0: no limit
+
+	stillBusy func(error) // told when a store has been busy for long; nil: nobody is told
 }
 
 // New returns a subscription of the target to the events of the log that match the
@@ -154,6 +156,9 @@ func (s *Subscription) follow(ctx context.Context, done func(at, head eventstore
 		case errors.Is(err, ErrStale) && s.moved(ctx, &at):
 			err = nil
 		default:
+			if s.stillBusy != nil && retry.pause == maxPause {
+				s.stillBusy(err)
+			}
 			if err := retry.pauseAfter(ctx, err); err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -51,12 +52,14 @@ type Worker struct {
 	// Default: nobody is told.
 	OnReport func(Report)
 
-	deadline atomic.Int64 // until when our leases last for certain, in nanoseconds since start
-	start    time.Time
-	held     map[Segment]*holding
-	free     map[Segment]time.Time // since when we have seen nobody hold a segment
-	settled  time.Time             // until then there are not too many segments, whatever we want
-	ended    chan struct{}         // some holding has ended by itself
+	deadline  atomic.Int64 // until when our leases last for certain, in nanoseconds since start
+	start     time.Time
+	held      map[Segment]*holding
+	stuck     map[Segment]*holding  // those that should stop and have not yet
+	free      map[Segment]time.Time // since when we have seen nobody hold a segment
+	settled   time.Time             // until then there are not too many segments, whatever we want
+	mergeFrom time.Time             // after a merge that failed we try none until then
+	ended     chan struct{}         // some holding has ended by itself
 }
 
 // The share of the TTL after which a worker attends again, and of that which it does not trust.
@@ -70,9 +73,12 @@ const (
 // opened, or [ErrPermanent] from its leases. A segment that fails is tried again and again
 // while that may help; its [Report] says how it does, and the other segments go on.
 func (w *Worker) Run(ctx context.Context) error {
-	w.TTL = cmp.Or(w.TTL, 10*time.Second)
+	if w.TTL <= 0 {
+		w.TTL = 10 * time.Second
+	}
 	w.Segments = max(w.Segments, 1)
-	w.start, w.held, w.free, w.ended = time.Now(), map[Segment]*holding{}, map[Segment]time.Time{}, make(chan struct{}, 1)
+	w.start, w.ended = time.Now(), make(chan struct{}, 1)
+	w.held, w.stuck, w.free = map[Segment]*holding{}, map[Segment]*holding{}, map[Segment]time.Time{}
 	defer w.leave(context.WithoutCancel(ctx))
 	for {
 		err := w.turn(ctx)
@@ -87,9 +93,7 @@ func (w *Worker) Run(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", w.Name, err)
 		case err != nil: // the leases go on for a while; a store that is away may be back soon
 			pause /= 4
-			if w.OnError != nil {
-				w.OnError(fmt.Errorf("%s: %w", w.Name, err))
-			}
+			w.tell(err)
 		}
 		select {
 		case <-ctx.Done():
@@ -97,6 +101,12 @@ func (w *Worker) Run(ctx context.Context) error {
 		case <-w.ended:
 		case <-time.After(pause - rand.N(pause/5+1)): // not all workers at one moment
 		}
+	}
+}
+
+func (w *Worker) tell(err error) {
+	if w.OnError != nil {
+		w.OnError(fmt.Errorf("%s: %w", w.Name, err))
 	}
 }
 
@@ -122,9 +132,12 @@ func (w *Worker) drop(roster Roster) {
 			return l.Segment == segment && l.Holder == w.ID && l.Fence == h.at.Fence
 		})
 		if !stillOurs || h.isOver() {
-			w.stop(h)
+			if err := w.stop(h); err != nil {
+				w.tell(err)
+			}
 		}
 	}
+	maps.DeleteFunc(w.stuck, func(_ Segment, h *holding) bool { return h.isOver() })
 }
 
 // balance brings us nearer to our share. If there are more segments than wanted, the first of
@@ -135,7 +148,7 @@ func (w *Worker) balance(ctx context.Context, roster Roster) error {
 	if w.leftAlone(roster) {
 		w.settled = time.Now().Add(restAfterLeft * w.TTL)
 	}
-	tooMany := len(roster.Segments) > w.Segments && time.Now().After(w.settled)
+	tooMany := len(roster.Segments) > w.Segments && time.Now().After(w.settled) && canMerge(roster)
 	share := (len(roster.Segments) + len(roster.Workers) - 1) / max(len(roster.Workers), 1)
 	if tooMany {
 		share = 0
@@ -152,7 +165,7 @@ func (w *Worker) balance(ctx context.Context, roster Roster) error {
 		return err
 	}
 	switch {
-	case tooMany:
+	case tooMany && time.Now().After(w.mergeFrom):
 		return w.mergeOne(ctx)
 	case len(roster.Segments) < w.Segments:
 		return w.splitWidest(ctx, roster)
@@ -161,11 +174,25 @@ func (w *Worker) balance(ctx context.Context, roster Roster) error {
 	}
 }
 
-// How long a segment may be free before it counts as left alone, and how long after that we
-// do not think of merging, in TTLs.
+// canMerge reports whether some two neighbours do well.
+func canMerge(roster Roster) bool {
+	wells := 0
+	for _, l := range roster.Segments {
+		if l.Report.State != Running && l.Report.State != "" {
+			wells = 0
+		} else if wells++; wells == 2 {
+			return true
+		}
+	}
+	return false
+}
+
+// How long a segment may be free before it counts as left alone, how long after that we do not
+// think of merging, and how long after a merge that failed we try no other, in TTLs.
 const (
-	leftAfter     = 2
-	restAfterLeft = 20
+	leftAfter        = 2
+	restAfterLeft    = 20
+	restAfterFailure = 5
 )
 
 // leftAlone reports whether nobody has held some segment for long.
@@ -191,13 +218,13 @@ func (w *Worker) leftAlone(roster Roster) (left bool) {
 func (w *Worker) take(ctx context.Context, roster Roster, share int) error {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(w.ID))
-	first := int(h.Sum32()) % len(roster.Segments)
+	first := int(h.Sum32() % uint32(len(roster.Segments)))
 	for n := range roster.Segments {
 		l := roster.Segments[(first+n)%len(roster.Segments)]
 		if len(w.held) >= share {
 			return nil
 		}
-		if l.Holder != "" && l.Holder != w.ID || w.held[l.Segment] != nil {
+		if l.Holder != "" && l.Holder != w.ID || w.held[l.Segment] != nil || w.stuck[l.Segment] != nil {
 			continue
 		}
 		at, err := w.Leases.Acquire(ctx, w.ID, l.Segment, w.TTL)
@@ -213,7 +240,9 @@ func (w *Worker) take(ctx context.Context, roster Roster, share int) error {
 }
 
 func (w *Worker) release(ctx context.Context, h *holding) error {
-	w.stop(h)
+	if err := w.stop(h); err != nil {
+		return err
+	}
 	return w.Leases.Release(ctx, w.ID, h.at)
 }
 
@@ -230,7 +259,9 @@ func (w *Worker) splitWidest(ctx context.Context, roster Roster) error {
 		if h == nil || widest.Width() < 2 {
 			return nil
 		}
-		w.stop(h)
+		if err := w.stop(h); err != nil {
+			return err
+		}
 		low, high, err := w.Leases.Split(ctx, w.ID, h.at, widest.First+eventstore.Slice(widest.Width()/2))
 		if err != nil {
 			return ignoreFenced(err)
@@ -242,33 +273,45 @@ func (w *Worker) splitWidest(ctx context.Context, roster Roster) error {
 	return nil
 }
 
-// mergeOne merges the first two neighbours that we hold, after the one that is behind has
-// come to where the other is.
+// mergeOne merges the first two neighbours that we hold and that do well, after the one that is
+// behind has come to where the other is. If it does not get there, both go on as they are: what
+// keeps it fails in its own subscription too, which says so.
 func (w *Worker) mergeOne(ctx context.Context) error {
 	all := w.sorted()
 	for n := range len(all) - 1 {
 		low, high := all[n], all[n+1]
-		if low.at.Segment.End != high.at.Segment.First {
+		if low.at.Segment.End != high.at.Segment.First || low.report().State != Running || high.report().State != Running {
 			continue
 		}
-		w.stop(low)
-		w.stop(high)
+		if err := errors.Join(w.stop(low), w.stop(high)); err != nil {
+			return err // the leases of both end, unless we take one again
+		}
+		var joined Checkpoint
 		a, b, err := w.level(ctx, low, high)
-		if err != nil {
-			return ignoreFenced(err)
+		level := err == nil
+		if level {
+			joined, err = w.Leases.Merge(ctx, w.ID, a, b)
 		}
-		joined, err := w.Leases.Merge(ctx, w.ID, a, b)
-		if err != nil {
-			return ignoreFenced(err)
+		if err == nil {
+			w.begin(ctx, joined)
+			return nil
 		}
-		w.begin(ctx, joined)
-		return nil
+		w.mergeFrom = time.Now().Add(restAfterFailure * w.TTL)
+		w.begin(ctx, low.at)
+		w.begin(ctx, high.at)
+		if !level {
+			return nil
+		}
+		return ignoreFenced(err)
 	}
 	return nil
 }
 
-// level brings the one of two stopped segments that is behind to the checkpoint of the other.
+// level brings the one of two stopped segments that is behind to the checkpoint of the other,
+// if that does not take long: we do not attend meanwhile.
 func (w *Worker) level(ctx context.Context, low, high *holding) (a, b Checkpoint, err error) {
+	ctx, cancel := context.WithTimeout(ctx, w.TTL/attendEvery)
+	defer cancel()
 	if a, err = low.Checkpoint(ctx, eventstore.StoreID{}); err != nil {
 		return a, b, err
 	}
@@ -311,12 +354,20 @@ func (w *Worker) reports() (all []Report) {
 
 // leave gives everything back, so that others need not wait for the leases to end.
 func (w *Worker) leave(ctx context.Context) {
+	all := w.sorted()
+	for _, h := range all {
+		h.cancel() // all at once: each takes its time
+	}
+	all = slices.DeleteFunc(all, func(h *holding) bool { return w.stop(h) != nil })
 	ctx, cancel := context.WithTimeout(ctx, w.TTL/attendEvery)
 	defer cancel()
-	for _, h := range w.sorted() {
-		_ = w.release(ctx, h) // else it ends by itself
+	for _, h := range all {
+		_ = w.Leases.Release(ctx, w.ID, h.at) // else it ends by itself
 	}
 	_, _ = w.Leases.Attend(ctx, w.ID, 0, nil)
+	for _, h := range w.stuck {
+		<-h.done
+	}
 }
 
 // holding is a segment that we hold, and its subscription, which runs until it is stopped or
@@ -341,11 +392,19 @@ func (w *Worker) begin(ctx context.Context, at Checkpoint) {
 	go h.run(ctx)
 }
 
-// stop ends a holding and waits for it: after that nothing of it is under way.
-func (w *Worker) stop(h *holding) {
+// stop ends a holding and waits for it: after that nothing of it is under way. It does not wait
+// long, because we do not attend meanwhile. A holding that does not stop loses its lease, and
+// whoever has the segment then is safe from it by the fence.
+func (w *Worker) stop(h *holding) error {
 	h.cancel()
-	<-h.done
 	delete(w.held, h.at.Segment)
+	select {
+	case <-h.done:
+		return nil
+	case <-time.After(w.TTL / attendEvery):
+		w.stuck[h.at.Segment] = h
+		return fmt.Errorf("segment %s does not stop: its target does not return though its context has ended", h.at.Segment)
+	}
 }
 
 func (h *holding) isOver() bool {
@@ -373,6 +432,9 @@ func (h *holding) run(ctx context.Context) {
 	}()
 	for rest := firstRest; ; rest = min(2*rest, maxRest) {
 		err := h.subscription().Run(ctx)
+		if h.report().State == Running { // it has come on since it failed last
+			rest = firstRest
+		}
 		switch {
 		case err == nil || ctx.Err() != nil:
 			return
@@ -405,7 +467,13 @@ func (h *holding) subscription() *Subscription {
 			tell(p)
 		}
 	}
-	return New(h.worker.Name, h.worker.Log, h.worker.Query, h, o)
+	s := New(h.worker.Name, h.worker.Log, h.worker.Query, h, o)
+	s.stillBusy = func(err error) {
+		if h.report().State == Running {
+			h.say(Waiting, err.Error())
+		}
+	}
+	return s
 }
 
 // Checkpoint returns the segment's, as long as we hold it.
