@@ -27,7 +27,8 @@ type HandlerOptions struct {
 	// Key names what an event is about, so that a [Worker] can divide the handler into segments:
 	// order holds among the events of one key. What handle writes for an event must belong to
 	// its key alone; else two segments write it at the same time, and what comes of that is
-	// the handler's risk. Default: the handler is one segment.
+	// the handler's risk. Another key is another version: what segments have applied by the old
+	// one says nothing of the new one. Default: the handler is one segment.
 	Key func(event eventstore.Recorded) string
 }
 
@@ -52,14 +53,19 @@ func NewHandler[Tx any](name string, options HandlerOptions, handle func(ctx con
 	if handle == nil {
 		panic(fmt.Sprintf("projection.NewHandler(%q): it has no function", name))
 	}
-	model := Model{Generation: generation, Hash: hashOf(definitionLines(generation, options.Query)...)}
+	model := Model{Generation: generation, Hash: hashOf(definitionLines(generation, options)...)}
 	return &Handler[Tx]{model: model, query: options.Query, key: options.Key, handle: handle}
 }
 
-// definitionLines are all that can be seen of a handler's definition, each name apart.
-func definitionLines(generation Generation, query eventstore.Query) []string {
+// definitionLines are all that can be seen of a handler's definition, each name apart. Whether it
+// has a key is among them: without one it would apply every event in each of the segments that
+// it was divided into.
+func definitionLines(generation Generation, options HandlerOptions) []string {
 	lines := []string{"handler", generation.String()}
-	for _, item := range query.Items {
+	if options.Key != nil {
+		lines = append(lines, "keyed")
+	}
+	for _, item := range options.Query.Items {
 		lines = append(lines, "item")
 		for _, name := range item.Types {
 			lines = append(lines, "type "+name)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -120,4 +121,33 @@ func TestAMistakeInAHandlerIsNamed(t *testing.T) {
 			mistake()
 		})
 	}
+}
+
+// A handler that was divided and has no key any more would apply every event in each segment.
+func TestAHandlerMayNotLoseItsKey(t *testing.T) {
+	store, sink := memory.NewStore(), memory.NewSink()
+	handler := func(key func(eventstore.Recorded) string) *projection.Handler[*memory.Tx] {
+		return projection.NewHandler("counts", projection.HandlerOptions{Version: 1, Key: key}, func(_ context.Context, tx *memory.Tx, e eventstore.Recorded) error {
+			n, _ := tx.Get("counts", "all")
+			sum, _ := n.(int)
+			tx.Put("counts", "all", sum+1)
+			return nil
+		})
+	}
+	keyed := worker(t, store, projection.On(sink, handler(func(e eventstore.Recorded) string { return e.Stream.ID() })))
+	keyed.Segments = 4
+	stop := working(t, keyed)
+	of := projection.Generation{Name: "counts", Version: 1}
+	require.Eventually(t, func() bool {
+		s, err := projection.StatusOf(t.Context(), store, sink, of)
+		return err == nil && len(s.Segments) == 4
+	}, soon, often)
+	stop()
+	appendTo(t, store, "a", paid{Cents: 1})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	err := worker(t, store, projection.On(sink, handler(nil))).Run(ctx)
+	n, _ := sink.Value("counts", "all")
+	require.Nil(t, n)
+	require.ErrorIs(t, err, projection.ErrDefinitionChanged)
 }
