@@ -62,7 +62,8 @@ func (h shares) Load(ctx context.Context) (*leases.State, time.Time, error) {
 }
 
 // Update changes the state if nobody else has changed the same fields meanwhile, else it begins
-// again.
+// again. That is enough: whoever takes a segment away from its holder changes its lease and its
+// checkpoint, and every change of a segment is one of the two.
 func (h shares) Update(ctx context.Context, change func(*leases.State, time.Time) error) error {
 	for {
 		before, fields, now, err := h.load(ctx)
@@ -82,7 +83,9 @@ func (h shares) Update(ctx context.Context, change func(*leases.State, time.Time
 		}
 		var args []any
 		for name, text := range changes {
-			args = append(args, name, fields[name], text)
+			if text != fields[name] { // a checkpoint that stays is not in the way of a commit
+				args = append(args, name, fields[name], text)
+			}
 		}
 		err = updateScript.Run(ctx, h.sink.client, h.sink.keysOf(h.of).all(), args...).Err()
 		if err = h.sink.explained(ctx, h.of, err); !errors.Is(err, subscription.ErrStale) {
