@@ -212,3 +212,43 @@ func TestATimeThatIsNoneIsTheDefault(t *testing.T) {
 		require.NoError(t, s.wrong(t))
 	})
 }
+
+// hungLeases has calls that are not answered.
+type hungLeases struct {
+	subscription.Leases
+	hang *atomic.Bool
+}
+
+func (l hungLeases) Attend(ctx context.Context, w subscription.WorkerID, ttl time.Duration, reports []subscription.Report) (subscription.Roster, error) {
+	if l.hang.CompareAndSwap(true, false) {
+		<-ctx.Done()
+		return subscription.Roster{}, ctx.Err()
+	}
+	return l.Leases.Attend(ctx, w, ttl, reports)
+}
+
+// An answer that never comes, as of a server that was cut off, is not waited for for ever.
+func TestAWorkerGoesOnAfterACallThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t, 50, 20)
+		var hang atomic.Bool
+		told := make(chan error, 100)
+		w := s.worker(t, "a", 2)
+		w.Leases = hungLeases{w.Leases, &hang}
+		w.OnError = func(err error) { told <- err }
+		stop := run(t, w)
+		defer stop()
+		require.Eventually(t, s.caughtUp(t), soon, often)
+		hang.Store(true)
+		select {
+		case err := <-told:
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		case <-time.After(time.Minute):
+			t.Fatal("it waits for ever")
+		}
+		s.add(t, 50, 20)
+		require.Eventually(t, s.caughtUp(t), soon, often)
+		stop()
+		require.NoError(t, s.wrong(t))
+	})
+}

@@ -110,8 +110,11 @@ func (w *Worker) tell(err error) {
 	}
 }
 
-// turn attends and then changes at most a little of who holds what.
+// turn attends and then changes at most a little of who holds what. What has no answer after the
+// TTL is given up: our leases have ended by then.
 func (w *Worker) turn(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, w.TTL)
+	defer cancel()
 	asked := time.Now()
 	roster, err := w.Leases.Attend(ctx, w.ID, w.TTL, w.reports())
 	if err != nil {
@@ -383,9 +386,9 @@ type holding struct {
 	last Report
 }
 
-// begin runs the subscription of a segment that we have acquired.
+// begin runs the subscription of a segment that we have acquired, until it is stopped.
 func (w *Worker) begin(ctx context.Context, at Checkpoint) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // it outlasts the turn; leave stops it
 	h := &holding{worker: w, at: at, target: w.Target(at.Segment), cancel: cancel, done: make(chan struct{})}
 	h.last = Report{Segment: at.Segment, Fence: at.Fence, State: Running, At: time.Now()}
 	w.held[at.Segment] = h
@@ -523,7 +526,11 @@ func (h *holding) progress(p Progress) {
 	}
 }
 
+// maxNote is the most bytes of a note: it is written whenever the worker attends.
+const maxNote = 2000
+
 func (h *holding) say(state State, note string) {
+	note = note[:min(len(note), maxNote)]
 	h.mu.Lock()
 	h.last.State, h.last.Note, h.last.At = state, note, time.Now()
 	report := h.last
