@@ -54,7 +54,7 @@ type Model struct {
 	Generation
 	Columns []Column
 	Indexes []string // columns that rows are listed by
-	Hash    string   // of the definition; the same generation always has the same hash
+	Hash    string   // of the definition; the same generation always has the same hash. Empty where it is not known: to read, to skip
 }
 
 // Column is one column of a view's row.

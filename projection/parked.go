@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/leftfold/leftfold/eventstore"
@@ -28,7 +29,17 @@ func (e *keyError) Unwrap() error { return e.err }
 
 func (e *keyError) parked(now time.Time) Parked {
 	at := eventstore.Anchor{Position: e.event.Position, EventID: e.event.ID}
-	return Parked{Key: e.key, Event: at, Type: e.event.Type, Cause: e.err.Error(), At: now.UTC().Truncate(time.Microsecond)}
+	return Parked{Key: e.key, Event: at, Type: e.event.Type, Cause: cause(e.err), At: now.UTC().Truncate(time.Microsecond)}
+}
+
+const maxCauseBytes = 2000
+
+// cause returns the text of an error that any sink can store: it may be made of the very bytes
+// that a row could not be made of.
+func cause(err error) string {
+	text := err.Error()
+	text = text[:min(len(text), maxCauseBytes)]
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 // parkedKeys are those of a generation, as they were when the checkpoint had their count.
@@ -86,8 +97,9 @@ func (b *batch[R]) leaveOut(parked, park []Parked) {
 // Retry makes the row of a parked key from where it was parked to where its segment is by now,
 // and takes the key up again: after a deploy of a view that knows what to do with the event, or
 // after the cause has passed. It returns the error of the event that fails now, and the key
-// stays parked then. A key that is not parked is left alone. It may be called from any process,
-// while workers run.
+// stays parked then; [ErrDefinitionChanged] if the view is not by the rules that made the other
+// rows, and [eventstore.ErrDiverged] if the log does not have the events any more. A key that is
+// not parked is left alone. It may be called from any process, while workers run.
 func Retry[R any](ctx context.Context, log eventstore.LogReader, events *codec.Set, sink Sink, view *View[R], key string) error {
 	model, types, err := view.model(events)
 	if err != nil {
@@ -95,12 +107,19 @@ func Retry[R any](ctx context.Context, log eventstore.LogReader, events *codec.S
 	}
 	t := newViewTarget(view, model, sink, events)
 	t.segment = subscription.Segment{First: eventstore.SliceOf(key), End: eventstore.SliceOf(key) + 1}
+	var past history
 	return t.unpark(ctx, log, key, func(at subscription.Checkpoint, parked Parked) ([]Change, error) {
-		read, err := log.ReadLog(ctx, eventstore.LogQuery{Query: eventstore.Types(types...), After: parked.Event.Position - 1, Through: at.Position()})
-		if err != nil {
-			return nil, fmt.Errorf("read the log: %w", err)
+		if err := sink.Open(ctx, model, at.Source); err != nil { // it is open; are these its rules?
+			return nil, err
 		}
-		return t.remade(ctx, read, parked)
+		err := past.readTo(ctx, log, types, at, parked, func(e eventstore.Recorded) (bool, error) {
+			b, err := t.batchOf([]eventstore.Recorded{e})
+			return err == nil && slices.ContainsFunc(b.rows, func(r *row[R]) bool { return r.key == key }), err
+		})
+		if err != nil {
+			return nil, err
+		}
+		return t.remade(ctx, past.events, key)
 	})
 }
 
@@ -163,38 +182,25 @@ func (t *viewTarget[R]) checkpointOf(ctx context.Context, source eventstore.Stor
 	return subscription.Checkpoint{}, ErrNotBuilt
 }
 
-// remade returns what the events change on a parked key.
-func (t *viewTarget[R]) remade(ctx context.Context, read *eventstore.LogRead, parked Parked) ([]Change, error) {
-	var events []eventstore.Recorded // that touch the key: the others, perhaps most of the log, are not kept
-	for e, err := range read.Events() {
-		if err != nil {
-			return nil, fmt.Errorf("read the log: %w", err)
-		}
-		if len(events) == 0 && e.ID != parked.Event.EventID {
-			break
-		}
-		b, err := t.batchOf([]eventstore.Recorded{e})
-		if err != nil {
-			return nil, err
-		}
-		if slices.ContainsFunc(b.rows, func(r *row[R]) bool { return r.key == parked.Key }) {
-			events = append(events, e)
-		}
-	}
-	if len(events) == 0 {
-		return nil, fmt.Errorf("%w: key %q was parked at %s, which is not in the log any more; rebuild the read model", eventstore.ErrDiverged, parked.Key, parked.Event)
-	}
-	b, err := t.batchOf(events)
+// remade returns what the events change on a key.
+func (t *viewTarget[R]) remade(ctx context.Context, events []eventstore.Recorded, key string) ([]Change, error) {
+	b, err := t.loaded(ctx, events, key)
 	if err != nil {
-		return nil, err
-	}
-	b.touches = slices.DeleteFunc(b.touches, func(touch touch[R]) bool { return touch.row.key != parked.Key })
-	b.rows = slices.DeleteFunc(b.rows, func(r *row[R]) bool { return r.key != parked.Key })
-	if err := t.load(ctx, b); err != nil {
 		return nil, err
 	}
 	if err := t.fold(b); err != nil {
 		return nil, err
 	}
 	return t.changes(b)
+}
+
+// loaded returns what the events do to one key, whose row is loaded.
+func (t *viewTarget[R]) loaded(ctx context.Context, events []eventstore.Recorded, key string) (*batch[R], error) {
+	b, err := t.batchOf(events)
+	if err != nil {
+		return nil, err
+	}
+	b.touches = slices.DeleteFunc(b.touches, func(touch touch[R]) bool { return touch.row.key != key })
+	b.rows = slices.DeleteFunc(b.rows, func(r *row[R]) bool { return r.key != key })
+	return b, t.load(ctx, b)
 }

@@ -45,6 +45,8 @@ func (r *Reader[R]) GetMany(ctx context.Context, keys ...string) (map[string]R, 
 	if err := r.await(ctx, keys); err != nil {
 		return nil, err
 	}
+	// No row has a key that is not UTF-8 or holds a NUL, and not every sink can be asked for it.
+	keys = slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return checkText(key) != nil })
 	stored, err := r.sink.Load(ctx, r.model(), keys)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", r.view.generation, err)

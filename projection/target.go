@@ -53,11 +53,11 @@ func (t *viewTarget[R]) Apply(ctx context.Context, w subscription.Window) error 
 			return t.sink.Commit(ctx, t.model, move, changes)
 		case !t.parks || !errors.As(err, &failed):
 			return err
-		case t.parked.in(t.segment)+len(move.Park) >= maxParked:
+		}
+		move.Park = slices.DeleteFunc(move.Park, func(p Parked) bool { return p.Key == failed.key })
+		if t.parked.in(t.segment)+len(move.Park) >= maxParked {
 			return fmt.Errorf("%w: %d keys of segment %s are parked already: %w", subscription.ErrPermanent, maxParked, t.segment, err)
 		}
-		// If even what came before the event cannot be stored, an earlier one is to blame.
-		move.Park = slices.DeleteFunc(move.Park, func(p Parked) bool { return p.Key == failed.key })
 		move.Park = append(move.Park, failed.parked(time.Now()))
 		move.To.Parks = w.From.Parks + 1
 	}
@@ -76,7 +76,31 @@ func (t *viewTarget[R]) made(ctx context.Context, events []eventstore.Recorded, 
 	if err := t.fold(batch); err != nil {
 		return nil, err
 	}
-	return t.changes(batch)
+	changes, err := t.changes(batch)
+	if failed, ok := errors.AsType[*keyError](err); ok && t.parks {
+		err = t.sinceWhen(ctx, events, park, failed)
+	}
+	return changes, err
+}
+
+// sinceWhen returns the failure of a row that cannot be stored with the first event after which
+// it cannot: what failed is the row that all of them made.
+func (t *viewTarget[R]) sinceWhen(ctx context.Context, events []eventstore.Recorded, park []Parked, failed *keyError) error {
+	b, err := t.loaded(ctx, events, failed.key)
+	if err != nil {
+		return err
+	}
+	b.leaveOut(nil, park)
+	for n := range b.touches {
+		one := &batch[R]{touches: b.touches[n : n+1], rows: []*row[R]{b.touches[n].row}}
+		if err := t.fold(one); err != nil {
+			return err
+		}
+		if _, err := t.changes(one); err != nil {
+			return err
+		}
+	}
+	return failed
 }
 
 // batchOf returns what the events do to which rows; nothing is loaded or folded yet.
@@ -142,25 +166,33 @@ func (t *viewTarget[R]) touch(events []decoded) (b *batch[R], err error) {
 	defer recoverAsEventError(&underWay, &err)
 	b = &batch[R]{touches: make([]touch[R], 0, len(events))}
 	byKey := map[string]*row[R]{}
-	note := func(e decoded, rule *Rule[R], key string) {
+	note := func(e decoded, rule *Rule[R], key string) error {
 		if key == "" || !t.segment.Holds(key) {
-			return
+			return nil
 		}
 		r, known := byKey[key]
 		if !known {
+			if err := checkText(key); err != nil { // no sink can look for it, or keep it as parked
+				return &EventError{Event: *e.m, Err: fmt.Errorf("key %q: %w", key, err), Permanent: true}
+			}
 			r = t.newRow(key)
 			byKey[key] = r
 			b.rows = append(b.rows, r)
 		}
 		b.touches = append(b.touches, touch[R]{e, rule, r})
+		return nil
 	}
 	for _, e := range events {
 		underWay = e.m
 		if e.err != nil {
-			note(e, nil, e.m.Stream.ID())
+			if err := note(e, nil, e.m.Stream.ID()); err != nil {
+				return nil, err
+			}
 		}
 		for _, rule := range t.rules[reflect.TypeOf(e.event)] {
-			note(e, rule, rule.key(e.event, e.m))
+			if err := note(e, rule, rule.key(e.event, e.m)); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return b, nil

@@ -31,6 +31,10 @@ type bound struct {
 
 // Into returns the task of keeping the view's rows in the sink. An event type that the
 // view handles and the runner's Events do not hold is an error when the runner starts.
+//
+// A sink may keep a view of several stores, by a runner for each. One row must then be touched by
+// events of one store only: what keeps two writers of a row apart is the checkpoint, and each
+// store has its own.
 func Into[R any](sink Sink, view *View[R]) Task {
 	return Task{view.generation, func(events *codec.Set) (bound, error) {
 		model, types, err := view.model(events)

@@ -100,8 +100,10 @@ func When[R, E any](fold func(row *R, event E, m eventstore.Recorded)) Rule[R] {
 }
 
 // WhenKeyed folds events of type E into the row that key names. An event that touches
-// several rows has several rules. An empty key means that the event touches no row.
-// key must be pure, and what [When] says of fold holds for it too.
+// several rows has several rules. An empty key means that the event touches no row, and one
+// that is not UTF-8, or holds a NUL, stops the projection.
+// key must be pure, and what [When] says of fold holds for it too, but that nothing can be
+// parked by a key that is not known: it stops a [Worker]'s segment.
 func WhenKeyed[R, E any](key func(event E, m eventstore.Recorded) string, fold func(row *R, event E, m eventstore.Recorded)) Rule[R] {
 	rule := foldRule("event", func(event any, m *eventstore.Recorded) string { return key(event.(E), *m) }, fold)
 	if key == nil {

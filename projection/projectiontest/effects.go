@@ -38,6 +38,8 @@ type uncounted struct{}
 
 type cleared struct{}
 
+type poison struct{}
+
 // tally counts what happened to one stream. Disorder counts events that came after a
 // later one.
 type tally struct {
@@ -49,7 +51,7 @@ type tally struct {
 }
 
 var tallyEvents = func() *codec.Set {
-	set, err := codec.NewSet(codec.Event[counted]("test.counted"), codec.Event[uncounted]("test.uncounted"), codec.Event[cleared]("test.cleared"))
+	set, err := codec.NewSet(codec.Event[counted]("test.counted"), codec.Event[uncounted]("test.uncounted"), codec.Event[cleared]("test.cleared"), codec.Event[poison]("test.poison"))
 	if err != nil {
 		panic(err)
 	}
@@ -65,6 +67,18 @@ var (
 	total = projection.NewView("total", projection.ViewOptions{Version: 1},
 		projection.WhenKeyed(func(counted, eventstore.Recorded) string { return "all" }, count))
 )
+
+// fragile cannot bear poison until it is mended, and says so in words that not every database takes.
+func fragile(mended bool) *projection.View[tally] {
+	return projection.NewView("fragile", projection.ViewOptions{Version: 1, Indexes: []string{"sum"}},
+		projection.When(count),
+		projection.When(func(row *tally, _ poison, _ eventstore.Recorded) {
+			if !mended {
+				panic("it is \x00 \xff poison")
+			}
+			row.Sum += 100
+		}))
+}
 
 func count(row *tally, e counted, m eventstore.Recorded) {
 	row.Events++
@@ -200,6 +214,54 @@ var effectClauses = []clause[Parts]{
 		_, err = projection.NewReader(p.Sink, tallies).Get(ctx, "a")
 		return first(same("position", failed.Event.Position, eventstore.Position(1)), is("row", err, projection.ErrNotFound))
 	}},
+	{"there is no row with a key that is no text, whoever asks", func(ctx context.Context, p Parts) error {
+		if err := first(p.fill(ctx, 10), p.runner().CatchUp(ctx)); err != nil {
+			return err
+		}
+		for _, key := range []string{"a\x00", "\xff"} {
+			if _, err := projection.NewReader(p.Sink, tallies).Get(ctx, key); !errors.Is(err, projection.ErrNotFound) {
+				return fmt.Errorf("get %q: got error %v, want %q", key, err, projection.ErrNotFound)
+			}
+		}
+		return nil
+	}},
+	{"a key that cannot be made is parked while the others go on, and is retried or skipped", func(ctx context.Context, p Parts) error {
+		for _, stream := range []string{"a", "b"} {
+			if _, err := p.append(ctx, stream, counted{1}, poison{}, counted{2}); err != nil {
+				return err
+			}
+		}
+		return p.whileWorking(ctx, projection.Into(p.Sink, fragile(false)), func(ctx context.Context) error {
+			rows := func(want ...tally) error {
+				page, err := projection.NewReader(p.Sink, fragile(false)).List(ctx, projection.ListQuery{})
+				return first(err, same("rows", page.Rows, want))
+			}
+			add := func(stream string) error {
+				_, err := p.append(ctx, stream, counted{5})
+				return first(err, p.hasCome(ctx, fragile(false).Generation()))
+			}
+			before := tally{ID: "a", Events: 1, Sum: 1, Last: 1}
+			b := tally{ID: "b", Events: 1, Sum: 1, Last: 4}
+			c := tally{ID: "c", Events: 1, Sum: 5, Last: 7}
+			if err := first(add("c"), rows(before, b, c)); err != nil {
+				return err
+			}
+			status, err := projection.StatusOf(ctx, p.Store, p.Sink, fragile(false).Generation())
+			if err := first(err, same("parked keys", len(status.Parked), 2)); err != nil {
+				return err
+			}
+			if err := projection.Retry(ctx, p.Store, tallyEvents, p.Sink, fragile(false), "a"); err == nil {
+				return errors.New("a retry that fails did not say so")
+			}
+			return first(
+				projection.Retry(ctx, p.Store, tallyEvents, p.Sink, fragile(true), "a"),
+				projection.Skip(ctx, p.Store, p.Sink, fragile(true), "b"),
+				rows(tally{ID: "a", Events: 2, Sum: 103, Last: 3}, b, c),
+				add("a"), add("b"),
+				rows(tally{ID: "a", Events: 3, Sum: 108, Last: 8}, tally{ID: "b", Events: 2, Sum: 6, Last: 9}, c),
+			)
+		})
+	}},
 	{"lost answers of the sink neither lose nor repeat an event", func(ctx context.Context, p Parts) error {
 		faulty := &lostAnswers{Sink: p.Sink}
 		return first(p.fill(ctx, 150), Parts{p.Store, faulty}.runUntilDone(ctx), p.agrees(ctx), faulty.happened())
@@ -218,6 +280,28 @@ func (p Parts) whileRunning(ctx context.Context, do func(ctx context.Context) er
 	err := do(ctx)
 	stop()
 	return first(err, <-ended)
+}
+
+// whileWorking runs a worker of two segments during do.
+func (p Parts) whileWorking(ctx context.Context, task projection.Task, do func(ctx context.Context) error) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	w := projection.Worker{Log: p.Store, Events: tallyEvents, Tasks: []projection.Task{task}, Segments: 2}
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(ctx); stop() }()
+	err := do(ctx)
+	stop()
+	return first(err, <-ended)
+}
+
+// hasCome waits until the generation has come to the head.
+func (p Parts) hasCome(ctx context.Context, of projection.Generation) error {
+	for ; ; time.Sleep(5 * time.Millisecond) {
+		status, err := projection.StatusOf(ctx, p.Store, p.Sink, of)
+		if err != nil || len(status.Segments) > 0 && status.Lag() == 0 {
+			return err
+		}
+	}
 }
 
 // runUntilDone catches up, however often the runner gives up.

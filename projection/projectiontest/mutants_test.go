@@ -263,6 +263,7 @@ func TestEveryMutantSinkIsCaught(t *testing.T) {
 		caught string
 	}{
 		{"rows later than the checkpoint", &lagging{mutant: plain(), last: map[projection.Generation][]projection.Change{}}, "an answer after a token includes the append, while the projection runs"},
+		{"parks nothing", forgetful{plain()}, "a key that cannot be made is parked while the others go on, and is retried or skipped"},
 		{"second transaction", halves{plain(), new(atomic.Int64)}, "lost answers of the sink neither lose nor repeat an event"},
 		{"checkpoint before rows", early{plain(), new(atomic.Int64)}, "lost answers of the sink neither lose nor repeat an event"},
 		{"blind checkpoint", blind{plain()}, "rival runners that stop at any moment neither lose nor repeat an event"},
