@@ -148,7 +148,7 @@ func TestAKeyThatIsNoTextStopsItsSegment(t *testing.T) {
 // A row that cannot be stored since an early event of a large window: it is found out at once
 // which one, and counts as one key.
 func TestTheEventIsFoundSinceWhichARowCannotBeStored(t *testing.T) {
-	const n = 3000
+	const n = 500
 	store, sink := memory.NewStore(), &loads{Sink: memory.NewSink()}
 	appendTo(t, store, "bad", renamed{"good"})
 	appendTo(t, store, "bad", renamed{"b\x00d"})
@@ -170,7 +170,7 @@ func TestTheEventIsFoundSinceWhichARowCannotBeStored(t *testing.T) {
 			require.EqualValues(t, 2, p.Event.Position)
 		}
 	}
-	require.Less(t, sink.n.Load(), int64(1000))
+	require.Less(t, sink.n.Load(), int64(300))
 	row, err := projection.NewReader(sink, accounts).Get(t.Context(), "bad")
 	require.NoError(t, err)
 	require.Equal(t, "good", row.Name)

@@ -21,7 +21,7 @@ import (
 // nobody has changed a row of its segment since its checkpoint was read. The mutant does not
 // compare the count of parks.
 func TestNoCheckpointComesBackOnceRowsHaveChanged(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range uint64(10) {
 		require.NoError(t, sleepers(t, memory.NewSink(), rand.New(rand.NewPCG(seed, 1))), "seed %d", seed)
 	}
 	require.ErrorContains(t, sleepers(t, parkless{memory.NewSink()}, rand.New(rand.NewPCG(1, 1))), "rows had changed")
@@ -46,7 +46,7 @@ func sleepers(t *testing.T, sink projection.Sink, random *rand.Rand) error {
 	var asleep []sleeper
 	var changes [4]int
 	commits, merges := 0, 0
-	for range 3000 {
+	for range 1500 {
 		roster, err := leases.Roster(ctx)
 		require.NoError(t, err)
 		n := random.IntN(len(roster.Segments))
