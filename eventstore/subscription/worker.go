@@ -130,15 +130,17 @@ func (w *Worker) turn(ctx context.Context) error {
 
 // drop stops what we do not hold any more.
 func (w *Worker) drop(roster Roster) {
+	var lost []*holding
 	for segment, h := range w.held {
 		stillOurs := slices.ContainsFunc(roster.Segments, func(l Lease) bool {
 			return l.Segment == segment && l.Holder == w.ID && l.Fence == h.at.Fence
 		})
 		if !stillOurs || h.isOver() {
-			if err := w.stop(h); err != nil {
-				w.tell(err)
-			}
+			lost = append(lost, h)
 		}
+	}
+	if err := w.stop(lost...); err != nil {
+		w.tell(err)
 	}
 	maps.DeleteFunc(w.stuck, func(_ Segment, h *holding) bool { return h.isOver() })
 }
@@ -286,7 +288,7 @@ func (w *Worker) mergeOne(ctx context.Context) error {
 		if low.at.Segment.End != high.at.Segment.First || low.report().State != Running || high.report().State != Running {
 			continue
 		}
-		if err := errors.Join(w.stop(low), w.stop(high)); err != nil {
+		if err := w.stop(low, high); err != nil {
 			return err // the leases of both end, unless we take one again
 		}
 		var joined Checkpoint
@@ -358,14 +360,13 @@ func (w *Worker) reports() (all []Report) {
 // leave gives everything back, so that others need not wait for the leases to end.
 func (w *Worker) leave(ctx context.Context) {
 	all := w.sorted()
-	for _, h := range all {
-		h.cancel() // all at once: each takes its time
-	}
-	all = slices.DeleteFunc(all, func(h *holding) bool { return w.stop(h) != nil })
+	_ = w.stop(all...) // what does not stop is waited for at the end
 	ctx, cancel := context.WithTimeout(ctx, w.TTL/attendEvery)
 	defer cancel()
 	for _, h := range all {
-		_ = w.Leases.Release(ctx, w.ID, h.at) // else it ends by itself
+		if h.isOver() {
+			_ = w.Leases.Release(ctx, w.ID, h.at) // else it ends by itself
+		}
 	}
 	_, _ = w.Leases.Attend(ctx, w.ID, 0, nil)
 	for _, h := range w.stuck {
@@ -395,19 +396,27 @@ func (w *Worker) begin(ctx context.Context, at Checkpoint) {
 	go h.run(ctx)
 }
 
-// stop ends a holding and waits for it: after that nothing of it is under way. It does not wait
+// stop ends holdings and waits for them: after that nothing of them is under way. It does not wait
 // long, because we do not attend meanwhile. A holding that does not stop loses its lease, and
 // whoever has the segment then is safe from it by the fence.
-func (w *Worker) stop(h *holding) error {
-	h.cancel()
-	delete(w.held, h.at.Segment)
-	select {
-	case <-h.done:
-		return nil
-	case <-time.After(w.TTL / attendEvery):
-		w.stuck[h.at.Segment] = h
-		return fmt.Errorf("segment %s does not stop: its target does not return though its context has ended", h.at.Segment)
+func (w *Worker) stop(all ...*holding) (err error) {
+	for _, h := range all {
+		h.cancel()
+		delete(w.held, h.at.Segment)
 	}
+	late, cancel := context.WithTimeout(context.Background(), w.TTL/attendEvery)
+	defer cancel()
+	for _, h := range all {
+		select {
+		case <-h.done:
+		case <-late.Done():
+		}
+		if !h.isOver() {
+			w.stuck[h.at.Segment] = h
+			err = errors.Join(err, fmt.Errorf("segment %s does not stop: its target does not return though its context has ended", h.at.Segment))
+		}
+	}
+	return err
 }
 
 func (h *holding) isOver() bool {
