@@ -53,7 +53,11 @@ func benchFold[R any](b *testing.B, view *View[R]) {
 	b.ReportAllocs()
 	for b.Loop() {
 		for range events / window {
-			batch, err := target.touch(happened)
+			steps, err := target.steps(happened)
+			if err != nil {
+				b.Fatal(err)
+			}
+			batch, err := target.take(gathered(steps))
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -36,7 +36,8 @@ type HandlerOptions struct {
 // handle writes through tx commits together with the checkpoint. An error rolls back
 // the whole window, which is tried again a few times and then stops the projection with an
 // [EventError]; an error that wraps [subscription.ErrPermanent], and a panic, stop it at
-// once. handle must not keep tx or the event's bytes.
+// once. handle must not keep tx, and neither keep nor change the event's bytes: other segments
+// get the same event.
 //
 // Tx is what the sink's transactions are: pgx.Tx for the Postgres sink, *sql.Tx for the SQLite
 // sink, *memory.Tx for the one in memory. handle may be called again for a window that was

@@ -92,7 +92,7 @@ func (r Runner) open(ctx context.Context) ([]*subscription.Subscription, error) 
 		if err != nil {
 			return nil, err
 		}
-		subscriptions[n] = subscription.New(task.String(), r.Log, b.query, b.target(subscription.Whole, false), subscription.Options{Window: r.Window, OnProgress: r.OnProgress})
+		subscriptions[n] = subscription.New(task.String(), r.Log, b.query, b.target(subscription.Whole, false), subscription.Options{Window: r.Window, Prepare: b.prepare, OnProgress: r.OnProgress})
 	}
 	return subscriptions, nil
 }

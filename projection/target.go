@@ -46,7 +46,7 @@ func (t *viewTarget[R]) Apply(ctx context.Context, w subscription.Window) error 
 	}
 	move := Move{From: w.From, To: w.To}
 	for {
-		changes, err := t.made(ctx, w.Events, move.Park)
+		changes, err := t.made(ctx, w, move.Park)
 		var failed *keyError
 		switch {
 		case err == nil:
@@ -63,9 +63,9 @@ func (t *viewTarget[R]) Apply(ctx context.Context, w subscription.Window) error 
 	}
 }
 
-// made returns what the events change, but for the keys that are parked or to be parked.
-func (t *viewTarget[R]) made(ctx context.Context, events []eventstore.Recorded, park []Parked) ([]Change, error) {
-	batch, err := t.batchOf(events)
+// made returns what the window changes, but for the keys that are parked or to be parked.
+func (t *viewTarget[R]) made(ctx context.Context, w subscription.Window, park []Parked) ([]Change, error) {
+	batch, err := t.windowBatch(w)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (t *viewTarget[R]) made(ctx context.Context, events []eventstore.Recorded, 
 	}
 	changes, err := t.changes(batch)
 	if failed, ok := errors.AsType[*keyError](err); ok && t.parks {
-		err = t.sinceWhen(ctx, events, park, failed)
+		err = t.sinceWhen(ctx, w.Events, park, failed)
 	}
 	return changes, err
 }
@@ -103,47 +103,6 @@ func (t *viewTarget[R]) sinceWhen(ctx context.Context, events []eventstore.Recor
 	return failed
 }
 
-// batchOf returns what the events do to which rows; nothing is loaded or folded yet.
-func (t *viewTarget[R]) batchOf(events []eventstore.Recorded) (*batch[R], error) {
-	decoded, err := t.decode(events)
-	if err != nil {
-		return nil, err
-	}
-	return t.touch(decoded)
-}
-
-// decoded is an event as a Go value. An upcast may turn one stored event into several.
-type decoded struct {
-	event any
-	m     *eventstore.Recorded
-	err   error // why there is no value
-}
-
-func (t *viewTarget[R]) decode(events []eventstore.Recorded) ([]decoded, error) {
-	all := make([]decoded, 0, len(events))
-	for n := range events {
-		m := &events[n]
-		values, err := t.events.Decode(*m)
-		if err != nil {
-			err = &EventError{Event: *m, Err: err, Permanent: true}
-			if !t.named[m.Type] {
-				return nil, err // nobody knows which keys are concerned
-			}
-			all = append(all, decoded{m: m, err: err})
-		}
-		for _, value := range values {
-			all = append(all, decoded{event: value, m: m})
-		}
-	}
-	return all, nil
-}
-
-// batch is the rows that a window touches, each once, and what touches them in order.
-type batch[R any] struct {
-	rows    []*row[R]
-	touches []touch[R]
-}
-
 // row is a row under way. One that does not exist is the zero R with its key.
 type row[R any] struct {
 	key    string
@@ -151,51 +110,6 @@ type row[R any] struct {
 	stored bool                 // in the sink, before the window
 	exists bool                 // now
 	last   *eventstore.Recorded // that touched it
-}
-
-// touch is one event on one row.
-type touch[R any] struct {
-	decoded
-	rule *Rule[R]
-	row  *row[R]
-}
-
-// touch asks the rules which rows the events touch.
-func (t *viewTarget[R]) touch(events []decoded) (b *batch[R], err error) {
-	var underWay *eventstore.Recorded
-	defer recoverAsEventError(&underWay, &err)
-	b = &batch[R]{touches: make([]touch[R], 0, len(events))}
-	byKey := map[string]*row[R]{}
-	note := func(e decoded, rule *Rule[R], key string) error {
-		if key == "" || !t.segment.Holds(key) {
-			return nil
-		}
-		r, known := byKey[key]
-		if !known {
-			if err := checkText(key); err != nil { // no sink can look for it, or keep it as parked
-				return &EventError{Event: *e.m, Err: fmt.Errorf("key %q: %w", key, err), Permanent: true}
-			}
-			r = t.newRow(key)
-			byKey[key] = r
-			b.rows = append(b.rows, r)
-		}
-		b.touches = append(b.touches, touch[R]{e, rule, r})
-		return nil
-	}
-	for _, e := range events {
-		underWay = e.m
-		if e.err != nil {
-			if err := note(e, nil, e.m.Stream.ID()); err != nil {
-				return nil, err
-			}
-		}
-		for _, rule := range t.rules[reflect.TypeOf(e.event)] {
-			if err := note(e, rule, rule.key(e.event, e.m)); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return b, nil
 }
 
 func (t *viewTarget[R]) newRow(key string) *row[R] {

@@ -25,7 +25,8 @@ type bound struct {
 	model   Model
 	query   eventstore.Query
 	sink    Checkpoints
-	divides bool // into segments by key
+	divides bool                                   // into segments by key
+	prepare func(events []eventstore.Recorded) any // for all targets; nil: there is nothing to prepare
 	target  func(segment subscription.Segment, parks bool) subscription.Target
 }
 
@@ -41,7 +42,10 @@ func Into[R any](sink Sink, view *View[R]) Task {
 		if err != nil {
 			return bound{}, err
 		}
-		return bound{model, eventstore.Types(types...), sink, true, func(segment subscription.Segment, parks bool) subscription.Target {
+		prepare := func(recorded []eventstore.Recorded) any {
+			return newViewTarget(view, model, sink, events).prepare(recorded)
+		}
+		return bound{model, eventstore.Types(types...), sink, true, prepare, func(segment subscription.Segment, parks bool) subscription.Target {
 			t := newViewTarget(view, model, sink, events)
 			t.segment, t.parks = segment, parks
 			return t
@@ -52,7 +56,7 @@ func Into[R any](sink Sink, view *View[R]) Task {
 // On returns the task of running the handler in the sink's transactions.
 func On[Tx any](sink TxSink[Tx], handler *Handler[Tx]) Task {
 	return Task{handler.model.Generation, func(*codec.Set) (bound, error) {
-		return bound{handler.model, handler.query, sink, handler.key != nil, func(segment subscription.Segment, _ bool) subscription.Target {
+		return bound{handler.model, handler.query, sink, handler.key != nil, nil, func(segment subscription.Segment, _ bool) subscription.Target {
 			return &handlerTarget[Tx]{handler, sink, segment}
 		}}, nil
 	}}

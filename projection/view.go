@@ -81,6 +81,7 @@ func (v *View[R]) Generation() Generation { return v.generation }
 // [Delete].
 type Rule[R any] struct {
 	event   reflect.Type
+	refers  bool   // a copy of the event shares something with it that can be changed
 	keyedBy string // for the definition's hash
 	key     func(event any, m *eventstore.Recorded) string
 	fold    func(row *R, event any, m *eventstore.Recorded) // nil deletes the row
@@ -93,8 +94,9 @@ const keyedByStream = "stream"
 // When folds events of type E into the row whose key is the id part of the event's
 // stream. A row that does not exist yet starts as the zero R with its key set.
 //
-// fold must be pure, and must not keep the event's bytes. A panic in it stops a [Runner] with
-// an [EventError], and nothing of the window is applied; a [Worker] parks the key.
+// fold must be pure, and must neither keep nor change the bytes of m; what is in event it may
+// keep in the row. A panic in it stops a [Runner] with an [EventError], and nothing of the window
+// is applied; a [Worker] parks the key.
 func When[R, E any](fold func(row *R, event E, m eventstore.Recorded)) Rule[R] {
 	return foldRule(keyedByStream, func(_ any, m *eventstore.Recorded) string { return m.Stream.ID() }, fold)
 }
@@ -115,6 +117,7 @@ func WhenKeyed[R, E any](key func(event E, m eventstore.Recorded) string, fold f
 func foldRule[R, E any](keyedBy string, key func(event any, m *eventstore.Recorded) string, fold func(row *R, event E, m eventstore.Recorded)) Rule[R] {
 	rule := Rule[R]{
 		event:   reflect.TypeFor[E](),
+		refers:  holdsReferences(reflect.TypeFor[E]()),
 		keyedBy: keyedBy,
 		key:     key,
 		fold:    func(row *R, event any, m *eventstore.Recorded) { fold(row, event.(E), *m) },

@@ -114,7 +114,7 @@ func (w Worker) open(ctx context.Context, task Task) (*subscription.Worker, erro
 		Name: task.String(), ID: subscription.NewWorkerID(cmp.Or(w.Name, hostName())), Log: w.Log, Query: b.query,
 		Leases: b.sink.Leases(task.generation, source), Segments: segments, TTL: w.TTL,
 		Target:  func(segment subscription.Segment) subscription.Target { return b.target(segment, true) },
-		Options: subscription.Options{Window: w.Window, OnProgress: w.Hooks.Progress},
+		Options: subscription.Options{Window: w.Window, Prepare: b.prepare, OnProgress: w.Hooks.Progress},
 	}
 	if tell := w.Hooks.Failed; tell != nil {
 		worker.OnError = func(err error) { tell(task.generation, err) }

@@ -46,7 +46,9 @@ func TestAStoreThatHidesItsAnchorIsCaught(t *testing.T) {
 	err := checkRollback(t, func(inner eventstore.LogReader, to *target) eventstore.LogReader {
 		return log{LogReader: inner, read: func(query eventstore.LogQuery) (*eventstore.LogRead, error) {
 			read, err := inner.ReadLog(t.Context(), query)
-			if err == nil {
+			to.mu.Lock()
+			defer to.mu.Unlock()
+			if err == nil && query.After == to.at.Position() {
 				read.After = to.at.Anchor
 			}
 			return read, err

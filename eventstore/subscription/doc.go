@@ -12,8 +12,12 @@
 // the reader (a failover, a restore): the subscription stops with
 // [eventstore.ErrDiverged] rather than skip what the log has now.
 //
+// While a window is applied the next one is read. That changes nothing in the above: a window
+// knows the event that it begins behind, and is applied where the checkpoint names that event.
+//
 // A [Worker] shares a subscription with other workers: its keys are divided into segments,
-// each with a checkpoint and a lease of its own, see [Leases].
+// each with a checkpoint and a lease of its own, see [Leases]. The segments that one worker has
+// share what is read.
 //
 // What the package does not promise: exactly-once for effects outside the target's
 // own transaction. A target that calls other systems is called at least once.

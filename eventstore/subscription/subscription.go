@@ -4,16 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/leftfold/leftfold/eventstore"
 )
 
 // Window is a piece of the log between two checkpoints: every matching event after
-// From and up to To. It may hold none; the checkpoint moves all the same.
+// From and up to To. It may hold none; the checkpoint moves all the same. The targets of a
+// worker share what it holds: they must not change it, nor the events' bytes.
 type Window struct {
 	From, To Checkpoint
 	Events   []eventstore.Recorded
+	Prepared any // what [Options].Prepare made of Events
 }
 
 // Target is where a subscription's events take effect.
@@ -46,8 +49,13 @@ type Options struct {
 	// Window is the most positions to read at once. Default: 5000.
 	Window int
 	// WindowBytes bounds the memory for a window: it ends early, with the event that
-	// brings its payloads and metadata to this many bytes. Default: 16 MiB.
+	// brings its payloads and metadata to this many bytes. While windows are applied others
+	// are read; there are at most three for each subscription. Default: 16 MiB.
 	WindowBytes int
+	// Prepare does what can be done with the events of a window before it is applied, such as
+	// decoding them: once for all targets of a worker, and while they apply the window before.
+	// A failure is part of what it returns. Default: nothing is prepared.
+	Prepare func(events []eventstore.Recorded) any
 	// OnProgress is called after each window and at the end of a catch-up, from the
 	// subscription's goroutine. Default: nobody is told.
 	OnProgress func(Progress)
@@ -64,14 +72,10 @@ const (
 
 // Subscription reads one log for one target. Run or CatchUp, one at a time.
 type Subscription struct {
-	name    string
-	log     eventstore.LogReader
-	query   eventstore.Query
-	target  Target
-	options Options
-
-	matched int                 // events of the last window, to make room for as many
-	limit   eventstore.Position // read no further; 0: no limit
+	*source
+	name   string
+	target Target
+	feed   *feed // shared with others; nil: it has one of its own while it runs
 
 	stillBusy func(error) // told when a store has been busy for long; nil: nobody is told
 }
@@ -79,13 +83,17 @@ type Subscription struct {
 // New returns a subscription of the target to the events of the log that match the
 // query. The name is for errors and progress.
 func New(name string, log eventstore.LogReader, query eventstore.Query, target Target, options Options) *Subscription {
+	return &Subscription{source: newSource(log, query, options), name: name, target: target}
+}
+
+func newSource(log eventstore.LogReader, query eventstore.Query, options Options) *source {
 	if options.Window <= 0 {
 		options.Window = 5000
 	}
 	if options.WindowBytes <= 0 {
 		options.WindowBytes = 16 << 20
 	}
-	return &Subscription{name: name, log: log, query: query, target: target, options: options}
+	return &source{log: log, query: query, options: options}
 }
 
 // Run applies the log, past and future, until ctx ends; then it returns nil. It
@@ -93,12 +101,7 @@ func New(name string, log eventstore.LogReader, query eventstore.Query, target T
 // checkpoint speaks of, and any other error that did not pass when tried again.
 // What was applied stays applied; running again goes on from there.
 func (s *Subscription) Run(ctx context.Context) error {
-	err := s.follow(ctx, func(at, head eventstore.Position) (bool, error) {
-		if at < head {
-			return false, nil
-		}
-		return false, eventstore.WaitAppended(ctx, s.log, at)
-	})
+	err := s.follow(ctx, math.MaxInt64)
 	if ctx.Err() != nil {
 		return nil //nolint:nilerr // the end of ctx is how Run is told to stop; a driver may report it in words of its own
 	}
@@ -113,9 +116,7 @@ func (s *Subscription) CatchUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.follow(ctx, func(at, _ eventstore.Position) (bool, error) {
-		return at >= goal, nil
-	})
+	return s.follow(ctx, goal)
 }
 
 // head returns the log's newest position, tried again like any other step.
@@ -132,29 +133,36 @@ func (s *Subscription) head(ctx context.Context) (eventstore.Position, error) {
 	}
 }
 
-// follow steps through the log. After each window, done decides whether to stop, and
-// may wait for more.
-func (s *Subscription) follow(ctx context.Context, done func(at, head eventstore.Position) (bool, error)) error {
+// follow steps through the log until a position has been applied. Where there is no more to
+// apply it waits.
+func (s *Subscription) follow(ctx context.Context, goal eventstore.Position) error {
+	f := s.feed
+	if f == nil {
+		f = newFeed(ctx, s.source)
+		defer f.close()
+	}
+	defer f.leave(s)
 	var retry retry
 	at, err := s.checkpoint(ctx)
-	for {
+	for wait := false; ; {
+		var reached Checkpoint
 		var head eventstore.Position
-		var stop bool
 		if err == nil {
-			at, head, err = s.step(ctx, at)
-		}
-		if err == nil {
-			s.report(at.Position(), head)
-			stop, err = done(at.Position(), head)
+			reached, head, err = s.step(ctx, f, at, wait, goal)
 		}
 		switch {
-		case err == nil && stop:
-			return nil
 		case err == nil:
-			// Not before done: a wait that fails must not start the count anew each time.
-			retry.reset()
+			if reached != at || wait { // a look that finds nothing is no success of a wait that fails
+				retry.reset()
+			}
+			at = reached
+			s.report(at.Position(), head)
+			if at.Position() >= goal {
+				return nil
+			}
+			wait = at.Position() >= head
 		case errors.Is(err, ErrStale) && s.moved(ctx, &at):
-			err = nil
+			wait, err = false, nil
 		default:
 			if s.stillBusy != nil && retry.pause == maxPause {
 				s.stillBusy(err)
@@ -163,6 +171,7 @@ func (s *Subscription) follow(ctx context.Context, done func(at, head eventstore
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
 			// The step may have taken effect before its answer was lost.
+			wait = false
 			at, err = s.checkpoint(ctx)
 		}
 	}
@@ -192,82 +201,59 @@ func (s *Subscription) checkpoint(ctx context.Context) (Checkpoint, error) {
 	return at, nil
 }
 
-// step applies one window and returns the checkpoint after it.
-func (s *Subscription) step(ctx context.Context, from Checkpoint) (Checkpoint, eventstore.Position, error) {
+// step applies one window and returns the checkpoint after it, and the head of the log.
+func (s *Subscription) step(ctx context.Context, f *feed, from Checkpoint, wait bool, goal eventstore.Position) (Checkpoint, eventstore.Position, error) {
 	if err := ctx.Err(); err != nil {
 		return from, 0, err
 	}
-	window, head, err := s.read(ctx, from)
+	p, err := f.next(ctx, s, from, wait, goal)
 	if err != nil {
-		return from, 0, err
+		return from, 0, s.explained(from, err)
 	}
+	to, err := s.apply(ctx, from, p)
+	if err != nil {
+		f.forget(p)
+	}
+	return to, p.facts.Head, err
+}
+
+// apply hands a piece to the target, if the log that it was read from is the checkpoint's.
+func (s *Subscription) apply(ctx context.Context, from Checkpoint, p *piece) (Checkpoint, error) {
+	if err := from.verify(&p.facts); err != nil {
+		return from, err
+	}
+	window := Window{From: from, To: from.next(p.facts.Identity, p.facts.Through), Events: p.events, Prepared: p.prepared}
 	if window.To == from {
-		return from, head, nil
+		return from, nil
 	}
 	if err := s.target.Apply(ctx, window); err != nil {
-		return from, head, err
+		return from, err
 	}
-	return window.To, head, nil
+	return window.To, nil
 }
 
-func (s *Subscription) read(ctx context.Context, from Checkpoint) (Window, eventstore.Position, error) {
-	read, err := s.log.ReadLog(ctx, eventstore.LogQuery{
-		Query:   s.query,
-		After:   from.Position(),
-		Through: s.through(from),
-	})
+// explained says of a log that ends before the checkpoint what that means.
+func (s *Subscription) explained(from Checkpoint, err error) error {
 	if errors.Is(err, eventstore.ErrAheadOfLog) {
-		return Window{}, 0, fmt.Errorf("%w: the checkpoint is at %s: %w; rebuild the read model", eventstore.ErrDiverged, from.Anchor, err)
+		return fmt.Errorf("%w: the checkpoint is at %s: %w; rebuild the read model", eventstore.ErrDiverged, from.Anchor, err)
 	}
-	if err != nil {
-		return Window{}, 0, fmt.Errorf("read the log: %w", err)
-	}
-	if err := from.verify(read); err != nil {
-		return Window{}, 0, err
-	}
-	if read.Through.Position <= from.Position() && from.Position() < read.Head {
-		return Window{}, 0, fmt.Errorf("read the log: the store covers nothing after position %d, though its head is %d", from.Position(), read.Head)
-	}
-	window := Window{From: from, To: from.next(read.Identity, read.Through), Events: make([]eventstore.Recorded, 0, s.matched)}
-	bytes, last := 0, from.Position()
-	for event, err := range read.Events() {
-		if err != nil {
-			return Window{}, 0, fmt.Errorf("read the log: %w", err)
-		}
-		if event.Position <= last { // it would take effect twice
-			return Window{}, 0, fmt.Errorf("read the log: the store returned position %d after position %d", event.Position, last)
-		}
-		last = event.Position
-		window.Events = append(window.Events, event)
-		if bytes += len(event.Data) + len(event.Metadata); bytes >= s.options.WindowBytes {
-			// The window ends here; nothing between this event and the next is lost.
-			window.To = from.next(read.Identity, eventstore.Anchor{Position: event.Position, EventID: event.ID})
-			break
-		}
-	}
-	s.matched = len(window.Events)
-	return window, read.Head, nil
-}
-
-func (s *Subscription) through(from Checkpoint) eventstore.Position {
-	through := from.Position() + eventstore.Position(s.options.Window)
-	if s.limit > 0 {
-		through = min(through, s.limit)
-	}
-	return through
+	return err
 }
 
 // advance applies the log from one checkpoint to the place of another one, and no further. It
 // tries nothing again.
 func (s *Subscription) advance(ctx context.Context, at, to Checkpoint) (Checkpoint, error) {
-	s.limit = to.Position()
-	for at.Position() < s.limit {
-		next, head, err := s.step(ctx, at)
+	for at.Position() < to.Position() {
+		p := piece{at: at.place()}
+		if err := s.read(ctx, &p, to.Position()); err != nil {
+			return at, s.explained(at, err)
+		}
+		next, err := s.apply(ctx, at, &p)
 		if err != nil {
 			return at, err
 		}
 		if next == at {
-			return at, fmt.Errorf("%w: the head is %d, a neighbour is at %d", ErrStale, head, s.limit)
+			return at, fmt.Errorf("%w: the head is %d, a neighbour is at %d", ErrStale, p.facts.Head, to.Position())
 		}
 		at = next
 	}

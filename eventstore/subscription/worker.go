@@ -54,6 +54,7 @@ type Worker struct {
 
 	deadline  atomic.Int64 // until when our leases last for certain, in nanoseconds since start
 	start     time.Time
+	feed      *feed
 	held      map[Segment]*holding
 	stuck     map[Segment]*holding  // those that should stop and have not yet
 	free      map[Segment]time.Time // since when we have seen nobody hold a segment
@@ -79,6 +80,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.Segments = max(w.Segments, 1)
 	w.start, w.ended = time.Now(), make(chan struct{}, 1)
 	w.held, w.stuck, w.free = map[Segment]*holding{}, map[Segment]*holding{}, map[Segment]time.Time{}
+	w.feed = newFeed(context.WithoutCancel(ctx), newSource(w.Log, w.Query, w.Options)) // it outlasts those who read
+	defer w.feed.close()
 	defer w.leave(context.WithoutCancel(ctx))
 	for {
 		err := w.turn(ctx)
@@ -480,6 +483,7 @@ func (h *holding) subscription() *Subscription {
 		}
 	}
 	s := New(h.worker.Name, h.worker.Log, h.worker.Query, h, o)
+	s.feed = h.worker.feed
 	s.stillBusy = func(err error) {
 		if h.report().State == Running {
 			h.say(Waiting, err.Error())

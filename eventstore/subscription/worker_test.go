@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -180,6 +181,56 @@ func TestWorkersShareTheSegments(t *testing.T) {
 		require.Eventually(t, s.caughtUp(t), soon, often)
 		require.NoError(t, s.wrong(t))
 	})
+}
+
+// Four segments of one worker wait for one wake-up, and what is appended is read and prepared
+// once for all of them. Their checkpoints move though nothing matches.
+func TestSegmentsOfAWorkerReadTheLogOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t, 20, 100)
+		var reads, waits, prepared atomic.Int32
+		w := s.worker(t, "a", 4)
+		w.Query = eventstore.Types("rare")
+		w.Log = notifying{log{LogReader: s.store, read: func(query eventstore.LogQuery) (*eventstore.LogRead, error) {
+			reads.Add(1)
+			return s.store.ReadLog(context.Background(), query)
+		}}, counting{s.store, &waits}}
+		w.Options.Prepare = func([]eventstore.Recorded) any { return prepared.Add(1) }
+		defer run(t, w)()
+		segments := func() []subscription.Lease {
+			roster, err := s.leases(t).Roster(t.Context())
+			require.NoError(t, err)
+			return roster.Segments
+		}
+		require.Eventually(t, func() bool { return len(segments()) == 4 && s.caughtUp(t)() }, soon, often)
+		synctest.Wait()
+		s.add(t, 20, 1) // so far each may have waited for itself
+		synctest.Wait()
+		for range 10 {
+			for _, n := range []*atomic.Int32{&reads, &waits, &prepared} {
+				n.Store(0)
+			}
+			s.add(t, 20, 1)
+			synctest.Wait()
+			require.Equal(t, []int32{1, 1, 1}, []int32{reads.Load(), waits.Load(), prepared.Load()})
+			head, err := s.store.Head(t.Context())
+			require.NoError(t, err)
+			for _, l := range segments() {
+				require.Equal(t, head.Position, l.Position(), "segment %s", l.Segment)
+			}
+		}
+	})
+}
+
+// counting counts who waits.
+type counting struct {
+	eventstore.Notifier
+	waits *atomic.Int32
+}
+
+func (c counting) WaitAppended(ctx context.Context, beyond eventstore.Position) error {
+	c.waits.Add(1)
+	return c.Notifier.WaitAppended(ctx, beyond)
 }
 
 func TestSegmentsAreMergedUntilThereAreAsManyAsWanted(t *testing.T) {
