@@ -45,7 +45,19 @@ type Leases interface {
 	// They must be at one checkpoint, else it is [ErrStale]; without both leases it is
 	// [ErrFenced].
 	Merge(ctx context.Context, worker WorkerID, low, high Checkpoint) (Checkpoint, error)
+
+	// Pause takes every segment from whoever holds it, under a new fence, and keeps it from all
+	// workers until Resume, however long that is. When it has returned, nothing is applied any
+	// more, also nothing that was under way. The segments are held by [OnPause] then, and their
+	// state is [Paused]. Paused ones stay as they are. It is [ErrNoSegment] if there are none.
+	Pause(ctx context.Context) error
+
+	// Resume gives paused segments back to the workers. The others stay as they are.
+	Resume(ctx context.Context) error
 }
+
+// OnPause holds the segments of a subscription that is paused.
+const OnPause WorkerID = "(paused)"
 
 // Errors of leases, for errors.Is.
 var (
@@ -108,6 +120,7 @@ type State string
 const (
 	Running  State = "running"
 	Waiting  State = "waiting"  // after a failure that may pass
-	Failed   State = "failed"   // for good: nothing is applied until the worker starts again
+	Failed   State = "failed"   // for good: nothing is applied until another worker has it, or Pause and Resume
 	Diverged State = "diverged" // the log is no longer the one that the checkpoint speaks of
+	Paused   State = "paused"   // by people, until they resume it
 )

@@ -199,6 +199,35 @@ func (l leases) Merge(ctx context.Context, worker subscription.WorkerID, low, hi
 	return at, err
 }
 
+// forever is until when a pause lasts.
+var forever = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func (l leases) Pause(ctx context.Context) error {
+	return l.store.Update(ctx, func(s *State, now time.Time) error {
+		for n := range s.Segments {
+			held := &s.Segments[n]
+			if held.Holder == subscription.OnPause {
+				continue
+			}
+			held.Fence++
+			held.Holder, held.Until = subscription.OnPause, forever
+			held.Report = subscription.Report{Segment: held.Segment, Fence: held.Fence, State: subscription.Paused, Head: held.Report.Head, At: now.UTC()}
+		}
+		return nil
+	})
+}
+
+func (l leases) Resume(ctx context.Context) error {
+	return l.store.Update(ctx, func(s *State, _ time.Time) error {
+		for n := range s.Segments {
+			if held := &s.Segments[n]; held.Holder == subscription.OnPause {
+				held.Holder, held.Until, held.Report = "", time.Time{}, subscription.Report{}
+			}
+		}
+		return nil
+	})
+}
+
 // Changes are what makes one state of another.
 type Changes struct {
 	Put     []Segment // by their first slices

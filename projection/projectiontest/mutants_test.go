@@ -230,6 +230,27 @@ func (l joining) Merge(ctx context.Context, worker subscription.WorkerID, low, h
 	return l.Leases.Merge(ctx, worker, low, level)
 }
 
+// heedless says that it pauses.
+type heedless struct{ subscription.Leases }
+
+func (heedless) Pause(context.Context) error { return nil }
+
+// brief pauses for no longer than a lease lasts.
+type brief struct{ subscription.Leases }
+
+func (l brief) Pause(ctx context.Context) error {
+	roster, err := l.Roster(ctx)
+	for _, segment := range roster.Segments {
+		if err == nil {
+			err = l.Release(ctx, segment.Holder, segment.Checkpoint)
+		}
+		if err == nil {
+			_, err = l.Acquire(ctx, subscription.OnPause, segment.Segment, time.Nanosecond)
+		}
+	}
+	return err
+}
+
 func TestEveryMutantSinkIsCaught(t *testing.T) {
 	plain := func() mutant { return mutant{memory.NewSink()} }
 	plant := func(bug func(projection.Sink, subscription.Leases) subscription.Leases) projection.Sink {
@@ -252,6 +273,9 @@ func TestEveryMutantSinkIsCaught(t *testing.T) {
 		{"revives leases", plant(func(_ projection.Sink, l subscription.Leases) subscription.Leases { return reviving{l} }), "a lease ends by itself, and cannot be prolonged or released then"},
 		{"keeps no reports", plant(func(_ projection.Sink, l subscription.Leases) subscription.Leases { return speechless{l} }), "to attend prolongs the leases that are reported under their fences"},
 		{"merges what is apart", plant(func(s projection.Sink, l subscription.Leases) subscription.Leases { return joining{l, s} }), "neighbours merge at one checkpoint and under both leases, and not else"},
+		{"pauses nothing", plant(func(_ projection.Sink, l subscription.Leases) subscription.Leases { return heedless{l} }), "a pause takes every segment from its holder under a new fence, and keeps it until it is resumed"},
+		{"pauses for a moment", plant(func(_ projection.Sink, l subscription.Leases) subscription.Leases { return brief{l} }), "a pause takes every segment from its holder under a new fence, and keeps it until it is resumed"},
+		{"pauses without a fence", fenceless{plain()}, "a pause takes every segment from its holder under a new fence, and keeps it until it is resumed"},
 		{"never deletes", keeper{plain()}, "a deleted row is gone, and deleting what is not there changes nothing"},
 		{"cursor includes its row", repeating{plain()}, "pages of a list hold every row once, equal values included"},
 	} {

@@ -70,6 +70,22 @@ func (s leaseStand) heldBy(ctx context.Context, want ...subscription.WorkerID) e
 	return first(err, same("holders", holders, want))
 }
 
+// shared returns two halves, the low one held by ann and the high one by bob.
+func (s leaseStand) shared(ctx context.Context) (low, high subscription.Checkpoint, err error) {
+	whole, err := s.leases.Acquire(ctx, ann, subscription.Whole, long)
+	if err != nil {
+		return low, high, err
+	}
+	if low, high, err = s.leases.Split(ctx, ann, whole, 512); err != nil {
+		return low, high, err
+	}
+	if err := s.leases.Release(ctx, ann, high); err != nil {
+		return low, high, err
+	}
+	high, err = s.leases.Acquire(ctx, bob, high.Segment, long)
+	return low, high, err
+}
+
 var leaseClauses = []clause[projection.Sink]{
 	{"a generation that was never opened has no segments", func(ctx context.Context, sink projection.Sink) error {
 		leases := sink.Leases(projection.Generation{Name: "never", Version: 1}, source.Store)
@@ -264,6 +280,70 @@ var leaseClauses = []clause[projection.Sink]{
 		_, part := s.leases.Acquire(ctx, ann, low.Segment, long)
 		return first(is("acquire what was split", gone, subscription.ErrNoSegment), err, is("acquire what was merged", part, subscription.ErrNoSegment))
 	}),
+	leaseClause("a pause takes every segment from its holder under a new fence, and keeps it until it is resumed", func(ctx context.Context, s leaseStand) error {
+		low, high, err := s.shared(ctx)
+		if err != nil {
+			return err
+		}
+		if err := first(s.leases.Pause(ctx), s.leases.Pause(ctx)); err != nil {
+			return err
+		}
+		_, late := s.moves(ctx, low)
+		_, mine := s.leases.Acquire(ctx, ann, low.Segment, long)
+		_, his := s.leases.Acquire(ctx, bob, high.Segment, long)
+		_, _, split := s.leases.Split(ctx, ann, low, 100)
+		report := subscription.Report{Segment: low.Segment, Fence: low.Fence, State: subscription.Running}
+		roster, err := s.leases.Attend(ctx, ann, long, []subscription.Report{report})
+		if err := first(is("commit", late, subscription.ErrStale), is("acquire", mine, subscription.ErrHeld), is("acquire", his, subscription.ErrHeld),
+			is("split", split, subscription.ErrFenced), err, s.leases.Release(ctx, ann, low), s.heldBy(ctx, subscription.OnPause, subscription.OnPause)); err != nil {
+			return err
+		}
+		for _, l := range roster.Segments {
+			if err := same("state", l.Report.State, subscription.Paused); err != nil {
+				return err
+			}
+		}
+		low.Fence++
+		high.Fence++
+		if err := first(s.are(ctx, low, high), s.leases.Resume(ctx), s.heldBy(ctx, "", ""), s.leases.Resume(ctx), s.are(ctx, low, high)); err != nil {
+			return err
+		}
+		again, err := s.leases.Acquire(ctx, bob, low.Segment, long)
+		low.Fence++
+		return first(err, same("acquired", again, low))
+	}),
+	leaseClause("when a pause has returned nothing moves any more", func(ctx context.Context, s leaseStand) error {
+		at, err := s.leases.Acquire(ctx, ann, subscription.Whole, long)
+		if err != nil {
+			return err
+		}
+		begun, ended := make(chan struct{}), make(chan error, 1)
+		go func() {
+			for n := 0; ; n++ {
+				var err error
+				if at, err = s.moves(ctx, at); err != nil {
+					ended <- err
+					return
+				}
+				if n == 2 {
+					close(begun)
+				}
+			}
+		}()
+		<-begun
+		if err := s.leases.Pause(ctx); err != nil {
+			return err
+		}
+		paused, err := s.Checkpoint(ctx, s.model.Generation, source.Store)
+		if err != nil {
+			return err
+		}
+		return first(is("commit", <-ended, subscription.ErrStale), s.stands(ctx, paused))
+	}),
+	{"a generation that was never opened cannot be paused", func(ctx context.Context, sink projection.Sink) error {
+		leases := sink.Leases(projection.Generation{Name: "never", Version: 1}, source.Store)
+		return first(is("pause", leases.Pause(ctx), subscription.ErrNoSegment), is("resume", leases.Resume(ctx), subscription.ErrNoSegment))
+	}},
 	leaseClause("of rivals for a segment exactly one gets it", func(ctx context.Context, s leaseStand) error {
 		const rivals = 8
 		var wins, others int
