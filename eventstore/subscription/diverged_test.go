@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -39,6 +41,35 @@ func checkRollback(t testing.TB, mutate func(eventstore.LogReader, *target) even
 
 func TestARollbackThatReusesPositionsIsDiverged(t *testing.T) {
 	require.NoError(t, checkRollback(t, func(log eventstore.LogReader, _ *target) eventstore.LogReader { return log }))
+}
+
+// switched is a log behind which another one may be put.
+type switched struct{ to atomic.Pointer[log] }
+
+func (s *switched) Head(ctx context.Context) (eventstore.Token, error) { return s.to.Load().Head(ctx) }
+func (s *switched) ReadLog(ctx context.Context, query eventstore.LogQuery) (*eventstore.LogRead, error) {
+	return s.to.Load().ReadLog(ctx, query)
+}
+
+// A standby without the last events takes over, and nobody appends to it: what follows the log
+// has nothing to wait for, and must notice all the same.
+func TestARollbackIsNoticedThoughNothingIsAppended(t *testing.T) {
+	for _, left := range []int{3, 5} {
+		synctest.Test(t, func(t *testing.T) {
+			store, to := filled(t, 5), &target{}
+			var following switched
+			following.to.Store(&log{LogReader: store})
+			ended := make(chan error, 1)
+			go func() {
+				ended <- subscription.New("test", &following, eventstore.Query{}, to, subscription.Options{}).Run(t.Context())
+			}()
+			require.Eventually(t, func() bool { return len(to.applied()) == 5 }, soon, often)
+			after := restored(t, store, left)
+			following.to.Store(&after)
+			require.ErrorIs(t, <-ended, eventstore.ErrDiverged)
+			require.Len(t, to.applied(), 5)
+		})
+	}
 }
 
 // A store that tells the reader what it wants to hear hides the rollback.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/leftfold/leftfold/eventstore"
 )
@@ -65,7 +66,7 @@ func (c Checkpoint) place() place { return place{c.Source, c.Anchor} }
 // once it is done.
 type piece struct {
 	at       place
-	waits    bool               // until there is something
+	waits    bool               // until there is something, for a while
 	cancel   context.CancelFunc // ends the reading
 	done     chan struct{}
 	facts    eventstore.LogRead // Through is where the piece ends
@@ -146,11 +147,26 @@ var errNotRead = errors.New("the reading of the log has ended early")
 
 func (f *feed) fetch(ctx context.Context, p *piece) error {
 	if p.waits {
-		if err := eventstore.WaitAppended(ctx, f.log, p.at.anchor.Position); err != nil {
+		if err := f.awaitNews(ctx, p.at.anchor.Position); err != nil {
 			return err
 		}
 	}
 	return f.read(ctx, p, math.MaxInt64)
+}
+
+// lookEvery is how often the log is read while nothing is appended. One that was rolled back may
+// stay behind the checkpoint for long, and nobody would know.
+const lookEvery = 2 * time.Second
+
+// awaitNews waits until there is something after a position, or it is time to look.
+func (f *feed) awaitNews(ctx context.Context, at eventstore.Position) error {
+	waiting, cancel := context.WithTimeout(ctx, lookEvery)
+	defer cancel()
+	err := eventstore.WaitAppended(waiting, f.log, at)
+	if waiting.Err() != nil && ctx.Err() == nil {
+		return nil // it is time to look
+	}
+	return err
 }
 
 func (f *feed) finish(p *piece) {

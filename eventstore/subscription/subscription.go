@@ -56,8 +56,8 @@ type Options struct {
 	// decoding them: once for all targets of a worker, and while they apply the window before.
 	// A failure is part of what it returns. Default: nothing is prepared.
 	Prepare func(events []eventstore.Recorded) any
-	// OnProgress is called after each window and at the end of a catch-up, from the
-	// subscription's goroutine. Default: nobody is told.
+	// OnProgress is called after each window, at the end of a catch-up, and now and then while
+	// there is nothing new, from the subscription's goroutine. Default: nobody is told.
 	OnProgress func(Progress)
 }
 
