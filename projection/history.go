@@ -9,8 +9,8 @@ import (
 	"github.com/leftfold/leftfold/eventstore/subscription"
 )
 
-// history is the events that touch a parked key, from the one that it was parked at up to a
-// checkpoint. When the checkpoint moves before the row made of them is committed, it reads only
+// history is the events that concern a parked key, from the one that it was parked at up to a
+// checkpoint. When the checkpoint moves before what they change is committed, it reads only
 // what is new: to read all of it again would take as long again, and the checkpoint of a busy
 // projection would always be faster.
 type history struct {
@@ -19,11 +19,11 @@ type history struct {
 }
 
 // readTo goes on to the checkpoint.
-func (h *history) readTo(ctx context.Context, log eventstore.LogReader, types []string, at subscription.Checkpoint, parked Parked, touches func(eventstore.Recorded) (bool, error)) error {
+func (h *history) readTo(ctx context.Context, log eventstore.LogReader, query eventstore.Query, at subscription.Checkpoint, parked Parked, concerns func(eventstore.Recorded, string) (bool, error)) error {
 	if h.from != parked.Event || h.through.Position > at.Position() { // a failover may take commits back
 		*h = history{from: parked.Event, through: eventstore.Anchor{Position: parked.Event.Position - 1}}
 	}
-	read, err := log.ReadLog(ctx, eventstore.LogQuery{Query: eventstore.Types(types...), After: h.through.Position, Through: at.Position()})
+	read, err := log.ReadLog(ctx, eventstore.LogQuery{Query: query, After: h.through.Position, Through: at.Position()})
 	if err != nil {
 		return fmt.Errorf("read the log: %w", err)
 	}
@@ -36,7 +36,7 @@ func (h *history) readTo(ctx context.Context, log eventstore.LogReader, types []
 		if inLog = inLog || e.ID == parked.Event.EventID; !inLog {
 			break
 		}
-		found, err := touches(e)
+		found, err := concerns(e, parked.Key)
 		if err != nil {
 			return err
 		}

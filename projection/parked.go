@@ -13,14 +13,13 @@ import (
 	"github.com/leftfold/leftfold/eventstore/subscription"
 )
 
-// maxParked is how many keys of a segment may be parked. If more fail, the projection is
-// wrong, not some of its keys: the segment stops.
-const maxParked = 100
+// defaultMaxParked is that of [Worker].MaxParked.
+const defaultMaxParked = 100
 
 // keyError is a failure that only one key is concerned by.
 type keyError struct {
 	key   string
-	event eventstore.Recorded // from which on the key's row cannot be made
+	event eventstore.Recorded // from which on the key cannot be made
 	err   error
 }
 
@@ -40,6 +39,20 @@ func cause(err error) string {
 	text := err.Error()
 	text = text[:min(len(text), maxCauseBytes)]
 	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// mayPark returns nil if the key can be parked beside those of its segment that are already.
+func (e *keyError) mayPark(most, already int, segment subscription.Segment) error {
+	if most == 0 {
+		return e.err
+	}
+	if already >= most {
+		return fmt.Errorf("%w: %d keys of segment %s are parked already: %w", subscription.ErrPermanent, already, segment, e.err)
+	}
+	if err := checkText(e.key); err != nil {
+		return fmt.Errorf("%w: key %q cannot be parked: %w: %w", subscription.ErrPermanent, e.key, err, e.err)
+	}
+	return nil
 }
 
 // parkedKeys are those of a generation, as they were when the checkpoint had their count.
@@ -71,6 +84,11 @@ func (k *parkedKeys) in(segment subscription.Segment) (n int) {
 	return n
 }
 
+// has reports whether the events of a key are left alone from a position on.
+func (k *parkedKeys) has(key string, position eventstore.Position) bool {
+	return slices.ContainsFunc(k.keys, func(p Parked) bool { return p.Key == key && p.Event.Position <= position })
+}
+
 // leaveOut removes the touches of parked keys, and of keys to be parked those from their
 // event on.
 func (b *batch[R]) leaveOut(parked, park []Parked) {
@@ -94,56 +112,47 @@ func (b *batch[R]) leaveOut(parked, park []Parked) {
 	b.rows = slices.DeleteFunc(b.rows, func(r *row[R]) bool { return !left[r.key] })
 }
 
-// Retry makes the row of a parked key from where it was parked to where its segment is by now,
-// and takes the key up again: after a deploy of a view that knows what to do with the event, or
-// after the cause has passed. It returns the error of the event that fails now, and the key
-// stays parked then; [ErrDefinitionChanged] if the view is not by the rules that made the other
+// Retry applies to a parked key what it lacks, from the event that it was parked for to where its
+// segment is by now, and takes it up again: after a deploy of a projection that knows what to do
+// with the event, or after the cause has passed. A handler is called for these events in the
+// transaction that takes the key up. It returns the error of the event that fails now, and the key
+// stays parked then; [ErrDefinitionChanged] if the task is not by the rules that made the other
 // rows, and [eventstore.ErrDiverged] if the log does not have the events any more. A key that is
 // not parked is left alone. It may be called from any process, while workers run.
-func Retry[R any](ctx context.Context, log eventstore.LogReader, events *codec.Set, sink Sink, view *View[R], key string) error {
-	model, types, err := view.model(events)
+func Retry(ctx context.Context, log eventstore.LogReader, events *codec.Set, task Task, key string) error {
+	b, err := task.resolve(events)
 	if err != nil {
 		return err
 	}
-	t := newViewTarget(view, model, sink, events)
-	t.segment = subscription.Segment{First: eventstore.SliceOf(key), End: eventstore.SliceOf(key) + 1}
-	var past history
-	return t.unpark(ctx, log, key, func(at subscription.Checkpoint, parked Parked) ([]Change, error) {
-		if err := sink.Open(ctx, model, at.Source); err != nil { // it is open; are these its rules?
-			return nil, err
-		}
-		err := past.readTo(ctx, log, types, at, parked, func(e eventstore.Recorded) (bool, error) {
-			b, err := t.batchOf([]eventstore.Recorded{e})
-			return err == nil && slices.ContainsFunc(b.rows, func(r *row[R]) bool { return r.key == key }), err
-		})
-		if err != nil {
-			return nil, err
-		}
-		return t.remade(ctx, past.events, key)
-	})
+	return b.unpark(ctx, log, key, true)
 }
 
 // Skip takes a parked key up again without the event that it was parked for and all events
-// since: its row stays as it is, and goes on with the next event. That is a decision to live
-// with a row that is not what the log says.
-func Skip[R any](ctx context.Context, log eventstore.LogReader, sink Sink, view *View[R], key string) error {
-	t := newViewTarget(view, Model{Generation: view.generation, Columns: view.mapping.columns, Indexes: view.indexes}, sink, nil)
-	return t.unpark(ctx, log, key, func(subscription.Checkpoint, Parked) ([]Change, error) { return nil, nil })
+// since: it stays as it is, and goes on with the next event. That is a decision to live
+// with a read model that is not what the log says. [ErrDefinitionChanged] is as in [Retry].
+func Skip(ctx context.Context, log eventstore.LogReader, events *codec.Set, task Task, key string) error {
+	b, err := task.resolve(events)
+	if err != nil {
+		return err
+	}
+	return b.unpark(ctx, log, key, false)
 }
 
-// unpark commits the changes together with the end of the parking, at the checkpoint where
-// they were made. A worker that moves it meanwhile wins, and the changes are made again.
-func (t *viewTarget[R]) unpark(ctx context.Context, log eventstore.LogReader, key string, changes func(subscription.Checkpoint, Parked) ([]Change, error)) error {
+// unpark commits what the key lacks together with the end of the parking, at the checkpoint up
+// to which it was read. A worker that moves the checkpoint meanwhile wins; then only what it has
+// passed by since is read.
+func (b bound) unpark(ctx context.Context, log eventstore.LogReader, key string, applies bool) error {
 	head, err := log.Head(ctx)
 	if err != nil {
 		return fmt.Errorf("read the head: %w", err)
 	}
+	var past history
 	for {
-		at, err := t.checkpointOf(ctx, head.Store, key)
+		at, err := b.checkpointOf(ctx, head.Store, key)
 		if err != nil {
 			return err
 		}
-		all, err := t.sink.Parked(ctx, t.model.Generation, head.Store)
+		all, err := b.sink.Parked(ctx, b.model.Generation, head.Store)
 		if err != nil {
 			return fmt.Errorf("read what is parked: %w", err)
 		}
@@ -152,13 +161,17 @@ func (t *viewTarget[R]) unpark(ctx context.Context, log eventstore.LogReader, ke
 			return nil
 		}
 		if all[n].Event.Position <= at.Position() { // else it was parked since we read the checkpoint
-			made, err := changes(at, all[n])
-			if err != nil {
+			if err := b.sink.Open(ctx, b.model, at.Source); err != nil { // it is open; are these its rules?
 				return err
+			}
+			if applies {
+				if err := past.readTo(ctx, log, b.query, at, all[n], b.concerns); err != nil {
+					return err
+				}
 			}
 			move := Move{From: at, To: at, Unpark: []string{key}}
 			move.To.Parks++
-			if err := t.sink.Commit(ctx, t.model, move, made); !errors.Is(err, subscription.ErrStale) {
+			if err := b.remake(ctx, move, key, past.events); !errors.Is(err, subscription.ErrStale) {
 				return err
 			}
 		}
@@ -169,8 +182,8 @@ func (t *viewTarget[R]) unpark(ctx context.Context, log eventstore.LogReader, ke
 }
 
 // checkpointOf returns the checkpoint of the segment that has the key.
-func (t *viewTarget[R]) checkpointOf(ctx context.Context, source eventstore.StoreID, key string) (subscription.Checkpoint, error) {
-	roster, err := t.sink.Leases(t.model.Generation, source).Roster(ctx)
+func (b bound) checkpointOf(ctx context.Context, source eventstore.StoreID, key string) (subscription.Checkpoint, error) {
+	roster, err := b.sink.Leases(b.model.Generation, source).Roster(ctx)
 	if err != nil {
 		return subscription.Checkpoint{}, fmt.Errorf("read the segments: %w", err)
 	}
@@ -179,19 +192,36 @@ func (t *viewTarget[R]) checkpointOf(ctx context.Context, source eventstore.Stor
 			return l.Checkpoint, nil
 		}
 	}
-	return subscription.Checkpoint{}, ErrNotBuilt
+	return subscription.Checkpoint{}, fmt.Errorf("%w: %s", ErrNotBuilt, b.model.Generation)
 }
 
-// remade returns what the events change on a key.
-func (t *viewTarget[R]) remade(ctx context.Context, events []eventstore.Recorded, key string) ([]Change, error) {
-	b, err := t.loaded(ctx, events, key)
+// of returns a target of one key, and of the few others in its slice.
+func (t *viewTarget[R]) of(key string) *viewTarget[R] {
+	one := *t
+	one.segment = subscription.Segment{First: eventstore.SliceOf(key), End: eventstore.SliceOf(key) + 1}
+	return &one
+}
+
+// concerns reports whether the event touches the key's row.
+func (t *viewTarget[R]) concerns(event eventstore.Recorded, key string) (bool, error) {
+	b, err := t.of(key).batchOf([]eventstore.Recorded{event})
+	return err == nil && slices.ContainsFunc(b.rows, func(r *row[R]) bool { return r.key == key }), err
+}
+
+// remake folds the events into the row of the key and makes the move.
+func (t *viewTarget[R]) remake(ctx context.Context, move Move, key string, events []eventstore.Recorded) error {
+	b, err := t.of(key).loaded(ctx, events, key)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := t.fold(b); err != nil {
-		return nil, err
+		return err
 	}
-	return t.changes(b)
+	changes, err := t.changes(b)
+	if err != nil {
+		return err
+	}
+	return t.sink.Commit(ctx, t.model, move, changes)
 }
 
 // loaded returns what the events do to one key, whose row is loaded.

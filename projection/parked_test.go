@@ -64,7 +64,7 @@ func TestARetryOfALongHistoryEnds(t *testing.T) {
 	}}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	require.NoError(t, projection.Retry(ctx, log, events(t), sink, fragile(true), "bad"))
+	require.NoError(t, projection.Retry(ctx, log, events(t), projection.Into(sink, fragile(true)), "bad"))
 	require.NotZero(t, moves)
 	row, err := projection.NewReader(sink, view).Get(t.Context(), "bad")
 	require.NoError(t, err)
@@ -79,9 +79,9 @@ func TestARetryRefusesAnotherDefinitionAndAnotherLog(t *testing.T) {
 	require.Eventually(t, caughtUp(t, store, sink, view.Generation()), soon, often)
 	stop()
 	other := projection.NewView("fragile", projection.ViewOptions{Version: 1, Indexes: []string{"cents"}}, projection.When(pay))
-	require.ErrorIs(t, projection.Retry(t.Context(), store, events(t), sink, other, "bad"), projection.ErrDefinitionChanged)
-	require.ErrorIs(t, projection.Retry(t.Context(), shortLog{store}, events(t), sink, fragile(true), "bad"), eventstore.ErrDiverged)
-	require.NoError(t, projection.Retry(t.Context(), store, events(t), sink, fragile(true), "bad"))
+	require.ErrorIs(t, projection.Retry(t.Context(), store, events(t), projection.Into(sink, other), "bad"), projection.ErrDefinitionChanged)
+	require.ErrorIs(t, projection.Retry(t.Context(), shortLog{store}, events(t), projection.Into(sink, fragile(true)), "bad"), eventstore.ErrDiverged)
+	require.NoError(t, projection.Retry(t.Context(), store, events(t), projection.Into(sink, fragile(true)), "bad"))
 }
 
 // shortLog has lost its last event.
@@ -117,7 +117,7 @@ func TestARetryMayFindThatTheEventDoesNotTouchTheKeyAnyMore(t *testing.T) {
 	working(t, worker(t, store, projection.Into(sink, view)))
 	appendTo(t, store, "a", paid{To: "x", Cents: 1}, paid{To: "x", Cents: -1}, paid{To: "y", Cents: 5}, paid{To: "x", Cents: 2})
 	require.Eventually(t, caughtUp(t, store, sink, view.Generation()), soon, often)
-	require.NoError(t, projection.Retry(t.Context(), store, events(t), sink, byPayee(true), "x"))
+	require.NoError(t, projection.Retry(t.Context(), store, events(t), projection.Into(sink, byPayee(true)), "x"))
 	row, err := projection.NewReader(sink, view).Get(t.Context(), "x")
 	require.NoError(t, err)
 	require.EqualValues(t, 3, row.Cents)

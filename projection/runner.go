@@ -88,11 +88,14 @@ func (r Runner) open(ctx context.Context) ([]*subscription.Subscription, error) 
 	}
 	subscriptions := make([]*subscription.Subscription, len(r.Tasks))
 	for n, task := range r.Tasks {
-		b, _, err := task.open(ctx, r.Log, r.Events)
+		b, err := task.resolve(r.Events)
 		if err != nil {
 			return nil, err
 		}
-		subscriptions[n] = subscription.New(task.String(), r.Log, b.query, b.target(subscription.Whole, false), subscription.Options{Window: r.Window, Prepare: b.prepare, OnProgress: r.OnProgress})
+		if _, err := b.open(ctx, r.Log); err != nil {
+			return nil, fmt.Errorf("%s: %w", task, err)
+		}
+		subscriptions[n] = subscription.New(task.String(), r.Log, b.query, b.target(subscription.Whole, 0), subscription.Options{Window: r.Window, Prepare: b.prepare, OnProgress: r.OnProgress})
 	}
 	return subscriptions, nil
 }

@@ -22,8 +22,9 @@ type viewTarget[R any] struct {
 	rules   map[reflect.Type][]*Rule[R]
 	named   map[string]bool // types whose events touch the row of their stream and no other
 	segment subscription.Segment
-	parks   bool // keys that cannot be made; else the projection stops
 	parked  parkedKeys
+
+	maxParked int // how many keys may be parked; with 0 the projection stops at the first
 }
 
 // newViewTarget returns a target of all keys.
@@ -34,7 +35,7 @@ func newViewTarget[R any](view *View[R], model Model, sink Sink, events *codec.S
 }
 
 func (t *viewTarget[R]) Checkpoint(ctx context.Context, source eventstore.StoreID) (subscription.Checkpoint, error) {
-	return undivided(t.sink.Checkpoint(ctx, t.model.Generation, source))
+	return undivided(ctx, t.sink, t.model.Generation, source)
 }
 
 // Apply folds the window's events into their rows and commits them. A key whose row cannot be
@@ -51,12 +52,12 @@ func (t *viewTarget[R]) Apply(ctx context.Context, w subscription.Window) error 
 		switch {
 		case err == nil:
 			return t.sink.Commit(ctx, t.model, move, changes)
-		case !t.parks || !errors.As(err, &failed):
+		case !errors.As(err, &failed):
 			return err
 		}
 		move.Park = slices.DeleteFunc(move.Park, func(p Parked) bool { return p.Key == failed.key })
-		if t.parked.in(t.segment)+len(move.Park) >= maxParked {
-			return fmt.Errorf("%w: %d keys of segment %s are parked already: %w", subscription.ErrPermanent, maxParked, t.segment, err)
+		if err := failed.mayPark(t.maxParked, t.parked.in(t.segment)+len(move.Park), t.segment); err != nil {
+			return err
 		}
 		move.Park = append(move.Park, failed.parked(time.Now()))
 		move.To.Parks = w.From.Parks + 1
@@ -77,7 +78,7 @@ func (t *viewTarget[R]) made(ctx context.Context, w subscription.Window, park []
 		return nil, err
 	}
 	changes, err := t.changes(batch)
-	if failed, ok := errors.AsType[*keyError](err); ok && t.parks {
+	if failed, ok := errors.AsType[*keyError](err); ok && t.maxParked > 0 {
 		err = t.sinceWhen(ctx, w.Events, park, failed)
 	}
 	return changes, err

@@ -27,7 +27,12 @@ type bound struct {
 	sink    Checkpoints
 	divides bool                                   // into segments by key
 	prepare func(events []eventstore.Recorded) any // for all targets; nil: there is nothing to prepare
-	target  func(segment subscription.Segment, parks bool) subscription.Target
+	// target applies what concerns the keys of a segment; so many of them may be parked.
+	target func(segment subscription.Segment, maxParked int) subscription.Target
+	// concerns reports whether an event is about a key.
+	concerns func(event eventstore.Recorded, key string) (bool, error)
+	// remake applies events to a parked key and makes the move.
+	remake func(ctx context.Context, move Move, key string, events []eventstore.Recorded) error
 }
 
 // Into returns the task of keeping the view's rows in the sink. An event type that the
@@ -42,52 +47,51 @@ func Into[R any](sink Sink, view *View[R]) Task {
 		if err != nil {
 			return bound{}, err
 		}
-		prepare := func(recorded []eventstore.Recorded) any {
-			return newViewTarget(view, model, sink, events).prepare(recorded)
-		}
-		return bound{model, eventstore.Types(types...), sink, true, prepare, func(segment subscription.Segment, parks bool) subscription.Target {
-			t := newViewTarget(view, model, sink, events)
-			t.segment, t.parks = segment, parks
-			return t
-		}}, nil
+		whole := newViewTarget(view, model, sink, events)
+		return bound{model: model, query: eventstore.Types(types...), sink: sink, divides: true, concerns: whole.concerns, remake: whole.remake,
+			prepare: func(recorded []eventstore.Recorded) any { return whole.prepare(recorded) },
+			target: func(segment subscription.Segment, maxParked int) subscription.Target {
+				t := newViewTarget(view, model, sink, events)
+				t.segment, t.maxParked = segment, maxParked
+				return t
+			}}, nil
 	}}
 }
 
 // On returns the task of running the handler in the sink's transactions.
 func On[Tx any](sink TxSink[Tx], handler *Handler[Tx]) Task {
 	return Task{handler.model.Generation, func(*codec.Set) (bound, error) {
-		return bound{handler.model, handler.query, sink, handler.key != nil, nil, func(segment subscription.Segment, _ bool) subscription.Target {
-			return &handlerTarget[Tx]{handler, sink, segment}
-		}}, nil
+		whole := &handlerTarget[Tx]{handler: handler, sink: sink, segment: subscription.Whole}
+		return bound{model: handler.model, query: handler.query, sink: sink, divides: handler.key != nil, concerns: whole.concerns, remake: whole.remake,
+			target: func(segment subscription.Segment, maxParked int) subscription.Target {
+				return &handlerTarget[Tx]{handler: handler, sink: sink, segment: segment, maxParked: maxParked}
+			}}, nil
 	}}
 }
 
-// open makes the sink ready for the task.
-func (t Task) open(ctx context.Context, log eventstore.LogReader, events *codec.Set) (bound, eventstore.StoreID, error) {
+// resolve looks up the events that the task handles.
+func (t Task) resolve(events *codec.Set) (bound, error) {
 	b, err := t.bind(events)
 	if err != nil {
-		return b, eventstore.StoreID{}, fmt.Errorf("%s: %w", t, err)
+		return b, fmt.Errorf("%s: %w", t, err)
 	}
+	return b, nil
+}
+
+// open makes the sink ready for the task, and returns the store that it follows.
+func (b bound) open(ctx context.Context, log eventstore.LogReader) (eventstore.StoreID, error) {
 	head, err := log.Head(ctx)
 	if err != nil {
-		return b, head.Store, fmt.Errorf("%s: read the head: %w", t, err)
+		return head.Store, fmt.Errorf("read the head: %w", err)
 	}
 	if err := b.sink.Open(ctx, b.model, head.Identity); err != nil {
-		return b, head.Store, fmt.Errorf("%s: open the sink: %w", t, err)
+		return head.Store, fmt.Errorf("open the sink: %w", err)
 	}
-	return b, head.Store, nil
+	return head.Store, nil
 }
 
 // String returns the task's name, for errors.
 func (t Task) String() string { return "projection " + t.generation.String() }
-
-// undivided is for a [Runner], which moves the one checkpoint of all keys.
-func undivided(at subscription.Checkpoint, err error) (subscription.Checkpoint, error) {
-	if none := (subscription.Segment{}); err == nil && at.Segment != subscription.Whole && at.Segment != none {
-		err = fmt.Errorf("%w: the read model is divided into segments: run it by a projection.Worker", subscription.ErrPermanent)
-	}
-	return at, err
-}
 
 func (v *View[R]) rulesByType() map[reflect.Type][]*Rule[R] {
 	rules := map[reflect.Type][]*Rule[R]{}

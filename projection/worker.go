@@ -39,6 +39,9 @@ type Worker struct {
 	// processors can work on one. Workers of one projection should say the same. A [Handler]
 	// without a Key has one. Default: 1.
 	Segments int
+	// MaxParked is how many keys of a segment may be parked. If more fail the projection is wrong,
+	// not some of its keys, and the segment stops. Negative: none is parked. Default: 100.
+	MaxParked int
 	// TTL is how long a lease lasts. Default: 10 s.
 	TTL time.Duration
 	// Window is the most positions of the log to apply in one transaction. A window of
@@ -52,43 +55,87 @@ type Worker struct {
 type Hooks struct {
 	// Progress is called after each window.
 	Progress func(Progress)
-	// Failed is called with what keeps the worker from a projection as a whole: its sink is away,
-	// or refuses, and is tried again; or the projection has ended with an error of
-	// [subscription.ErrPermanent], and the others go on.
+	// Failed is called with what keeps the worker from a projection as a whole: its store or its
+	// sink is away, or refuses, and is tried again; or the projection has ended with an error of
+	// [subscription.ErrPermanent], and the others go on; or with [ErrDefinitionChanged].
 	Failed func(of Generation, err error)
 	// Segment is called when a segment of a projection fails, waits or goes on.
 	Segment func(of Generation, report subscription.Report)
 }
 
-// Run works until ctx ends; then it gives its segments back and returns nil. It returns an
-// error if it cannot begin (a definition that was changed without a new version, a sink that
-// cannot be opened), and when ctx ends the errors of projections that have ended before.
+// Run works until ctx ends; then it gives its segments back and returns nil, or the errors of
+// projections that have ended before. A store or a sink that is away at the beginning is waited
+// for, see [Hooks].Failed, and the other projections begin. Only what a deploy has to mend ends Run
+// at once: an option or a definition that is wrong, or [ErrDefinitionChanged].
 func (w Worker) Run(ctx context.Context) error {
 	if err := w.check(); err != nil {
 		return err
 	}
-	workers := make([]*subscription.Worker, len(w.Tasks))
+	tasks := make([]bound, len(w.Tasks))
 	for n, task := range w.Tasks {
 		var err error
-		workers[n], err = w.open(ctx, task)
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the end of ctx is how Run is told to stop, also while the sinks are being opened
-		}
-		if err != nil {
+		if tasks[n], err = task.resolve(w.Events); err != nil {
 			return err
 		}
 	}
-	failures := make([]error, len(workers))
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	failures := make([]error, len(tasks))
 	var all sync.WaitGroup
-	for n, worker := range workers {
+	for n, task := range w.Tasks {
 		all.Go(func() {
-			if failures[n] = worker.Run(ctx); failures[n] != nil && w.Hooks.Failed != nil {
-				w.Hooks.Failed(w.Tasks[n].generation, failures[n])
+			failures[n] = w.work(ctx, task, tasks[n])
+			if errors.Is(failures[n], ErrDefinitionChanged) {
+				stop()
 			}
 		})
 	}
 	all.Wait()
 	return errors.Join(failures...)
+}
+
+// work keeps one projection.
+func (w Worker) work(ctx context.Context, task Task, b bound) error {
+	source, err := w.open(ctx, task, b)
+	if err == nil {
+		err = w.worker(task, b, source).Run(ctx)
+	}
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // the end of ctx is how Run is told to stop
+	}
+	w.failed(task, err)
+	return err
+}
+
+func (w Worker) failed(task Task, err error) {
+	if err != nil && w.Hooks.Failed != nil {
+		w.Hooks.Failed(task.generation, err)
+	}
+}
+
+// The pauses between two tries to open a sink.
+const (
+	firstPause = 200 * time.Millisecond
+	maxPause   = 5 * time.Second
+)
+
+// open opens the sink as soon as that is possible.
+func (w Worker) open(ctx context.Context, task Task, b bound) (eventstore.StoreID, error) {
+	for pause := firstPause; ; pause = min(2*pause, maxPause) {
+		source, err := b.open(ctx, w.Log)
+		if err == nil {
+			return source, nil
+		}
+		err = fmt.Errorf("%s: %w", task, err)
+		if errors.Is(err, ErrDefinitionChanged) || errors.Is(err, subscription.ErrPermanent) || ctx.Err() != nil {
+			return source, err
+		}
+		w.failed(task, err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
 }
 
 func (w Worker) check() error {
@@ -101,19 +148,15 @@ func (w Worker) check() error {
 	return distinct("projection.Worker", w.Tasks)
 }
 
-func (w Worker) open(ctx context.Context, task Task) (*subscription.Worker, error) {
-	b, source, err := task.open(ctx, w.Log, w.Events)
-	if err != nil {
-		return nil, err
-	}
-	segments := w.Segments
+func (w Worker) worker(task Task, b bound, source eventstore.StoreID) *subscription.Worker {
+	segments, maxParked := w.Segments, max(cmp.Or(w.MaxParked, defaultMaxParked), 0)
 	if !b.divides {
 		segments = 1
 	}
 	worker := &subscription.Worker{
 		Name: task.String(), ID: subscription.NewWorkerID(cmp.Or(w.Name, hostName())), Log: w.Log, Query: b.query,
 		Leases: b.sink.Leases(task.generation, source), Segments: segments, TTL: w.TTL,
-		Target:  func(segment subscription.Segment) subscription.Target { return b.target(segment, true) },
+		Target:  func(segment subscription.Segment) subscription.Target { return b.target(segment, maxParked) },
 		Options: subscription.Options{Window: w.Window, Prepare: b.prepare, OnProgress: w.Hooks.Progress},
 	}
 	if tell := w.Hooks.Failed; tell != nil {
@@ -122,7 +165,7 @@ func (w Worker) open(ctx context.Context, task Task) (*subscription.Worker, erro
 	if tell := w.Hooks.Segment; tell != nil {
 		worker.OnReport = func(report subscription.Report) { tell(task.generation, report) }
 	}
-	return worker, nil
+	return worker
 }
 
 func hostName() string {

@@ -164,11 +164,11 @@ func TestAPoisonEventParksItsKeyAndTheOthersGoOn(t *testing.T) {
 	require.EqualValues(t, 4, s.Parked[0].Event.Position)
 	require.Contains(t, s.Parked[0].Cause, "a negative payment")
 
-	require.ErrorContains(t, projection.Retry(t.Context(), store, events(t), sink, view, "bad"), "a negative payment")
-	require.NoError(t, projection.Retry(t.Context(), store, events(t), sink, view, "good"), "it is not parked")
+	require.ErrorContains(t, projection.Retry(t.Context(), store, events(t), projection.Into(sink, view), "bad"), "a negative payment")
+	require.NoError(t, projection.Retry(t.Context(), store, events(t), projection.Into(sink, view), "good"), "it is not parked")
 
 	// After a deploy of a view that can do it; meanwhile the old worker runs on.
-	require.NoError(t, projection.Retry(t.Context(), store, events(t), sink, fragile(true), "bad"))
+	require.NoError(t, projection.Retry(t.Context(), store, events(t), projection.Into(sink, fragile(true)), "bad"))
 	row, err := reader.Get(t.Context(), "bad")
 	require.NoError(t, err)
 	require.EqualValues(t, 1+2-10+4+8, row.Cents)
@@ -228,7 +228,7 @@ func TestAParkedKeyIsSkipped(t *testing.T) {
 	working(t, worker(t, store, projection.Into(sink, view)))
 	appendTo(t, store, "bad", paid{Cents: 1}, paid{Cents: -10}, paid{Cents: 2})
 	require.Eventually(t, caughtUp(t, store, sink, view.Generation()), soon, often)
-	require.NoError(t, projection.Skip(t.Context(), store, sink, view, "bad"))
+	require.NoError(t, projection.Skip(t.Context(), store, events(t), projection.Into(sink, view), "bad"))
 	appendTo(t, store, "bad", paid{Cents: 4})
 	require.Eventually(t, func() bool {
 		row, err := projection.NewReader(sink, view).Get(t.Context(), "bad")
@@ -253,11 +253,11 @@ func TestARetryUnderLoadLosesNothing(t *testing.T) {
 		appendTo(t, store, fmt.Sprint("other", n%5), paid{Cents: 1})
 		want += cents
 		if n%10 == 0 {
-			require.NoError(t, projection.Retry(t.Context(), store, events(t), sink, fragile(true), "busy"))
+			require.NoError(t, projection.Retry(t.Context(), store, events(t), projection.Into(sink, fragile(true)), "busy"))
 		}
 	}
 	require.Eventually(t, caughtUp(t, store, sink, view.Generation()), soon, often)
-	require.NoError(t, projection.Retry(t.Context(), store, events(t), sink, fragile(true), "busy"))
+	require.NoError(t, projection.Retry(t.Context(), store, events(t), projection.Into(sink, fragile(true)), "busy"))
 	row, err := projection.NewReader(sink, view).Get(t.Context(), "busy")
 	require.NoError(t, err)
 	require.Equal(t, want, row.Cents)

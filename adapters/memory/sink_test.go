@@ -17,7 +17,7 @@ func TestSinkTransactions(t *testing.T) {
 	projectiontest.RunTxSink(t, func(testing.TB) projectiontest.TxParts[*memory.Tx] {
 		sink := memory.NewSink()
 		return projectiontest.TxParts[*memory.Tx]{
-			Sink: sink,
+			Sink: sink, Store: memory.NewStore(),
 			Add: func(_ context.Context, tx *memory.Tx, counter string) error {
 				count, _ := tx.Get("counters", counter)
 				n, _ := count.(int)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/leftfold/leftfold/eventstore/subscription"
 	"github.com/leftfold/leftfold/projection"
@@ -19,7 +20,9 @@ const boundHandlerSQL = "SET LOCAL lock_timeout = '5s'; SET LOCAL idle_in_transa
 // move when apply is called, so that a runner which comes too late does no work in vain, and
 // ends with apply; [Store.In] appends in it. The server breaks it off if a statement waits more
 // than 5 seconds for a lock, or apply pauses more than 10 seconds between two statements;
-// SET LOCAL of lock_timeout and idle_in_transaction_session_timeout changes that.
+// SET LOCAL of lock_timeout and idle_in_transaction_session_timeout changes that. An error of
+// apply that comes from a deadlock, a wait for a lock, a full disk, or the end of the connection,
+// is an [eventstore.ErrStoreBusy] too: the event is not at fault.
 func (s *Sink) Transact(ctx context.Context, of projection.Generation, move projection.Move, apply func(ctx context.Context, tx pgx.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -36,7 +39,7 @@ func (s *Sink) Transact(ctx context.Context, of projection.Generation, move proj
 				return err
 			}
 			if err := apply(ctx, handlerTx{tx}); err != nil {
-				return err
+				return noFaultOfHandler(tx, err)
 			}
 			return checkHandled(tx)
 		})
@@ -58,6 +61,24 @@ var errHandlersTx = errors.New("postgres: the transaction of a handler is commit
 
 func (handlerTx) Commit(context.Context) error   { return errHandlersTx }
 func (handlerTx) Rollback(context.Context) error { return errHandlersTx }
+
+// noFaultOfHandler marks an error as one that passes if it is the server's, and not because of
+// what the handler asked for. A statement that took too long, or a pause, is the handler's own.
+func noFaultOfHandler(tx pgx.Tx, err error) error {
+	failure, refused := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case refused && failure.Code != "57014" && failure.Code != "25P03":
+		switch classOf(failure) {
+		case busy, unavailable, readOnly, full, stale:
+			return fmt.Errorf("%w: %w", errBusy, err)
+		default:
+			return err
+		}
+	case !refused && tx.Conn().IsClosed() && !errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return err
+}
 
 // checkHandled refuses to commit for a handler that says that all is well, and it is not.
 func checkHandled(tx pgx.Tx) error {

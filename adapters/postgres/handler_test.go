@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -181,4 +182,93 @@ func TestHandlersWaitForNoConnectionOfReaders(t *testing.T) {
 			})))
 	}
 	require.NoError(t, projection.Runner{Log: store, Tasks: tasks}.CatchUp(t.Context()))
+}
+
+// What a handler's statements do wrong is put down to the key that they were for, and what the
+// server does wrong to none.
+func TestWhoseKeyIsParkedWhenAHandlersStatementsFail(t *testing.T) {
+	exec := func(ctx context.Context, tx pgx.Tx, text string) error { _, err := tx.Exec(ctx, text); return err }
+	for name, c := range map[string]struct {
+		poison func(ctx context.Context, tx pgx.Tx, try int64) error
+		parked bool
+	}{
+		"a statement fails": {func(ctx context.Context, tx pgx.Tx, _ int64) error { return exec(ctx, tx, "SELECT 1/0") }, true},
+		"it hides that, and the next event's statement fails": {func(ctx context.Context, tx pgx.Tx, _ int64) error {
+			_ = exec(ctx, tx, "SELECT 1/0")
+			return nil
+		}, true},
+		"it leaves rows open": {func(ctx context.Context, tx pgx.Tx, _ int64) error {
+			_, err := tx.Query(ctx, "SELECT generate_series(1, 100)")
+			return err
+		}, true},
+		"its commit fails": {func(ctx context.Context, tx pgx.Tx, _ int64) error {
+			return exec(ctx, tx, "INSERT INTO handled_at_commit VALUES ('twice')")
+		}, true},
+		"its backend is killed, five times": {func(ctx context.Context, tx pgx.Tx, try int64) error {
+			if try > 5 {
+				return nil
+			}
+			return exec(ctx, tx, "SELECT pg_terminate_backend(pg_backend_pid())")
+		}, false},
+		"a deadlock, five times": {func(ctx context.Context, tx pgx.Tx, try int64) error {
+			if try > 5 {
+				return nil
+			}
+			return exec(ctx, tx, "DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$")
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool := newPool(t)
+			store := openOn(t, pool, postgres.Options{})
+			for _, text := range []string{
+				"CREATE TABLE handled (key text, position bigint)",
+				"CREATE TABLE handled_at_commit (key text UNIQUE DEFERRABLE INITIALLY DEFERRED)", "INSERT INTO handled_at_commit VALUES ('twice')",
+			} {
+				_, err := pool.Exec(t.Context(), text)
+				require.NoError(t, err)
+			}
+			for n := range 40 {
+				_, err := store.Append(t.Context(), oneEvent(eventstore.NewStreamID("order", fmt.Sprint(n%4))))
+				require.NoError(t, err)
+			}
+			var tries atomic.Int64
+			handler := projection.NewHandler("handled", projection.HandlerOptions{Version: 1, Key: func(e eventstore.Recorded) string { return e.Stream.ID() }},
+				func(ctx context.Context, tx pgx.Tx, e eventstore.Recorded) error {
+					if _, err := tx.Exec(ctx, "INSERT INTO handled VALUES ($1, $2)", e.Stream.ID(), int64(e.Position)); err != nil {
+						return err
+					}
+					if e.Position == 25 {
+						return c.poison(ctx, tx, tries.Add(1))
+					}
+					return nil
+				})
+			ctx, stop := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() {
+				ended <- projection.Worker{Log: store, Tasks: []projection.Task{projection.On(store.Sink(), handler)}}.Run(ctx)
+			}()
+			var status projection.Status
+			require.Eventually(t, func() bool {
+				var err error
+				status, err = projection.StatusOf(t.Context(), store, store.Sink(), projection.Generation{Name: "handled", Version: 1})
+				return err == nil && len(status.Segments) > 0 && status.Lag() == 0
+			}, postgres.TestPatience, postgres.TestStep)
+			stop()
+			require.NoError(t, <-ended)
+
+			var missing, twice int
+			require.NoError(t, pool.QueryRow(t.Context(), "SELECT 40 - count(DISTINCT position), count(*) - count(DISTINCT position) FROM handled").Scan(&missing, &twice))
+			require.Zero(t, twice)
+			if !c.parked {
+				require.Empty(t, status.Parked)
+				require.Zero(t, missing)
+				return
+			}
+			require.Len(t, status.Parked, 1)
+			require.Equal(t, "0", status.Parked[0].Key)
+			require.EqualValues(t, 25, status.Parked[0].Event.Position)
+			require.Equal(t, 4, missing, "the event and the three that follow it on its key")
+		})
+	}
 }

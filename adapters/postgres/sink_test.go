@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/leftfold/leftfold/adapters/postgres"
 	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/eventstore/eventstoretest"
 	"github.com/leftfold/leftfold/eventstore/subscription"
 	"github.com/leftfold/leftfold/internal/testservers"
 	"github.com/leftfold/leftfold/projection"
@@ -52,7 +54,7 @@ func countersOn(t testing.TB, pool *pgxpool.Pool, sink projection.TxSink[pgx.Tx]
 	_, err := pool.Exec(t.Context(), "CREATE TABLE counters (name text PRIMARY KEY, n bigint)")
 	require.NoError(t, err)
 	return projectiontest.TxParts[pgx.Tx]{
-		Sink: sink,
+		Sink: sink, Store: openOn(t, pool, postgres.Options{}),
 		Add: func(ctx context.Context, tx pgx.Tx, counter string) error {
 			_, err := tx.Exec(ctx, "INSERT INTO counters AS c VALUES ($1, 1) ON CONFLICT (name) DO UPDATE SET n = c.n + 1", counter)
 			return err
@@ -373,4 +375,10 @@ func TestRolesProjectAndQuery(t *testing.T) {
 			assert.Equal(t, "42501", failure.Code, attack)
 		}
 	}
+}
+
+func TestTortureChurn(t *testing.T) {
+	store := openOn(t, newPool(t), postgres.Options{})
+	churn := projectiontest.Churn{Rounds: 6 + 2*eventstoretest.Scale, Every: time.Duration(eventstoretest.Scale) * time.Second / 2}
+	projectiontest.RunChurn(t, projectiontest.Parts{Store: store, Sink: store.Sink()}, churn)
 }

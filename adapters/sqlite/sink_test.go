@@ -6,10 +6,12 @@ import (
 	"errors"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/adapters/sqlite"
+	"github.com/leftfold/leftfold/eventstore/eventstoretest"
 	"github.com/leftfold/leftfold/projection"
 	"github.com/leftfold/leftfold/projection/projectiontest"
 )
@@ -37,7 +39,7 @@ func TestSinkTransactions(t *testing.T) {
 		_, err = db.ExecContext(t.Context(), "CREATE TABLE counters (name TEXT PRIMARY KEY, n INTEGER)")
 		require.NoError(t, err)
 		return projectiontest.TxParts[*sql.Tx]{
-			Sink: sink,
+			Sink: sink, Store: openStore(t, filepath.Join(t.TempDir(), "log.db")),
 			Add: func(ctx context.Context, tx *sql.Tx, counter string) error {
 				_, err := tx.ExecContext(ctx, "INSERT INTO counters VALUES (?, 1) ON CONFLICT DO UPDATE SET n = n + 1", counter)
 				return err
@@ -78,4 +80,9 @@ func TestTheSinkOfAStoreIsOneAndClosesWithIt(t *testing.T) {
 	require.NoError(t, sink.Close())
 	_, err := store.Append(t.Context(), request("x/0/0"))
 	require.NoError(t, err, "the file is the store's")
+}
+
+func TestTortureChurn(t *testing.T) {
+	churn := projectiontest.Churn{Rounds: 6 + 2*eventstoretest.Scale, Every: time.Duration(eventstoretest.Scale) * time.Second / 2}
+	projectiontest.RunChurn(t, projectiontest.Parts{Store: openStore(t, newPath(t)), Sink: openSink(t)}, churn)
 }

@@ -158,7 +158,12 @@ func (p Parts) agrees(ctx context.Context) error {
 		}
 		got[row.ID] = row
 	}
-	return same("rows", got, want)
+	for key := range want {
+		if err := same("row "+key, got[key], want[key]); err != nil {
+			return err
+		}
+	}
+	return same("rows", len(got), len(want))
 }
 
 var effectClauses = []clause[Parts]{
@@ -231,14 +236,15 @@ var effectClauses = []clause[Parts]{
 				return err
 			}
 		}
-		return p.whileWorking(ctx, projection.Into(p.Sink, fragile(false)), func(ctx context.Context) error {
+		return whileWorking(ctx, p.worker(fragile(false)), func(ctx context.Context) error {
 			rows := func(want ...tally) error {
 				page, err := projection.NewReader(p.Sink, fragile(false)).List(ctx, projection.ListQuery{})
 				return first(err, same("rows", page.Rows, want))
 			}
 			add := func(stream string) error {
 				_, err := p.append(ctx, stream, counted{5})
-				return first(err, p.hasCome(ctx, fragile(false).Generation()))
+				_, failed := applied(ctx, p.Store, p.Sink, fragile(false).Generation())
+				return first(err, failed)
 			}
 			before := tally{ID: "a", Events: 1, Sum: 1, Last: 1}
 			b := tally{ID: "b", Events: 1, Sum: 1, Last: 4}
@@ -250,18 +256,19 @@ var effectClauses = []clause[Parts]{
 			if err := first(err, same("parked keys", len(status.Parked), 2)); err != nil {
 				return err
 			}
-			if err := projection.Retry(ctx, p.Store, tallyEvents, p.Sink, fragile(false), "a"); err == nil {
+			if err := projection.Retry(ctx, p.Store, tallyEvents, projection.Into(p.Sink, fragile(false)), "a"); err == nil {
 				return errors.New("a retry that fails did not say so")
 			}
 			return first(
-				projection.Retry(ctx, p.Store, tallyEvents, p.Sink, fragile(true), "a"),
-				projection.Skip(ctx, p.Store, p.Sink, fragile(true), "b"),
+				projection.Retry(ctx, p.Store, tallyEvents, projection.Into(p.Sink, fragile(true)), "a"),
+				projection.Skip(ctx, p.Store, tallyEvents, projection.Into(p.Sink, fragile(true)), "b"),
 				rows(tally{ID: "a", Events: 2, Sum: 103, Last: 3}, b, c),
 				add("a"), add("b"),
 				rows(tally{ID: "a", Events: 3, Sum: 108, Last: 8}, tally{ID: "b", Events: 2, Sum: 6, Last: 9}, c),
 			)
 		})
 	}},
+	{"a reader with a token is told of a key that is parked, the status says why within seconds, and a retry ends both", func(ctx context.Context, p Parts) error { return p.parks(ctx) }},
 	{"lost answers of the sink neither lose nor repeat an event", func(ctx context.Context, p Parts) error {
 		faulty := &lostAnswers{Sink: p.Sink}
 		return first(p.fill(ctx, 150), Parts{p.Store, faulty}.runUntilDone(ctx), p.agrees(ctx), faulty.happened())
@@ -282,24 +289,28 @@ func (p Parts) whileRunning(ctx context.Context, do func(ctx context.Context) er
 	return first(err, <-ended)
 }
 
-// whileWorking runs a worker of two segments during do.
-func (p Parts) whileWorking(ctx context.Context, task projection.Task, do func(ctx context.Context) error) error {
+// whileWorking runs the worker during do.
+func whileWorking(ctx context.Context, w projection.Worker, do func(ctx context.Context) error) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	w := projection.Worker{Log: p.Store, Events: tallyEvents, Tasks: []projection.Task{task}, Segments: 2}
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(ctx); stop() }()
 	err := do(ctx)
 	stop()
-	return first(err, <-ended)
+	return first(<-ended, err)
 }
 
-// hasCome waits until the generation has come to the head.
-func (p Parts) hasCome(ctx context.Context, of projection.Generation) error {
-	for ; ; time.Sleep(5 * time.Millisecond) {
-		status, err := projection.StatusOf(ctx, p.Store, p.Sink, of)
+// applied waits until all segments of a generation have applied the log.
+func applied(ctx context.Context, log eventstore.LogReader, sink projection.Checkpoints, of projection.Generation) (projection.Status, error) {
+	for {
+		status, err := projection.StatusOf(ctx, log, sink, of)
 		if err != nil || len(status.Segments) > 0 && status.Lag() == 0 {
-			return err
+			return status, err
+		}
+		select {
+		case <-ctx.Done():
+			return status, fmt.Errorf("the log is not applied: %+v", status)
+		case <-time.After(5 * time.Millisecond):
 		}
 	}
 }

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/eventstore/subscription"
 	"github.com/leftfold/leftfold/projection"
 )
@@ -14,6 +17,8 @@ import (
 // TxParts is a sink whose transactions the suite can write in.
 type TxParts[Tx any] struct {
 	Sink projection.TxSink[Tx]
+	// Store is a store with no events, whose log handlers are run over.
+	Store eventstore.Store
 	// Add adds one to a counter, in the transaction.
 	Add func(ctx context.Context, tx Tx, counter string) error
 	// Read returns a counter as committed; 0 if there is none.
@@ -95,5 +100,67 @@ func txSinkClauses[Tx any]() []clause[TxParts[Tx]] {
 			}()
 			return first(s.has(ctx, "a", 0), s.add(ctx, s.at, "a", nil), s.has(ctx, "a", 1))
 		}),
+		on("the key of an event that a handler fails on is parked, the others go on, and a retry handles what it lacks", func(ctx context.Context, s *txStand[Tx]) error {
+			return s.parks(ctx)
+		}),
 	}
+}
+
+var errPoison = errors.New("poison")
+
+// counts is a handler that counts the events of each stream, and fails on poison, after it has
+// counted that, until it is repaired.
+func (s *txStand[Tx]) counts(repaired bool) projection.Task {
+	options := projection.HandlerOptions{Version: 1, Key: func(e eventstore.Recorded) string { return e.Stream.ID() }}
+	return projection.On(s.Sink, projection.NewHandler("counts", options, func(ctx context.Context, tx Tx, e eventstore.Recorded) error {
+		err := s.Add(ctx, tx, e.Stream.ID())
+		if e.Type == "poison" && !repaired {
+			return errors.Join(err, errPoison)
+		}
+		return err
+	}))
+}
+
+func (s *txStand[Tx]) parks(ctx context.Context) error {
+	of := projection.Generation{Name: "counts", Version: 1}
+	happen := func(stream string, types ...string) error {
+		write := eventstore.Write{Stream: eventstore.NewStreamID("item", stream)}
+		for _, t := range types {
+			write.Events = append(write.Events, eventstore.EventData{Type: t, Data: []byte("{}")})
+		}
+		_, err := s.Store.Append(ctx, eventstore.AppendRequest{Writes: []eventstore.Write{write}})
+		return err
+	}
+	count := func(stream string, want int) error {
+		got, err := s.Read(ctx, stream)
+		return first(err, same("events of "+stream, got, want))
+	}
+	if err := first(happen("good", "plain"), happen("bad", "plain"), happen("good", "plain", "plain"), happen("bad", "plain", "poison", "plain"),
+		happen("good", "plain"), happen("worse", "poison", "poison"), happen("good", "plain")); err != nil {
+		return err
+	}
+	return whileWorking(ctx, projection.Worker{Log: s.Store, Tasks: []projection.Task{s.counts(false)}, TTL: time.Second, Segments: 2}, func(ctx context.Context) error {
+		status, err := applied(ctx, s.Store, s.Sink, of)
+		if err := first(err, count("good", 5), count("bad", 2), count("worse", 0), same("parked", len(status.Parked), 2)); err != nil {
+			return err
+		}
+		bad := status.Parked[0]
+		if err := first(same("key", bad.Key, "bad"), same("position", bad.Event.Position, eventstore.Position(6)), same("type", bad.Type, "poison")); err != nil {
+			return err
+		}
+		if !strings.Contains(bad.Cause, errPoison.Error()) {
+			return fmt.Errorf("the cause is %q", bad.Cause)
+		}
+		if err := first(is("retry", projection.Retry(ctx, s.Store, nil, s.counts(false), "bad"), errPoison), count("bad", 2)); err != nil {
+			return err
+		}
+		if err := first(projection.Retry(ctx, s.Store, nil, s.counts(true), "bad"), count("bad", 4), projection.Skip(ctx, s.Store, nil, s.counts(true), "worse"), count("worse", 0)); err != nil {
+			return err
+		}
+		if err := first(happen("bad", "plain"), happen("worse", "plain")); err != nil {
+			return err
+		}
+		status, err = applied(ctx, s.Store, s.Sink, of)
+		return first(err, count("bad", 5), count("worse", 1), count("good", 5), same("parked", len(status.Parked), 0))
+	})
 }

@@ -3,8 +3,10 @@ package projectiontest
 import (
 	"context"
 	"math/rand/v2"
+	"os"
 	"time"
 
+	"github.com/leftfold/leftfold/eventstore/subscription"
 	"github.com/leftfold/leftfold/projection"
 )
 
@@ -15,9 +17,12 @@ const tortureTTL = 500 * time.Millisecond
 // and a sink that it has opened itself. The number of segments depends on the time, so that
 // they are split and merged while workers come and go.
 func WorkUntilKilled(ctx context.Context, p Parts) error {
+	if plant := plants[Bug(os.Getenv(bugVariable))]; plant != nil {
+		p.Sink = plant(p.Sink)
+	}
 	p.Sink = hesitant{p.Sink}
 	return projection.Worker{
-		Log: p.Store, Events: tallyEvents, Window: 50, TTL: tortureTTL,
+		Log: p.Store, Events: tallyEvents, Window: 100, TTL: tortureTTL,
 		Segments: 1 + int(time.Now().Unix()/3)%4,
 		Tasks:    []projection.Task{projection.Into(p.Sink, tallies), projection.Into(p.Sink, total)},
 	}.Run(ctx)
@@ -28,5 +33,68 @@ type hesitant struct{ projection.Sink }
 
 func (s hesitant) Commit(ctx context.Context, model projection.Model, move projection.Move, changes []projection.Change) error {
 	time.Sleep(rand.N(30 * time.Millisecond))
+	return s.Sink.Commit(ctx, model, move, changes)
+}
+
+// Bug is a bug to plant in the sinks of the workers: [CheckWorkers] must find it.
+type Bug string
+
+// The bugs.
+const (
+	// SecondTransaction writes the rows in one transaction and moves the checkpoint in a second.
+	SecondTransaction Bug = "second transaction"
+	// BlindCheckpoint moves the checkpoint of a segment wherever it stands.
+	BlindCheckpoint Bug = "blind checkpoint"
+	// NoFence lets whoever was at the right place move the checkpoint, under any lease.
+	NoFence Bug = "no fence"
+)
+
+// Bugs are all of them.
+var Bugs = []Bug{SecondTransaction, BlindCheckpoint, NoFence}
+
+// bugVariable tells a worker process which bug to plant.
+const bugVariable = "LEFTFOLD_PLANTED_BUG"
+
+var plants = map[Bug]func(projection.Sink) projection.Sink{
+	SecondTransaction: func(s projection.Sink) projection.Sink { return inTwo{s} },
+	BlindCheckpoint: func(s projection.Sink) projection.Sink {
+		return misled{s, func(stored subscription.Checkpoint, move *projection.Move) { move.From = stored }}
+	},
+	NoFence: func(s projection.Sink) projection.Sink {
+		return misled{s, func(stored subscription.Checkpoint, move *projection.Move) {
+			move.From.Fence, move.To.Fence = stored.Fence, stored.Fence
+		}}
+	},
+}
+
+// inTwo has room for a kill between the rows and the checkpoint.
+type inTwo struct{ projection.Sink }
+
+func (s inTwo) Commit(ctx context.Context, model projection.Model, move projection.Move, changes []projection.Change) error {
+	if err := s.Sink.Commit(ctx, model, projection.Move{From: move.From, To: move.From}, changes); err != nil {
+		return err
+	}
+	time.Sleep(20 * time.Millisecond) // the room
+	return s.Sink.Commit(ctx, model, move, nil)
+}
+
+// misled takes longer still, then looks at the stored checkpoint of the segment and makes its
+// move fit.
+type misled struct {
+	projection.Sink
+	fit func(stored subscription.Checkpoint, move *projection.Move)
+}
+
+func (s misled) Commit(ctx context.Context, model projection.Model, move projection.Move, changes []projection.Change) error {
+	time.Sleep(rand.N(100 * time.Millisecond)) // room for a pause
+	roster, err := s.Leases(model.Generation, move.To.Source.Store).Roster(ctx)
+	if err != nil {
+		return err
+	}
+	for _, l := range roster.Segments {
+		if l.Segment == move.From.Segment {
+			s.fit(l.Checkpoint, &move)
+		}
+	}
 	return s.Sink.Commit(ctx, model, move, changes)
 }

@@ -4,8 +4,10 @@ package projectiontest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"os/exec"
 	"sync"
 	"syscall"
@@ -22,51 +24,115 @@ type Torture struct {
 	// Faults is how many times a worker is killed, or paused for longer than its leases.
 	// Default: 50.
 	Faults int
-	// Disturb is called now and then, to break what is between workers, store and sink.
-	// Default: nothing is broken.
+	// Disturb is called after every tenth fault, to break what is between workers, store and
+	// sink, or the sink. Default: nothing is broken.
 	Disturb func() error
+	// Bug is planted in the workers. Default: none.
+	Bug Bug
+	// NoPauses leaves the pauses out: a bug must be found in the rows.
+	NoPauses bool
 }
 
 // RunWorkers has three processes keep two views, kills them with SIGKILL and pauses them with
-// SIGSTOP for longer than their leases last, while events are appended; then it compares the
-// rows with the log: nothing lost, nothing twice, nothing out of order. start returns the
-// command of a process that calls [WorkUntilKilled] on the same store and sink as p.
+// SIGSTOP for longer than their leases last, while events are appended. Now and then it pauses
+// the projections too, and nothing must move then. In the end it compares the rows with the log:
+// nothing lost, nothing twice, nothing out of order. start returns the command of a process that
+// calls [WorkUntilKilled] on the same store and sink as p.
 func RunWorkers(t *testing.T, p Parts, torture Torture, start func() *exec.Cmd) {
 	t.Helper()
-	if err := CheckWorkers(t.Context(), p, torture, start); err != nil {
-		t.Fatal(err)
+	figures, err := CheckWorkers(t.Context(), p, torture, start)
+	if err != nil {
+		t.Fatalf("%v (%v)", err, figures)
 	}
+	t.Log(figures)
+}
+
+// Figures are what happened in a torture. A fault that did not happen proves nothing.
+type Figures struct {
+	Events                            int64
+	Kills, Stops, Disturbed, Standing int
+	// Leases is how often segments were taken, split or merged.
+	Leases int64
+}
+
+// String says it in a line.
+func (f Figures) String() string {
+	return fmt.Sprintf("%d events, %d kills, %d stops past the lease, %d other faults, %d pauses, %d changes of leases", f.Events, f.Kills, f.Stops, f.Disturbed, f.Standing, f.Leases)
 }
 
 // CheckWorkers is RunWorkers that returns what is wrong, for a test that plants a bug.
-func CheckWorkers(ctx context.Context, p Parts, torture Torture, start func() *exec.Cmd) error {
+func CheckWorkers(ctx context.Context, p Parts, torture Torture, start func() *exec.Cmd) (figures Figures, err error) {
 	if torture.Events == 0 {
 		torture.Events = 10_000
 	}
 	if torture.Faults == 0 {
 		torture.Faults = 50
 	}
-	crew, err := newCrew(start)
+	crew, err := newCrew(func() *exec.Cmd {
+		process := start()
+		if process.Env == nil {
+			process.Env = os.Environ()
+		}
+		process.Env = append(process.Env, bugVariable+"="+string(torture.Bug))
+		return process
+	})
 	if err != nil {
-		return err
+		return figures, err
 	}
 	defer crew.dismiss()
 	appended, harmed := make(chan error, 1), make(chan struct{})
 	go func() { appended <- p.stream(ctx, torture.Events, harmed) }()
 	for n := range torture.Faults {
-		if err := crew.harm(n); err != nil {
-			return err
+		if err = crew.harm(n, &figures); err == nil && n%10 == 4 && !torture.NoPauses {
+			err = p.standStill(ctx)
+			figures.Standing++
 		}
-		if torture.Disturb != nil && n%10 == 9 {
-			if err := torture.Disturb(); err != nil {
-				return err
-			}
+		if err == nil && torture.Disturb != nil && n%10 == 9 {
+			err = torture.Disturb()
+			figures.Disturbed++
+		}
+		if err != nil {
+			break
 		}
 		time.Sleep(rand.N(200 * time.Millisecond)) // the moment of a fault is not an event
 	}
 	close(harmed)
 	crew.waking.Wait()
-	return first(<-appended, p.caughtUp(ctx), p.agrees(ctx))
+	if err = first(err, <-appended); err != nil {
+		return figures, err
+	}
+	status, err := p.caughtUp(ctx)
+	figures.Events = int64(status.Head)
+	for _, l := range status.Segments {
+		figures.Leases = max(figures.Leases, l.Fence)
+	}
+	return figures, first(err, p.agrees(ctx))
+}
+
+// standStill pauses both views and checks that nothing moves until they are resumed.
+func (p Parts) standStill(ctx context.Context) error {
+	for _, of := range []projection.Generation{tallies.Generation(), total.Generation()} {
+		err := projection.Pause(ctx, p.Store, p.Sink, of)
+		if errors.Is(err, projection.ErrNotBuilt) {
+			continue // no worker has got so far yet
+		}
+		before, at := p.places(ctx, of)
+		time.Sleep(50 * time.Millisecond) // time for what is under way to arrive
+		after, then := p.places(ctx, of)
+		if err := first(err, at, then, same("places of the segments of "+of.Name+", which is paused", after, before), projection.Resume(ctx, p.Store, p.Sink, of)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// places says where the segments of a generation are, and how they do.
+func (p Parts) places(ctx context.Context, of projection.Generation) (all []string, err error) {
+	status, err := projection.StatusOf(ctx, p.Store, p.Sink, of)
+	for _, l := range status.Segments {
+		all = append(all, fmt.Sprintf("%s: %s, %d", l.Segment, l.Report.State, l.Position()))
+	}
+	return all, err
 }
 
 // stream appends events to many streams, several at a time: so many at least, and as long as
@@ -79,7 +145,7 @@ func (p Parts) stream(ctx context.Context, events int, harmed <-chan struct{}) e
 			if n*each >= events {
 				return nil
 			}
-		case <-time.After(time.Millisecond):
+		case <-time.After(3 * time.Millisecond):
 		}
 		batch := make([]any, each)
 		for k := range batch {
@@ -92,69 +158,88 @@ func (p Parts) stream(ctx context.Context, events int, harmed <-chan struct{}) e
 }
 
 // caughtUp waits until both views have applied the whole log.
-func (p Parts) caughtUp(ctx context.Context) error {
-	const patience = 2 * time.Minute
-	var status projection.Status
-	for start := time.Now(); time.Since(start) < patience; time.Sleep(20 * time.Millisecond) {
-		behind := false
-		for _, of := range []projection.Generation{tallies.Generation(), total.Generation()} {
-			var err error
-			if status, err = projection.StatusOf(ctx, p.Store, p.Sink, of); err != nil {
-				return err
-			}
-			behind = behind || len(status.Segments) == 0 || status.Lag() > 0
-		}
-		if !behind {
-			return nil
-		}
+func (p Parts) caughtUp(ctx context.Context) (projection.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, clauseTimeout)
+	defer cancel()
+	if status, err := applied(ctx, p.Store, p.Sink, total.Generation()); err != nil {
+		return status, err
 	}
-	return fmt.Errorf("the workers do not catch up in %v: %+v", patience, status)
+	return applied(ctx, p.Store, p.Sink, tallies.Generation())
 }
 
 // crew are three worker processes.
 type crew struct {
 	start  func() *exec.Cmd
 	all    []*exec.Cmd
-	waking sync.WaitGroup // of those that are paused
-	paused []bool
+	waking sync.WaitGroup // of those that are asleep
+
 	mu     sync.Mutex
+	asleep []bool
+	awoken *sync.Cond
 }
 
 func newCrew(start func() *exec.Cmd) (*crew, error) {
 	c := &crew{start: start}
+	c.awoken = sync.NewCond(&c.mu)
 	for range 3 {
 		process := start()
 		if err := process.Start(); err != nil {
 			return nil, err
 		}
-		c.all, c.paused = append(c.all, process), append(c.paused, false)
+		c.all, c.asleep = append(c.all, process), append(c.asleep, false)
 	}
 	return c, nil
 }
 
-// harm kills a worker, and starts another in its place, or pauses it.
-func (c *crew) harm(n int) error {
-	at := rand.IntN(len(c.all))
+// harm kills a worker, and starts another in its place, or puts it to sleep. At least one is
+// awake at all times and goes on with what the others have lost, and who sleeps is left to wake
+// up: then it tries what it had in mind.
+func (c *crew) harm(n int, figures *Figures) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n%2 == 0 && !c.paused[at] {
-		process := c.all[at]
-		c.paused[at] = true
-		c.waking.Go(func() {
-			time.Sleep(tortureTTL*3/2 + rand.N(tortureTTL)) // a process that sleeps sees no event
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.paused[at] = false
-			_ = process.Process.Signal(syscall.SIGCONT) // it may have been killed meanwhile
-		})
-		return process.Process.Signal(syscall.SIGSTOP)
+	awake := c.awake()
+	if n%2 == 0 {
+		for len(awake) < 2 {
+			c.awoken.Wait()
+			awake = c.awake()
+		}
+		figures.Stops++
+		return c.sleep(awake[rand.IntN(len(awake))])
 	}
+	figures.Kills++
+	return c.replace(awake[rand.IntN(len(awake))])
+}
+
+func (c *crew) awake() (all []int) {
+	for n, asleep := range c.asleep {
+		if !asleep {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+func (c *crew) sleep(n int) error {
+	process := c.all[n].Process
+	c.asleep[n] = true
+	c.waking.Go(func() {
+		time.Sleep(2*tortureTTL + rand.N(tortureTTL)) // a process that sleeps sees no event
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.asleep[n] = false
+		_ = process.Signal(syscall.SIGCONT) // it may have ended by itself
+		c.awoken.Signal()
+	})
+	return process.Signal(syscall.SIGSTOP)
+}
+
+func (c *crew) replace(n int) error {
 	process := c.start()
 	if err := process.Start(); err != nil {
 		return err
 	}
-	bury(c.all[at])
-	c.all[at] = process
+	bury(c.all[n])
+	c.all[n] = process
 	return nil
 }
 

@@ -1,7 +1,6 @@
 -- Writes and deletes rows and moves the checkpoint: all of it, or nothing.
 --
--- ARGV: definition (empty: whichever it is), field of the source's checkpoint, the checkpoint before,
---       and after,
+-- ARGV: definition, field of the source's checkpoint, the checkpoint before, and after,
 --       the numbers of rows to write, of rows to delete, of indexes, of keys to park, and of
 --       keys to take up again,
 --       key and value of each row to write, keys of the rows to delete,
@@ -12,7 +11,7 @@
 writable()
 local broken = whole()
 if broken then return broken end
-if ARGV[1] ~= '' and redis.call('HGET', meta, 'definition') ~= ARGV[1] then
+if redis.call('HGET', meta, 'definition') ~= ARGV[1] then
   return redis.error_reply('CHANGED it was built by another definition')
 end
 if redis.call('HGET', meta, ARGV[2]) ~= ARGV[3] then
