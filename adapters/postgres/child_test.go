@@ -7,9 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-
-	"github.com/leftfold/leftfold/adapters/postgres"
-	"github.com/leftfold/leftfold/projection"
 )
 
 // Tests about several processes run their own binary again, as a child that does one thing.
@@ -26,8 +23,7 @@ var children = map[string]func(ctx context.Context, url, name string) error{
 	"projects":                  projectSales,
 	"projects blindly":          projectSalesBlindly,
 
-	"works on projections":           workOn(func(s *postgres.Sink) projection.Sink { return s }),
-	"works on projections in halves": workOn(func(s *postgres.Sink) projection.Sink { return halvesSink{s} }),
+	"works on projections": workOnProjections,
 }
 
 func child() int {

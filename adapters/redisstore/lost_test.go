@@ -1,15 +1,18 @@
 package redisstore_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/adapters/redisstore"
+	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/eventstore/subscription"
 	"github.com/leftfold/leftfold/internal/testservers"
 	"github.com/leftfold/leftfold/projection"
@@ -134,4 +137,46 @@ func TestADroppedGenerationIsGoneAndItsNeighbourIsNot(t *testing.T) {
 	_, err := projection.NewReader(sink, tallies).Get(t.Context(), "a")
 	require.ErrorIs(t, err, projection.ErrNotBuilt)
 	require.Len(t, client.Keys(t.Context(), name+":*").Val(), 3)
+}
+
+// A worker whose read model is lost ends that projection, says so, and goes on with the others.
+func TestAWorkerSaysThatAReadModelIsLostAndKeepsTheOthers(t *testing.T) {
+	for _, key := range []string{"meta", "rows", "order"} {
+		t.Run(key, func(t *testing.T) {
+			client, name, elsewhere := connect(t), prefix(), prefix()
+			log := newLog(t)
+			log.happen(t, 50)
+			lost, kept := openAs(t, client, name), openAs(t, client, elsewhere)
+			told := make(chan error, 100)
+			ctx, stop := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			others := projection.NewView("others", projection.ViewOptions{Version: 1}, projection.When(func(row *tally, _ counted, _ eventstore.Recorded) { row.Events++ }))
+			go func() {
+				ended <- projection.Worker{
+					Log: log.store, Events: log.events, TTL: time.Second,
+					Tasks: []projection.Task{projection.Into(lost, tallies), projection.Into(kept, others)},
+					Hooks: projection.Hooks{Failed: func(of projection.Generation, err error) {
+						if of == tallies.Generation() {
+							told <- err
+						}
+					}},
+				}.Run(ctx)
+			}()
+			comes := func(sink *redisstore.Sink, of projection.Generation) {
+				require.Eventually(t, func() bool {
+					at, err := sink.Checkpoint(t.Context(), of, log.id)
+					return err == nil && at.Position() == log.head()
+				}, 30*time.Second, 5*time.Millisecond)
+			}
+			comes(lost, tallies.Generation())
+			require.EqualValues(t, 1, client.Del(t.Context(), name+":{tallies:1:0}:"+key).Val())
+			require.ErrorIs(t, <-told, redisstore.ErrLost)
+			log.happen(t, 10)
+			comes(kept, others.Generation())
+			_, err := projection.StatusOf(t.Context(), log.store, lost, tallies.Generation())
+			require.ErrorIs(t, err, redisstore.ErrLost, "the status says so too")
+			stop()
+			require.ErrorIs(t, <-ended, redisstore.ErrLost)
+		})
+	}
 }

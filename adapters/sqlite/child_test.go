@@ -26,14 +26,13 @@ const (
 	childName     = "LEFTFOLD_SQLITE_CHILD_NAME"
 	childCommands = "LEFTFOLD_SQLITE_CHILD_COMMANDS"
 
-	childWorks         = "works on projections"
-	childWorksInHalves = "works on projections, with a bug"
+	childWorks = "works on projections"
 )
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(childPath); path != "" {
 		does := child
-		if name := os.Getenv(childName); name == childWorks || name == childWorksInHalves {
+		if name := os.Getenv(childName); name == childWorks {
 			does = work
 		}
 		if err := does(path); err != nil {

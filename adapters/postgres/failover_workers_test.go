@@ -1,0 +1,169 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leftfold/leftfold/adapters/postgres"
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/eventstore/eventstoretest"
+	"github.com/leftfold/leftfold/eventstore/subscription"
+	"github.com/leftfold/leftfold/projection"
+)
+
+// trusting is a log with which a reader's anchor is always right: the mutant of a subscription
+// that keeps the position alone.
+type trusting struct {
+	eventstore.LogReader
+
+	mu   sync.Mutex
+	seen map[eventstore.Position]eventstore.Anchor
+}
+
+func (l *trusting) ReadLog(ctx context.Context, query eventstore.LogQuery) (*eventstore.LogRead, error) {
+	read, err := l.LogReader.ReadLog(ctx, query)
+	if err != nil {
+		return read, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if seen, ok := l.seen[read.After.Position]; ok {
+		read.After = seen
+	}
+	l.seen[read.Through.Position] = read.Through
+	return read, nil
+}
+
+// follower is a worker that keeps a read model of a log on another server.
+type follower struct {
+	log  eventstore.LogReader
+	pool *pgxpool.Pool // of the sink
+	sink *postgres.Sink
+}
+
+func follow(t *testing.T, log eventstore.LogReader) follower {
+	t.Helper()
+	pool := newPool(t)
+	return follower{log, pool, openSinkOn(t, pool)}
+}
+
+func (f follower) run(t *testing.T) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- projection.Worker{Log: f.log, Events: soldEvents, Tasks: []projection.Task{projection.Into(f.sink, tallies(1))}, Segments: 2}.Run(ctx)
+	}()
+	stop = sync.OnceFunc(func() { cancel(); require.NoError(t, <-ended) })
+	t.Cleanup(stop)
+	return stop
+}
+
+// comesTo waits until all segments are at a position, in a state.
+func (f follower) comesTo(t *testing.T, log eventstore.LogReader, position eventstore.Position, state subscription.State) {
+	t.Helper()
+	var status projection.Status
+	require.Eventually(t, func() bool {
+		var err error
+		if status, err = projection.StatusOf(t.Context(), log, f.sink, tallies(1).Generation()); err != nil {
+			return false // the server has just changed
+		}
+		for _, l := range status.Segments {
+			if l.Position() != position || l.Report.State != state {
+				return false
+			}
+		}
+		return len(status.Segments) == 2
+	}, postgres.TestPatience, postgres.TestStep)
+}
+
+// sum is how many events the read model has counted.
+func (f follower) sum(t *testing.T) (events int64) {
+	t.Helper()
+	for row, err := range projection.NewReader(f.sink, tallies(1)).All(t.Context(), projection.ListQuery{}) {
+		require.NoError(t, err)
+		events += row.Events
+	}
+	return events
+}
+
+// A standby takes over without the last events, which a running worker has applied, and gives
+// their positions to others: fewer, as many and more. Every time the read model stands still, and
+// says why, also when the worker starts again. The mutant goes on without a word.
+func TestTortureWorkersNoticeEveryFailoverThatLostEvents(t *testing.T) {
+	const before, lost = 20, 5
+	for round := range 3 * eventstoretest.Scale {
+		t.Run(fmt.Sprint(round), func(t *testing.T) {
+			primary, replica := replicated(t)
+			store := openOn(t, poolOn(t, eitherOf(t, primary.URL("postgres"), replica.URL("postgres"))), postgres.Options{})
+			worker := follow(t, store)
+			mutant := follow(t, &trusting{LogReader: store, seen: map[eventstore.Position]eventstore.Anchor{}})
+			stop := worker.run(t)
+			mutant.run(t)
+			sell(t, store, before)
+			require.NoError(t, replica.CatchUp(t.Context()))
+			require.NoError(t, replica.Disconnect(t.Context()))
+			for range lost {
+				_, err := store.Append(t.Context(), soldTo(t, "lost"))
+				require.NoError(t, err)
+			}
+			worker.comesTo(t, store, before+lost, subscription.Running)
+			mutant.comesTo(t, store, before+lost, subscription.Running)
+
+			require.NoError(t, primary.StopImmediate(t.Context()))
+			require.NoError(t, replica.Promote(t.Context()))
+			after := openOn(t, poolOn(t, replica.URL("postgres")), postgres.Options{})
+			others := []int{lost - 3, lost, lost + 7}[round%3]
+			sell(t, after, others)
+			worker.comesTo(t, after, before+lost, subscription.Diverged)
+			stop()
+			worker.run(t)
+			sell(t, after, 1)
+			worker.comesTo(t, after, before+lost, subscription.Diverged)
+			require.EqualValues(t, before+lost, worker.sum(t))
+			roster, err := worker.sink.Leases(tallies(1).Generation(), headToken(t, after).Store).Roster(t.Context())
+			require.NoError(t, err)
+			require.Contains(t, roster.Segments[0].Report.Note, "rebuild the read model")
+
+			// By the mutant's account nothing is wrong, and it has passed by as many events as were lost.
+			if others > lost {
+				mutant.comesTo(t, after, before+eventstore.Position(others)+1, subscription.Running)
+				rows, err := tallies(1).Fold(soldEvents, logAfter(t, after, 0))
+				require.NoError(t, err)
+				require.NotEmpty(t, disagreement(t, mutant.pool, 1, rows))
+			}
+		})
+	}
+}
+
+// soldTo is a sale to a customer.
+func soldTo(t *testing.T, customer string) eventstore.AppendRequest {
+	t.Helper()
+	data, err := soldEvents.Encode(itemSold{Customer: customer, Pence: 1})
+	require.NoError(t, err)
+	return eventstore.AppendRequest{Writes: []eventstore.Write{{Stream: "sale-1", Events: []eventstore.EventData{data}}}}
+}
+
+func headToken(t *testing.T, store eventstore.Store) eventstore.Token {
+	t.Helper()
+	head, err := store.Head(t.Context())
+	require.NoError(t, err)
+	return head
+}
+
+// eitherOf is the address of whichever of two servers takes writes.
+func eitherOf(t *testing.T, first, second string) string {
+	t.Helper()
+	a, err := url.Parse(first)
+	require.NoError(t, err)
+	b, err := url.Parse(second)
+	require.NoError(t, err)
+	a.Host += "," + b.Host
+	return a.String() + "&target_session_attrs=read-write"
+}
