@@ -254,50 +254,6 @@ func TestSegmentsAreMergedUntilThereAreAsManyAsWanted(t *testing.T) {
 	})
 }
 
-// One segment fails for good. The others are merged around it, and are shared; no worker ends.
-func TestASegmentThatFailsDoesNotKeepTheOthersFromMerging(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newShop(t, 50, 300)
-		stop := run(t, s.worker(t, "a", 8))
-		require.Eventually(t, func() bool {
-			roster, err := s.leases(t).Roster(t.Context())
-			return err == nil && len(roster.Segments) == 8 && s.caughtUp(t)()
-		}, soon, often)
-		stop()
-		s.add(t, 50, 50)
-		broken := subscription.Segment{First: 384, End: 512}
-		for _, name := range []string{"b", "c"} {
-			w := s.worker(t, name, 1)
-			w.Target = func(segment subscription.Segment) subscription.Target {
-				if segment.First <= broken.First && broken.End <= segment.End {
-					return brokenTarget{}
-				}
-				return s.target(segment)
-			}
-			defer run(t, w)()
-		}
-		require.Eventually(t, func() bool {
-			roster, err := s.leases(t).Roster(t.Context())
-			require.NoError(t, err)
-			holders, done := map[subscription.WorkerID]bool{}, 0
-			for _, l := range roster.Segments {
-				holders[l.Holder] = true
-				if l.Position() == 350 {
-					done++
-				}
-			}
-			return len(roster.Segments) == 3 && roster.Segments[1].Segment == broken && roster.Segments[1].Report.State == subscription.Failed &&
-				done == 2 && len(holders) == 2 && !holders[""]
-		}, time.Minute, often)
-	})
-}
-
-type brokenTarget struct{ segmentTarget }
-
-func (brokenTarget) Apply(context.Context, subscription.Window) error {
-	return fmt.Errorf("%w: it is broken", subscription.ErrPermanent)
-}
-
 // Two builds that want other numbers of segments: the first of the workers is content, the other
 // would have it merge. No segment is left alone for that.
 func TestWorkersThatDisagreeGoOn(t *testing.T) {
