@@ -2,10 +2,12 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
@@ -17,8 +19,8 @@ import (
 	"github.com/leftfold/leftfold/projection"
 )
 
-// trusting is a log with which a reader's anchor is always right: the mutant of a subscription
-// that keeps the position alone.
+// trusting is a log with which a reader's anchor is always right, and which ends where the reader
+// is, at least: the mutant of a subscription that keeps the position alone.
 type trusting struct {
 	eventstore.LogReader
 
@@ -27,12 +29,17 @@ type trusting struct {
 }
 
 func (l *trusting) ReadLog(ctx context.Context, query eventstore.LogQuery) (*eventstore.LogRead, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	read, err := l.LogReader.ReadLog(ctx, query)
+	if errors.Is(err, eventstore.ErrAheadOfLog) {
+		head, err := l.Head(ctx)
+		at := l.seen[query.After]
+		return eventstore.NewLogRead(eventstore.LogRead{Identity: head.Identity, After: at, Through: at, Head: query.After}, func(func(eventstore.Recorded, error) bool) {}), err
+	}
 	if err != nil {
 		return read, err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if seen, ok := l.seen[read.After.Position]; ok {
 		read.After = seen
 	}
@@ -58,7 +65,7 @@ func (f follower) run(t *testing.T) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- projection.Worker{Log: f.log, Events: soldEvents, Tasks: []projection.Task{projection.Into(f.sink, tallies(1))}, Segments: 2}.Run(ctx)
+		ended <- projection.Worker{Log: f.log, Events: soldEvents, Tasks: []projection.Task{projection.Into(f.sink, tallies(1))}, Segments: 2, TTL: time.Second}.Run(ctx)
 	}()
 	stop = sync.OnceFunc(func() { cancel(); require.NoError(t, <-ended) })
 	t.Cleanup(stop)
