@@ -218,7 +218,6 @@ func TestWhoseKeyIsParkedWhenAHandlersStatementsFail(t *testing.T) {
 		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			pool := newPool(t)
 			store := openOn(t, pool, postgres.Options{})
 			for _, text := range []string{
