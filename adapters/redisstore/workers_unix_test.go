@@ -54,7 +54,7 @@ func TestTortureWorkersThatAreKilledAndPausedApplyEachEventOnce(t *testing.T) {
 	store, err := sqlite.Open(t.Context(), path, sqlite.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close(context.Background())) })
-	torture := projectiontest.Torture{Events: 10_000 * eventstoretest.Scale, Faults: 70 * eventstoretest.Scale, Disturb: func() error {
+	torture := projectiontest.Torture{Events: 10_000 * eventstoretest.Scale, Faults: 90 * eventstoretest.Scale, Disturb: func() error {
 		return errors.Join(server.Kill(t.Context()), server.Start(t.Context()))
 	}}
 	parts := projectiontest.Parts{Store: store, Sink: openAs(t, connectTo(t, server), name)}
