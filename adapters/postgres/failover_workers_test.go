@@ -54,7 +54,7 @@ type follower struct {
 	sink *postgres.Sink
 }
 
-func follow(t *testing.T, log eventstore.LogReader) follower {
+func newFollower(t *testing.T, log eventstore.LogReader) follower {
 	t.Helper()
 	pool := newPool(t)
 	return follower{log, pool, openSinkOn(t, pool)}
@@ -109,8 +109,8 @@ func TestTortureWorkersNoticeEveryFailoverThatLostEvents(t *testing.T) {
 		t.Run(fmt.Sprint(round), func(t *testing.T) {
 			primary, replica := replicated(t)
 			store := openOn(t, poolOn(t, eitherOf(t, primary.URL("postgres"), replica.URL("postgres"))), postgres.Options{})
-			worker := follow(t, store)
-			mutant := follow(t, &trusting{LogReader: store, seen: map[eventstore.Position]eventstore.Anchor{}})
+			worker := newFollower(t, store)
+			mutant := newFollower(t, &trusting{LogReader: store, seen: map[eventstore.Position]eventstore.Anchor{}})
 			stop := worker.run(t)
 			mutant.run(t)
 			sell(t, store, before)
