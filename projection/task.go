@@ -26,8 +26,10 @@ type bound struct {
 	query   eventstore.Query
 	sink    Checkpoints
 	divides bool                                   // into segments by key
+	apart   bool                                   // versions may be there side by side
 	prepare func(events []eventstore.Recorded) any // for all targets; nil: there is nothing to prepare
 	target  func(segment subscription.Segment, parks bool) subscription.Target
+	audit   func(ctx context.Context, log eventstore.LogReader, o AuditOptions) (AuditReport, error) // nil: it has no rows
 }
 
 // Into returns the task of keeping the view's rows in the sink. An event type that the
@@ -42,40 +44,72 @@ func Into[R any](sink Sink, view *View[R]) Task {
 		if err != nil {
 			return bound{}, err
 		}
-		prepare := func(recorded []eventstore.Recorded) any {
-			return newViewTarget(view, model, sink, events).prepare(recorded)
-		}
-		return bound{model, eventstore.Types(types...), sink, true, prepare, func(segment subscription.Segment, parks bool) subscription.Target {
-			t := newViewTarget(view, model, sink, events)
-			t.segment, t.parks = segment, parks
-			return t
-		}}, nil
+		return bound{
+			model: model, query: eventstore.Types(types...), sink: sink, divides: true, apart: true,
+			prepare: func(recorded []eventstore.Recorded) any {
+				return newViewTarget(view, model, sink, events).prepare(recorded)
+			},
+			target: func(segment subscription.Segment, parks bool) subscription.Target {
+				t := newViewTarget(view, model, sink, events)
+				t.segment, t.parks = segment, parks
+				return t
+			},
+			audit: func(ctx context.Context, log eventstore.LogReader, o AuditOptions) (AuditReport, error) {
+				return audited(ctx, log, events, sink, view, o)
+			},
+		}, nil
 	}}
 }
 
 // On returns the task of running the handler in the sink's transactions.
 func On[Tx any](sink TxSink[Tx], handler *Handler[Tx]) Task {
 	return Task{handler.model.Generation, func(*codec.Set) (bound, error) {
-		return bound{handler.model, handler.query, sink, handler.key != nil, nil, func(segment subscription.Segment, _ bool) subscription.Target {
-			return &handlerTarget[Tx]{handler, sink, segment}
-		}}, nil
+		return bound{
+			model: handler.model, query: handler.query, sink: sink, divides: handler.key != nil, apart: handler.apart,
+			target: func(segment subscription.Segment, _ bool) subscription.Target {
+				return &handlerTarget[Tx]{handler, sink, segment}
+			},
+		}, nil
 	}}
 }
 
 // open makes the sink ready for the task.
-func (t Task) open(ctx context.Context, log eventstore.LogReader, events *codec.Set) (bound, eventstore.StoreID, error) {
+func (t Task) open(ctx context.Context, log eventstore.LogReader, events *codec.Set) (*building, error) {
 	b, err := t.bind(events)
 	if err != nil {
-		return b, eventstore.StoreID{}, fmt.Errorf("%s: %w", t, err)
+		return nil, fmt.Errorf("%s: %w", t, err)
 	}
 	head, err := log.Head(ctx)
 	if err != nil {
-		return b, head.Store, fmt.Errorf("%s: read the head: %w", t, err)
+		return nil, fmt.Errorf("%s: read the head: %w", t, err)
+	}
+	if err := b.isAlone(ctx); err != nil {
+		return nil, fmt.Errorf("%s: %w", t, err)
 	}
 	if err := b.sink.Open(ctx, b.model, head.Identity); err != nil {
-		return b, head.Store, fmt.Errorf("%s: open the sink: %w", t, err)
+		return nil, fmt.Errorf("%s: open the sink: %w", t, err)
 	}
-	return b, head.Store, nil
+	builds, err := b.sink.Builds(ctx, t.generation.Name)
+	if err != nil {
+		return nil, fmt.Errorf("%s: open the sink: %w", t, err)
+	}
+	opened, _ := FindBuild(builds, t.generation)
+	return &building{task: t, bound: b, log: log, source: head.Store, stage: opened.Stage}, nil
+}
+
+// isAlone refuses a handler beside another version of it that writes the same.
+func (b bound) isAlone(ctx context.Context) error {
+	if b.apart {
+		return nil
+	}
+	builds, err := b.sink.Builds(ctx, b.model.Name)
+	if err != nil {
+		return fmt.Errorf("open the sink: %w", err)
+	}
+	if live, there := LiveBuild(builds); there && live.Generation != b.model.Generation {
+		return fmt.Errorf("%s is live, and a handler's versions write the same tables: go over to this one by projection.ResetHandler, or give each version tables of its own and say so by HandlerOptions.Apart", live.Generation)
+	}
+	return nil
 }
 
 // String returns the task's name, for errors.

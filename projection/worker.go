@@ -19,6 +19,9 @@ import (
 // segments, and the workers share them by leases that the sinks keep. A worker that dies is
 // replaced within [Worker].TTL, and whatever becomes of it, each event takes effect once.
 //
+// A generation that is not the first of its name is built beside the live one and then replaces it,
+// as by [Rebuild]; workers of the old program meanwhile keep theirs up to date.
+//
 // A key of a View whose row cannot be made is parked, with the cause, and the others go on;
 // see [Retry] and [Skip]. A segment that fails otherwise is tried again for as long as that
 // may help. What failed for good waits for people: see [Status].
@@ -41,8 +44,9 @@ type Worker struct {
 	Segments int
 	// TTL is how long a lease lasts. Default: 10 s.
 	TTL time.Duration
-	// Window is the most positions of the log to apply in one transaction. A window of
-	// large events ends early, at 16 MiB of payload. Default: 5000.
+	// Window is the most positions of the log to apply in one transaction, and ten times as many
+	// while a generation is built. A window of large events ends early, at 16 MiB of payload.
+	// Default: 5000.
 	Window int
 	// Hooks are told what goes on. Default: nobody is.
 	Hooks Hooks
@@ -58,6 +62,8 @@ type Hooks struct {
 	Failed func(of Generation, err error)
 	// Segment is called when a segment of a projection fails, waits or goes on.
 	Segment func(of Generation, report subscription.Report)
+	// Rebuild is called while the worker builds a generation that is not live yet.
+	Rebuild func(RebuildProgress)
 }
 
 // Run works until ctx ends; then it gives its segments back and returns nil. It returns an
@@ -67,10 +73,10 @@ func (w Worker) Run(ctx context.Context) error {
 	if err := w.check(); err != nil {
 		return err
 	}
-	workers := make([]*subscription.Worker, len(w.Tasks))
+	tasks := make([]*building, len(w.Tasks))
 	for n, task := range w.Tasks {
 		var err error
-		workers[n], err = w.open(ctx, task)
+		tasks[n], err = w.open(ctx, task)
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // the end of ctx is how Run is told to stop, also while the sinks are being opened
 		}
@@ -78,11 +84,11 @@ func (w Worker) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	failures := make([]error, len(workers))
+	failures := make([]error, len(tasks))
 	var all sync.WaitGroup
-	for n, worker := range workers {
+	for n, task := range tasks {
 		all.Go(func() {
-			if failures[n] = worker.Run(ctx); failures[n] != nil && w.Hooks.Failed != nil {
+			if failures[n] = w.work(ctx, task); failures[n] != nil && w.Hooks.Failed != nil {
 				w.Hooks.Failed(w.Tasks[n].generation, failures[n])
 			}
 		})
@@ -101,18 +107,25 @@ func (w Worker) check() error {
 	return distinct("projection.Worker", w.Tasks)
 }
 
-func (w Worker) open(ctx context.Context, task Task) (*subscription.Worker, error) {
-	b, source, err := task.open(ctx, w.Log, w.Events)
+func (w Worker) open(ctx context.Context, task Task) (*building, error) {
+	b, err := task.open(ctx, w.Log, w.Events)
 	if err != nil {
 		return nil, err
 	}
+	b.id = subscription.NewWorkerID(cmp.Or(w.Name, hostName()))
+	return b, nil
+}
+
+// engine returns a worker of the task's segments, to be run once.
+func (w Worker) engine(o *building) *subscription.Worker {
+	task, b := o.task, o.bound
 	segments := w.Segments
 	if !b.divides {
 		segments = 1
 	}
 	worker := &subscription.Worker{
-		Name: task.String(), ID: subscription.NewWorkerID(cmp.Or(w.Name, hostName())), Log: w.Log, Query: b.query,
-		Leases: b.sink.Leases(task.generation, source), Segments: segments, TTL: w.TTL,
+		Name: task.String(), ID: o.id, Log: w.Log, Query: b.query,
+		Leases: b.sink.Leases(task.generation, o.source), Segments: segments, TTL: w.TTL,
 		Target:  func(segment subscription.Segment) subscription.Target { return b.target(segment, true) },
 		Options: subscription.Options{Window: w.Window, Prepare: b.prepare, OnProgress: w.Hooks.Progress},
 	}
@@ -122,7 +135,7 @@ func (w Worker) open(ctx context.Context, task Task) (*subscription.Worker, erro
 	if tell := w.Hooks.Segment; tell != nil {
 		worker.OnReport = func(report subscription.Report) { tell(task.generation, report) }
 	}
-	return worker, nil
+	return worker
 }
 
 func hostName() string {
