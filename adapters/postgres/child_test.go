@@ -26,6 +26,8 @@ var children = map[string]func(ctx context.Context, url, name string) error{
 	"projects":                  projectSales,
 	"projects blindly":          projectSalesBlindly,
 
+	"rebuilds a projection": rebuild,
+
 	"works on projections":           workOn(func(s *postgres.Sink) projection.Sink { return s }),
 	"works on projections in halves": workOn(func(s *postgres.Sink) projection.Sink { return halvesSink{s} }),
 }

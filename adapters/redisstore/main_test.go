@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"log/slog"
 	"os"
 	"strings"
@@ -21,6 +22,13 @@ import (
 // An example cannot skip itself: where there is no Redis, none of them runs, unless all
 // tests were asked for.
 func TestMain(m *testing.M) {
+	if path := os.Getenv(childPath); path != "" {
+		if err := rebuild(path, os.Getenv(childAddr), os.Getenv(childPrefix)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	flag.Parse()
 	if os.Getenv("LEFTFOLD_TEST") != "all" && testservers.RedisAvailable() != nil {
 		skip := flag.Lookup("test.skip").Value

@@ -28,13 +28,17 @@ const (
 
 	childWorks         = "works on projections"
 	childWorksInHalves = "works on projections, with a bug"
+	childRebuilds      = "rebuilds a projection"
 )
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(childPath); path != "" {
 		does := child
-		if name := os.Getenv(childName); name == childWorks || name == childWorksInHalves {
+		switch os.Getenv(childName) {
+		case childWorks, childWorksInHalves:
 			does = work
+		case childRebuilds:
+			does = rebuild
 		}
 		if err := does(path); err != nil {
 			fmt.Fprintln(os.Stderr, err)
