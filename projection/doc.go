@@ -16,6 +16,10 @@
 // A [Runner] runs projections in one process; a [Worker] shares them with workers in any number
 // of processes, sets keys aside whose rows cannot be made, and tells how it does by [StatusOf].
 //
+// A [Generation] is one build of a read model. A view of a higher version is built beside the live
+// one and replaces it when it has caught up: by a [Worker] of the new program, or by [Rebuild].
+// See also [Rollback], [Retire], [Reset] and [Audit].
+//
 // Folds must be pure: the same events must give the same rows, or a rebuilt read
-// model will differ from the live one.
+// model will differ from the live one, and does not replace it.
 package projection

@@ -42,6 +42,29 @@ func (e *ParkedError) Error() string {
 	return fmt.Sprintf("%s: key %q (of %d) is parked since position %d: %s; mend its cause, then call projection.Retry", e.Model, first.Key, len(e.Keys), first.Event.Position, first.Cause)
 }
 
+// BuildingError is what a reader returns whose generation was not live in time.
+type BuildingError struct {
+	Build // without a stage: its worker has not opened it yet
+	Live  Build
+	Err   error
+}
+
+func (e *BuildingError) Error() string {
+	text := fmt.Sprintf("%s is being built and %s is live until then", e.Generation, e.Live.Generation)
+	if e.Stage == "" {
+		text = fmt.Sprintf("nobody has begun to build %s, and %s is live: run a worker", e.Generation, e.Live.Generation)
+	}
+	for _, live := range e.Live.Checkpoints {
+		if at, follows := e.position(live.Source.Store); follows {
+			return fmt.Sprintf("%s: it is at position %d, the live one at %d: %v", text, at, live.Position(), e.Err)
+		}
+	}
+	return fmt.Sprintf("%s: %v", text, e.Err)
+}
+
+// Unwrap returns the error of the context that ended.
+func (e *BuildingError) Unwrap() error { return e.Err }
+
 // recoverAsEventError is for defer: a panic of the projection's code becomes an error
 // that names the event under way.
 func recoverAsEventError(underWay **eventstore.Recorded, err *error) {

@@ -132,3 +132,49 @@ func ExampleNewHandler() {
 	// <nil> <nil>
 	// 2 true
 }
+
+// A view whose fold was changed has a higher version. It is built beside the live one and then
+// replaces it; the old one can be live again until it is retired.
+func ExampleRebuild() {
+	type Item struct {
+		Name  string `leftfold:"key"`
+		Pence int64
+	}
+	byItem := func(e ItemSold, _ eventstore.Recorded) string { return e.Item }
+	one := projection.NewView("items", projection.ViewOptions{Version: 1},
+		projection.WhenKeyed(byItem, func(i *Item, e ItemSold, _ eventstore.Recorded) { i.Pence = e.Pence }))
+	two := projection.NewView("items", projection.ViewOptions{Version: 2},
+		projection.WhenKeyed(byItem, func(i *Item, e ItemSold, _ eventstore.Recorded) { i.Pence += e.Pence }))
+
+	ctx, store, sink := context.Background(), shop(), memory.NewSink()
+	runner := projection.Runner{Log: store, Events: shopEvents(), Tasks: []projection.Task{projection.Into(sink, one)}}
+	fmt.Println(runner.CatchUp(ctx))
+
+	last := projection.Phase("")
+	err := projection.Rebuild(ctx, store, shopEvents(), projection.Into(sink, two), projection.RebuildOptions{
+		OnProgress: func(p projection.RebuildProgress) {
+			if p.Phase != last {
+				last = p.Phase
+				fmt.Println(p.Phase)
+			}
+		},
+	})
+	fmt.Println(err)
+	cup, err := projection.NewReader(sink, two).Get(ctx, "cup")
+	fmt.Printf("%+v %v\n", cup, err)
+
+	report, err := projection.Audit(ctx, store, shopEvents(), sink, two, projection.AuditOptions{})
+	fmt.Println(report.Keys, report.Differences, err)
+	fmt.Println(projection.Retire(ctx, sink, one.Generation()))
+	// Output:
+	// <nil>
+	// replaying
+	// indexing
+	// verifying
+	// switching
+	// switched
+	// <nil>
+	// {Name:cup Pence:900} <nil>
+	// [cup lamp] [] <nil>
+	// <nil>
+}

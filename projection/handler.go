@@ -16,14 +16,20 @@ type Handler[Tx any] struct {
 	model  Model
 	query  eventstore.Query
 	key    func(eventstore.Recorded) string // nil: the handler is not divided
+	apart  bool
 	handle func(ctx context.Context, tx Tx, event eventstore.Recorded) error
 }
 
 // HandlerOptions describe a handler.
 type HandlerOptions struct {
 	// Version is the generation of what the handler writes, at least 1. A new version
-	// starts at position 0; clearing what the old one wrote is the handler's business. Required.
+	// starts at position 0, and replaces the old one by [ResetHandler] unless it is Apart. Required.
 	Version int
+	// Apart says that nothing of what this version writes is read or written by another one: its
+	// tables have the version in their names, say. Then a new version is built beside the live
+	// one, as that of a view is, and replaces it when it has caught up. Default: it is refused while
+	// another version is live.
+	Apart bool
 	// Query selects the events. Default: every event.
 	Query eventstore.Query
 	// Key names what an event is about, so that a [Worker] can divide the handler into segments:
@@ -63,7 +69,7 @@ func NewHandler[Tx any](name string, options HandlerOptions, handle func(ctx con
 		panic(fmt.Sprintf("projection.NewHandler(%q): it has no function", name))
 	}
 	model := Model{Generation: generation, Hash: hashOf(definitionLines(generation, options)...)}
-	return &Handler[Tx]{model: model, query: options.Query, key: options.Key, handle: handle}
+	return &Handler[Tx]{model: model, query: options.Query, key: options.Key, apart: options.Apart, handle: handle}
 }
 
 // definitionLines are all that can be seen of a handler's definition, each name apart. Whether it

@@ -7,17 +7,24 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"sync/atomic"
+	"time"
 
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/query"
 )
 
-// Reader reads the rows of a view from a sink, as structs. Before each read it waits
-// for what [query.Ask] requires; see [query.After]. A row of a parked key cannot have what is
-// required: see [ParkedError].
+// Reader reads the rows of a view from a sink, as structs: those of the view's own version,
+// whichever is live. Before each read it waits for what [query.Ask] requires; see [query.After].
+// A row of a parked key cannot have what is required: see [ParkedError].
+//
+// While that version is being built beside the live one, a reader waits until it is live, for no
+// longer than ctx and [query.Wait] allow; then it fails with a [BuildingError]. So it never shows
+// rows that are older than those that the old program's readers have shown until then.
 type Reader[R any] struct {
-	sink Sink
-	view *View[R]
+	sink  Sink
+	view  *View[R]
+	built atomic.Bool // it is live, or was
 }
 
 // NewReader returns a reader of the view's rows in the sink.
@@ -172,6 +179,9 @@ func (v *View[R]) checkList(list ListQuery) error {
 // whether their rows have what is required: if one of the keys is among them (nil: any key),
 // that is a [ParkedError].
 func (r *Reader[R]) await(ctx context.Context, keys []string) error {
+	if err := r.awaitBuilt(ctx); err != nil {
+		return err
+	}
 	if err := query.Await(ctx, readModel{r.sink, r.view.generation}); err != nil {
 		return err
 	}
@@ -191,6 +201,52 @@ func (r *Reader[R]) await(ctx context.Context, keys []string) error {
 		return missing
 	}
 	return nil
+}
+
+// How long to wait between two looks at a generation that is being built.
+const (
+	shortWait = time.Millisecond
+	longWait  = 100 * time.Millisecond
+)
+
+// awaitBuilt waits until the generation is live. One that has been does not go back to
+// being built, so it is asked for once.
+func (r *Reader[R]) awaitBuilt(ctx context.Context) error {
+	if r.built.Load() {
+		return nil
+	}
+	waiting, cancel := query.Patience(ctx)
+	defer cancel()
+	var late *BuildingError
+	for pause := shortWait; ; pause = min(2*pause, longWait) {
+		builds, err := r.sink.Builds(ctx, r.view.Name())
+		if err != nil && late != nil && ctx.Err() != nil {
+			late.Err = ctx.Err()
+			return late
+		}
+		if err != nil {
+			return fmt.Errorf("read the generations of %s: %w", r.view.Name(), err)
+		}
+		mine, there := FindBuild(builds, r.view.generation)
+		live, isLive := LiveBuild(builds)
+		if there && mine.Stage != Building {
+			r.built.Store(true)
+			return nil
+		}
+		if !isLive {
+			return nil // nothing of the name is there yet: the first is live at once
+		}
+		if live.Version > mine.Version {
+			return fmt.Errorf("read %s: %w: %s", mine.Generation, ErrOutdated, live.Generation)
+		}
+		late = &BuildingError{Build: mine, Live: live}
+		select {
+		case <-waiting.Done():
+			late.Err = waiting.Err()
+			return late
+		case <-time.After(pause):
+		}
+	}
 }
 
 // readModel is a generation in a sink, as [query.Await] sees it.

@@ -13,7 +13,8 @@ import (
 
 // Runner runs projections over one log. Fill it in and call a method; the zero
 // options work. Several runners, in several processes, may run the same projection:
-// each window takes effect through one of them.
+// each window takes effect through one of them. A generation that is not the first of its name is
+// built beside the live one and then replaces it, as by [Rebuild].
 type Runner struct {
 	// Log is the log to read. Required.
 	Log eventstore.LogReader
@@ -46,7 +47,7 @@ func (r Runner) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return each(ctx, subscriptions, (*subscription.Subscription).Run)
+	return each(ctx, subscriptions, (*running).run)
 }
 
 // CatchUp brings the read models up to the head of the log at the time of the call
@@ -56,46 +57,79 @@ func (r Runner) CatchUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return each(ctx, subscriptions, (*subscription.Subscription).CatchUp)
+	return each(ctx, subscriptions, (*running).catchUp)
 }
 
 // each runs the subscriptions and waits for all of them. The first one that fails stops
 // the others, and its error is returned: what the others say then is that they were stopped.
-func each(ctx context.Context, subscriptions []*subscription.Subscription, run func(*subscription.Subscription, context.Context) error) error {
+func each(ctx context.Context, subscriptions []*running, run func(*running, context.Context) error) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var failed error
 	var once sync.Once
-	var running sync.WaitGroup
+	var all sync.WaitGroup
 	for _, s := range subscriptions {
-		running.Go(func() {
+		all.Go(func() {
 			if err := run(s, ctx); err != nil {
 				once.Do(func() { failed = err })
 				stop()
 			}
 		})
 	}
-	running.Wait()
+	all.Wait()
 	return failed
 }
 
-func (r Runner) open(ctx context.Context) ([]*subscription.Subscription, error) {
+// running is a projection, and what is to do if its generation is not live yet.
+type running struct {
+	*subscription.Subscription
+	*building
+}
+
+func (s *running) run(ctx context.Context) error {
+	err := s.becomeLive(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return nil //nolint:nilerr // the end of ctx is how it is told to stop
+	case err != nil:
+		return err
+	}
+	return s.Run(ctx)
+}
+
+func (s *running) catchUp(ctx context.Context) error {
+	if err := s.becomeLive(ctx); err != nil {
+		return err
+	}
+	return s.CatchUp(ctx)
+}
+
+func (s *running) becomeLive(ctx context.Context) error {
+	if s.stage != Building {
+		return nil
+	}
+	return s.build(ctx, s.Run)
+}
+
+func (r Runner) open(ctx context.Context) ([]*running, error) {
 	if r.Log == nil || len(r.Tasks) == 0 {
 		return nil, errors.New("projection.Runner: Log and Tasks are required")
 	}
 	if err := distinct("projection.Runner", r.Tasks); err != nil {
 		return nil, err
 	}
-	subscriptions := make([]*subscription.Subscription, len(r.Tasks))
+	subscriptions := make([]*running, len(r.Tasks))
 	for n, task := range r.Tasks {
 		b, err := task.resolve(r.Events)
 		if err != nil {
 			return nil, err
 		}
-		if _, err := b.open(ctx, r.Log); err != nil {
-			return nil, fmt.Errorf("%s: %w", task, err)
+		opened, err := task.open(ctx, r.Log, b)
+		if err != nil {
+			return nil, err
 		}
-		subscriptions[n] = subscription.New(task.String(), r.Log, b.query, b.target(subscription.Whole, 0), subscription.Options{Window: r.Window, Prepare: b.prepare, OnProgress: r.OnProgress})
+		target, options := b.target(subscription.Whole, 0), subscription.Options{Window: r.Window, Prepare: b.prepare, OnProgress: r.OnProgress}
+		subscriptions[n] = &running{subscription.New(task.String(), r.Log, b.query, target, options), opened}
 	}
 	return subscriptions, nil
 }

@@ -11,15 +11,19 @@ import (
 
 // Checkpoints is what every sink keeps: how far each read model has come.
 type Checkpoints interface {
+	Generations
+
 	// Open makes the sink ready for the model and for a checkpoint of the source store.
 	// It creates what does not exist, with one segment at position 0, and leaves
-	// everything else as it is. The same generation with another hash is
-	// [ErrDefinitionChanged]: its rows were made by other rules.
+	// everything else as it is. The first generation of a name is live at once; later ones are
+	// [Building] until they are promoted. The same generation with another hash is
+	// [ErrDefinitionChanged]: its rows were made by other rules. A generation that is not there
+	// and is older than the live one is [ErrOutdated]: it was retired.
 	Open(ctx context.Context, model Model, source eventstore.Identity) error
 
 	// Checkpoint returns how far the generation has applied the source's log: the lowest of
-	// the checkpoints of its segments. A generation that was never opened here has the zero checkpoint; one that was opened
-	// for other sources only gives [eventstore.ErrForeignToken].
+	// the checkpoints of its segments. A generation that was never opened here has the zero
+	// checkpoint; one that was opened for other sources only gives [eventstore.ErrForeignToken].
 	Checkpoint(ctx context.Context, of Generation, source eventstore.StoreID) (subscription.Checkpoint, error)
 
 	// Parked returns the keys of the generation that are parked, by key.
@@ -39,7 +43,8 @@ type Move struct {
 	From, To subscription.Checkpoint
 
 	// Park are keys to park, Unpark parked ones to take up again. With either of them To.Parks
-	// is one higher than From.Parks, else it is the same.
+	// is one higher than From.Parks, and so it is if rows are written at one position; else it
+	// is the same.
 	Park   []Parked
 	Unpark []string
 }
@@ -70,9 +75,9 @@ type Sink interface {
 
 	// Commit writes the changes and moves the checkpoint, both or neither, durably. It
 	// answers [subscription.ErrStale], with nothing changed, unless the stored checkpoint
-	// of From's segment has the position, anchor, source, fence and parks of From. Any other error may leave the
-	// outcome unknown; the caller reads the checkpoint to find out. Keys are distinct. The
-	// sink must not keep the changes after it returns.
+	// of From's segment has the position, anchor, source, fence and parks of From. Any other error
+	// may leave the outcome unknown; the caller reads the checkpoint to find out. Keys are distinct.
+	// The sink must not keep the changes after it returns.
 	Commit(ctx context.Context, model Model, move Move, changes []Change) error
 
 	// List returns up to query.Limit rows in the order asked for. The order is by
@@ -88,6 +93,12 @@ type TxSink[Tx any] interface {
 	// neither, durably. It answers as [Sink].Commit does. An error of apply rolls back and comes
 	// back as it is.
 	Transact(ctx context.Context, of Generation, move Move, apply func(ctx context.Context, tx Tx) error) error
+
+	// Restart opens the model, if it is not there, puts it at position 0 as Reset does, makes it
+	// live, removes every other generation of its name, attended or not, and runs empty: all in
+	// one transaction. Another hash than before is no error: nothing is left of what the old rules
+	// made.
+	Restart(ctx context.Context, model Model, source eventstore.Identity, empty func(ctx context.Context, tx Tx) error) error
 }
 
 // ListQuery selects rows of a view in an order.

@@ -26,6 +26,7 @@ type bound struct {
 	query   eventstore.Query
 	sink    Checkpoints
 	divides bool                                   // into segments by key
+	apart   bool                                   // versions may be there side by side
 	prepare func(events []eventstore.Recorded) any // for all targets; nil: there is nothing to prepare
 	// target applies what concerns the keys of a segment; so many of them may be parked.
 	target func(segment subscription.Segment, maxParked int) subscription.Target
@@ -33,6 +34,8 @@ type bound struct {
 	concerns func(event eventstore.Recorded, key string) (bool, error)
 	// remake applies events to a parked key and makes the move.
 	remake func(ctx context.Context, move Move, key string, events []eventstore.Recorded) error
+	// audit compares rows with the log; nil: it has none.
+	audit func(ctx context.Context, log eventstore.LogReader, o AuditOptions) (AuditReport, error)
 }
 
 // Into returns the task of keeping the view's rows in the sink. An event type that the
@@ -48,13 +51,20 @@ func Into[R any](sink Sink, view *View[R]) Task {
 			return bound{}, err
 		}
 		whole := newViewTarget(view, model, sink, events)
-		return bound{model: model, query: eventstore.Types(types...), sink: sink, divides: true, concerns: whole.concerns, remake: whole.remake,
-			prepare: func(recorded []eventstore.Recorded) any { return whole.prepare(recorded) },
+		return bound{
+			model: model, query: eventstore.Types(types...), sink: sink, divides: true, apart: true,
+			prepare:  func(recorded []eventstore.Recorded) any { return whole.prepare(recorded) },
+			concerns: whole.concerns,
+			remake:   whole.remake,
 			target: func(segment subscription.Segment, maxParked int) subscription.Target {
 				t := newViewTarget(view, model, sink, events)
 				t.segment, t.maxParked = segment, maxParked
 				return t
-			}}, nil
+			},
+			audit: func(ctx context.Context, log eventstore.LogReader, o AuditOptions) (AuditReport, error) {
+				return audited(ctx, log, events, sink, view, o)
+			},
+		}, nil
 	}}
 }
 
@@ -62,10 +72,14 @@ func Into[R any](sink Sink, view *View[R]) Task {
 func On[Tx any](sink TxSink[Tx], handler *Handler[Tx]) Task {
 	return Task{handler.model.Generation, func(*codec.Set) (bound, error) {
 		whole := &handlerTarget[Tx]{handler: handler, sink: sink, segment: subscription.Whole}
-		return bound{model: handler.model, query: handler.query, sink: sink, divides: handler.key != nil, concerns: whole.concerns, remake: whole.remake,
+		return bound{
+			model: handler.model, query: handler.query, sink: sink, divides: handler.key != nil, apart: handler.apart,
+			concerns: whole.concerns,
+			remake:   whole.remake,
 			target: func(segment subscription.Segment, maxParked int) subscription.Target {
 				return &handlerTarget[Tx]{handler: handler, sink: sink, segment: segment, maxParked: maxParked}
-			}}, nil
+			},
+		}, nil
 	}}
 }
 
@@ -78,16 +92,39 @@ func (t Task) resolve(events *codec.Set) (bound, error) {
 	return b, nil
 }
 
-// open makes the sink ready for the task, and returns the store that it follows.
-func (b bound) open(ctx context.Context, log eventstore.LogReader) (eventstore.StoreID, error) {
+// open makes the sink ready for the task.
+func (t Task) open(ctx context.Context, log eventstore.LogReader, b bound) (*building, error) {
 	head, err := log.Head(ctx)
 	if err != nil {
-		return head.Store, fmt.Errorf("read the head: %w", err)
+		return nil, fmt.Errorf("%s: read the head: %w", t, err)
+	}
+	if err := b.isAlone(ctx); err != nil {
+		return nil, fmt.Errorf("%s: %w", t, err)
 	}
 	if err := b.sink.Open(ctx, b.model, head.Identity); err != nil {
-		return head.Store, fmt.Errorf("open the sink: %w", err)
+		return nil, fmt.Errorf("%s: open the sink: %w", t, err)
 	}
-	return head.Store, nil
+	builds, err := b.sink.Builds(ctx, t.generation.Name)
+	if err != nil {
+		return nil, fmt.Errorf("%s: open the sink: %w", t, err)
+	}
+	opened, _ := FindBuild(builds, t.generation)
+	return &building{task: t, bound: b, log: log, source: head.Store, stage: opened.Stage}, nil
+}
+
+// isAlone refuses a handler beside another version of it that writes the same.
+func (b bound) isAlone(ctx context.Context) error {
+	if b.apart {
+		return nil
+	}
+	builds, err := b.sink.Builds(ctx, b.model.Name)
+	if err != nil {
+		return fmt.Errorf("open the sink: %w", err)
+	}
+	if live, there := LiveBuild(builds); there && live.Generation != b.model.Generation {
+		return fmt.Errorf("%w: %s is live, and a handler's versions write the same tables: go over to this one by projection.ResetHandler, or give each version tables of its own and say so by HandlerOptions.Apart", subscription.ErrPermanent, live.Generation)
+	}
+	return nil
 }
 
 // String returns the task's name, for errors.

@@ -23,9 +23,9 @@ type View[R any] struct {
 // ViewOptions describe a view.
 type ViewOptions struct {
 	// Version is the generation of the read model, at least 1. Raise it when a fold or the
-	// struct changes: the new generation is built beside the old one, from position 0.
-	// The old one's rows stay in the sink as they are, for readers of the old program;
-	// remove them when there are none. Required.
+	// struct changes: the new generation is built beside the live one, from position 0, and then
+	// replaces it. The old one's rows stay in the sink, for readers of the old program;
+	// [Retire] removes them when there are none. Required.
 	Version int
 
 	// Indexes are the columns that rows can be listed by. Their fields must not be

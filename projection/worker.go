@@ -19,6 +19,9 @@ import (
 // segments, and the workers share them by leases that the sinks keep. A worker that dies is
 // replaced within [Worker].TTL, and whatever becomes of it, each event takes effect once.
 //
+// A generation that is not the first of its name is built beside the live one and then replaces it,
+// as by [Rebuild]; workers of the old program meanwhile keep theirs up to date.
+//
 // A key of a View whose row cannot be made is parked, with the cause, and the others go on;
 // see [Retry] and [Skip]. A segment that fails otherwise is tried again for as long as that
 // may help. What failed for good waits for people: see [Status].
@@ -44,8 +47,9 @@ type Worker struct {
 	MaxParked int
 	// TTL is how long a lease lasts. Default: 10 s.
 	TTL time.Duration
-	// Window is the most positions of the log to apply in one transaction. A window of
-	// large events ends early, at 16 MiB of payload. Default: 5000.
+	// Window is the most positions of the log to apply in one transaction, and ten times as many
+	// while a generation is built. A window of large events ends early, at 16 MiB of payload.
+	// Default: 5000.
 	Window int
 	// Hooks are told what goes on. Default: nobody is.
 	Hooks Hooks
@@ -61,6 +65,8 @@ type Hooks struct {
 	Failed func(of Generation, err error)
 	// Segment is called when a segment of a projection fails, waits or goes on.
 	Segment func(of Generation, report subscription.Report)
+	// Rebuild is called while the worker builds a generation that is not live yet.
+	Rebuild func(RebuildProgress)
 }
 
 // Run works until ctx ends; then it gives its segments back and returns nil, or the errors of
@@ -95,10 +101,10 @@ func (w Worker) Run(ctx context.Context) error {
 }
 
 // work keeps one projection.
-func (w Worker) work(ctx context.Context, task Task, b bound) error {
-	source, err := w.open(ctx, task, b)
+func (w Worker) work(ctx context.Context, task Task, bound bound) error {
+	b, err := w.open(ctx, task, bound)
 	if err == nil {
-		err = w.worker(task, b, source).Run(ctx)
+		err = w.keep(ctx, b)
 	}
 	if ctx.Err() != nil {
 		return nil //nolint:nilerr // the end of ctx is how Run is told to stop
@@ -120,15 +126,15 @@ const (
 )
 
 // open opens the sink as soon as that is possible.
-func (w Worker) open(ctx context.Context, task Task, b bound) (eventstore.StoreID, error) {
+func (w Worker) open(ctx context.Context, task Task, bound bound) (*building, error) {
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
-		source, err := b.open(ctx, w.Log)
-		if err == nil {
-			return source, nil
-		}
-		err = fmt.Errorf("%s: %w", task, err)
-		if errors.Is(err, ErrDefinitionChanged) || errors.Is(err, subscription.ErrPermanent) || ctx.Err() != nil {
-			return source, err
+		b, err := task.open(ctx, w.Log, bound)
+		switch {
+		case err == nil:
+			b.id = w.newID()
+			return b, nil
+		case ctx.Err() != nil, errors.Is(err, ErrDefinitionChanged), errors.Is(err, ErrOutdated), errors.Is(err, subscription.ErrPermanent):
+			return nil, err
 		}
 		w.failed(task, err)
 		select {
@@ -148,14 +154,21 @@ func (w Worker) check() error {
 	return distinct("projection.Worker", w.Tasks)
 }
 
-func (w Worker) worker(task Task, b bound, source eventstore.StoreID) *subscription.Worker {
+// newID returns an id for one projection of the worker.
+func (w Worker) newID() subscription.WorkerID {
+	return subscription.NewWorkerID(cmp.Or(w.Name, hostName()))
+}
+
+// engine returns a worker of the task's segments, to be run once.
+func (w Worker) engine(o *building) *subscription.Worker {
+	task, b := o.task, o.bound
 	segments, maxParked := w.Segments, max(cmp.Or(w.MaxParked, defaultMaxParked), 0)
 	if !b.divides {
 		segments = 1
 	}
 	worker := &subscription.Worker{
-		Name: task.String(), ID: subscription.NewWorkerID(cmp.Or(w.Name, hostName())), Log: w.Log, Query: b.query,
-		Leases: b.sink.Leases(task.generation, source), Segments: segments, TTL: w.TTL,
+		Name: task.String(), ID: o.id, Log: w.Log, Query: b.query,
+		Leases: b.sink.Leases(task.generation, o.source), Segments: segments, TTL: w.TTL,
 		Target:  func(segment subscription.Segment) subscription.Target { return b.target(segment, maxParked) },
 		Options: subscription.Options{Window: w.Window, Prepare: b.prepare, OnProgress: w.Hooks.Progress},
 	}

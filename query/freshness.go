@@ -109,6 +109,15 @@ func Await(ctx context.Context, model ReadModel) error {
 	return nil
 }
 
+// Patience is for readers that wait for something else than a token: it returns ctx, ended when
+// [Wait] says so if it is that of an [Ask].
+func Patience(ctx context.Context) (context.Context, context.CancelFunc) {
+	if required, ok := ctx.Value(requirementKey{}).(*requirement); ok {
+		return context.WithTimeout(ctx, required.wait)
+	}
+	return context.WithCancel(ctx)
+}
+
 // Required returns the tokens that [Ask] requires of the readers under ctx; nil if it requires
 // none.
 func Required(ctx context.Context) (tokens []eventstore.Token) {

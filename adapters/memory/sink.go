@@ -31,6 +31,7 @@ type Sink struct {
 // readModel is one generation: its rows, and how far it has come with each source store.
 type readModel struct {
 	hash    string
+	stage   projection.Stage
 	rows    map[string]projection.Row
 	sources map[eventstore.StoreID]*following
 }
@@ -54,18 +55,32 @@ func (s *Sink) Open(ctx context.Context, model projection.Model, source eventsto
 	defer s.mu.Unlock()
 	m, ok := s.models[model.Generation]
 	if !ok {
-		m = &readModel{hash: model.Hash, rows: map[string]projection.Row{}, sources: map[eventstore.StoreID]*following{}}
+		stage, err := s.first(model.Generation)
+		if err != nil {
+			return err
+		}
+		m = newReadModel()
+		m.hash, m.stage = model.Hash, stage
 		s.models[model.Generation] = m
 	}
 	if m.hash != model.Hash {
 		return fmt.Errorf("%w: %s", projection.ErrDefinitionChanged, model.Generation)
 	}
+	m.follow(model.Generation, source)
+	return nil
+}
+
+func newReadModel() *readModel {
+	return &readModel{rows: map[string]projection.Row{}, sources: map[eventstore.StoreID]*following{}}
+}
+
+// follow adds a checkpoint of the source, unless there is one.
+func (m *readModel) follow(of projection.Generation, source eventstore.Identity) {
 	if _, ok := m.sources[source.Store]; !ok {
 		m.sources[source.Store] = &following{
-			leases.Begin(subscription.Checkpoint{Source: source, Generation: model.Generation.String()}), map[string]projection.Parked{},
+			leases.Begin(subscription.Checkpoint{Source: source, Generation: of.String()}), map[string]projection.Parked{},
 		}
 	}
-	return nil
 }
 
 // Checkpoint implements [projection.Checkpoints].
@@ -291,19 +306,25 @@ func (s *Sink) Transact(ctx context.Context, of projection.Generation, move proj
 	if _, err := s.move(of, move); err != nil {
 		return err
 	}
+	tx.commit()
+	return nil
+}
+
+// commit is for callers that hold the sink's lock.
+func (tx *Tx) commit() {
+	tables := tx.sink.tables
 	for table, writes := range tx.writes {
-		if s.tables[table] == nil {
-			s.tables[table] = map[string]any{}
+		if tables[table] == nil {
+			tables[table] = map[string]any{}
 		}
 		for key, value := range writes {
 			if value == nil {
-				delete(s.tables[table], key)
+				delete(tables[table], key)
 			} else {
-				s.tables[table][key] = value
+				tables[table][key] = value
 			}
 		}
 	}
-	return nil
 }
 
 // Value returns what handlers have committed under the key.

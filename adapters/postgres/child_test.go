@@ -23,7 +23,8 @@ var children = map[string]func(ctx context.Context, url, name string) error{
 	"projects":                  projectSales,
 	"projects blindly":          projectSalesBlindly,
 
-	"works on projections": workOnProjections,
+	"works on projections":  workOnProjections,
+	"rebuilds a projection": rebuild,
 }
 
 func child() int {

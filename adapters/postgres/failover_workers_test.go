@@ -143,7 +143,7 @@ func TestTortureWorkersNoticeEveryFailoverThatLostEvents(t *testing.T) {
 				mutant.comesTo(t, after, before+eventstore.Position(others)+1, subscription.Running)
 				rows, err := tallies(1).Fold(soldEvents, logAfter(t, after, 0))
 				require.NoError(t, err)
-				require.NotEmpty(t, disagreement(t, mutant.pool, 1, rows))
+				require.NotEmpty(t, disagreement(t, mutant.pool, tallies(1), rows))
 			}
 		})
 	}

@@ -24,7 +24,9 @@ const (
 	ToAppend
 	// ToProject is what a program needs to keep read models in the schema: the right to create
 	// tables there, and to write those of views. If it shall have no right in the schema of the
-	// log, give the read models another one; see [OpenSink].
+	// log, give the read models another one; see [OpenSink]. Several roles may keep one read model
+	// up to date, but only the one that has opened its first version, or a member of it, can make
+	// another version live: only its owner can change an SQL view.
 	ToProject
 	// ToQuery is what a program needs to read the read models that are kept in the schema, now
 	// and later. Those that are there are granted by the role that owns their tables: if that is
@@ -42,9 +44,8 @@ GRANT EXECUTE ON FUNCTION leftfold.append, leftfold.append_in, leftfold.append_o
 `,
 	ToProject: `GRANT USAGE, CREATE ON SCHEMA leftfold TO %[1]s;
 GRANT SELECT ON leftfold.migrations TO %[1]s;
-GRANT SELECT, INSERT ON leftfold.read_models TO %[1]s;
-GRANT SELECT, INSERT, UPDATE, DELETE ON leftfold.segments, leftfold.workers, leftfold.parked TO %[1]s;
-GRANT EXECUTE ON FUNCTION leftfold.share TO %[1]s;
+GRANT SELECT, INSERT, UPDATE, DELETE ON leftfold.read_models, leftfold.segments, leftfold.workers, leftfold.parked TO %[1]s;
+GRANT EXECUTE ON FUNCTION leftfold.share, leftfold.show TO %[1]s;
 ` + shareViews,
 	ToQuery: `GRANT USAGE ON SCHEMA leftfold TO %[1]s;
 GRANT SELECT ON leftfold.migrations, leftfold.read_models, leftfold.segments, leftfold.workers, leftfold.parked TO %[1]s;
@@ -53,7 +54,8 @@ GRANT SELECT ON leftfold.migrations, leftfold.read_models, leftfold.segments, le
 
 // shareViews gives whoever may use the registry of read models the tables that are there. Those
 // that come later are shared when they are created.
-const shareViews = `SELECT leftfold.share(c.oid) FROM pg_class c JOIN leftfold.read_models m ON c.relname = format('view_%%s_%%s', m.name, m.version)
+const shareViews = `SELECT leftfold.share(c.oid) FROM pg_class c
+JOIN leftfold.read_models m ON c.relname = format('view_%%s_%%s', m.name, m.version) OR m.stage = 'live' AND c.relkind = 'v' AND c.relname = 'live_' || m.name
 WHERE c.relnamespace = 'leftfold'::regnamespace AND pg_has_role(c.relowner, 'USAGE');
 `
 

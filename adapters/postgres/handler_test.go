@@ -26,7 +26,7 @@ type handled struct {
 
 func handle(t *testing.T, pool *pgxpool.Pool, sink *postgres.Sink, apply func(ctx context.Context, tx pgx.Tx) error) (h handled) {
 	t.Helper()
-	model := projection.Model{Generation: projection.Generation{Name: "handled", Version: int(versions.Add(1))}, Hash: "handled"}
+	model := projection.Model{Generation: projection.Generation{Name: fmt.Sprintf("handled_%d", names.Add(1)), Version: 1}, Hash: "handled"}
 	source := eventstore.Identity{Store: eventstore.NewStoreID(), Incarnation: 1}
 	require.NoError(t, sink.Open(t.Context(), model, source))
 	from, err := sink.Checkpoint(t.Context(), model.Generation, source.Store)
@@ -35,7 +35,7 @@ func handle(t *testing.T, pool *pgxpool.Pool, sink *postgres.Sink, apply func(ct
 	to.Anchor = eventstore.Anchor{Position: 1, EventID: eventstore.NewEventID()}
 	_, err = pool.Exec(t.Context(), "CREATE TABLE IF NOT EXISTS notes (text text)")
 	require.NoError(t, err)
-	note := fmt.Sprint(model.Version)
+	note := model.Name
 	h.err = sink.Transact(t.Context(), model.Generation, projection.Move{From: from, To: to}, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "INSERT INTO notes VALUES ($1)", note); err != nil {
 			return err
@@ -168,7 +168,7 @@ func TestHandlersWaitForNoConnectionOfReaders(t *testing.T) {
 	store := openOn(t, newPool(t), postgres.Options{Readers: 1})
 	_, err := store.Append(t.Context(), oneEvent("order-1"))
 	require.NoError(t, err)
-	view := customers(1)
+	view := customers("customers", 1)
 	require.NoError(t, projection.Runner{Log: store, Events: soldEvents, Tasks: []projection.Task{projection.Into(store.Sink(), view)}}.CatchUp(t.Context()))
 	var tasks []projection.Task
 	for n := range 20 {

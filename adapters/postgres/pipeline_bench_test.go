@@ -80,11 +80,13 @@ func (w *watched) latencies(acked []sighting) []time.Duration {
 	return took
 }
 
+var followed *projection.View[customer] // by the last call of follow
+
 // follow runs a worker until the returned function is called.
 func follow(b *testing.B, store *postgres.Store, sink projection.Sink, segments, window int) (stop func()) {
-	benchVersion++
+	followed = customers(benchName(), 1)
 	w := projection.Worker{
-		Log: store, Events: soldEvents, Tasks: []projection.Task{projection.Into(sink, customers(benchVersion))},
+		Log: store, Events: soldEvents, Tasks: []projection.Task{projection.Into(sink, followed)},
 		Segments: segments, Window: window,
 	}
 	ctx, cancel := context.WithCancel(b.Context())
@@ -103,7 +105,7 @@ func BenchmarkSegments(b *testing.B) {
 		b.Run(keys, func(b *testing.B) {
 			pool := newPool(b)
 			store := openOn(b, pool, postgres.Options{})
-			fillSales(b, store, keys)
+			fillSales(b, store, keys, benchEvents)
 			for _, statement := range []string{"VACUUM (ANALYZE, FREEZE) leftfold.events", "CHECKPOINT"} {
 				_, err := pool.Exec(b.Context(), statement)
 				require.NoError(b, err)
@@ -134,7 +136,7 @@ func BenchmarkBacklog(b *testing.B) {
 	store := openOn(b, pool, postgres.Options{})
 	for _, more := range []int{1, 4} { // times 200,000
 		for range more {
-			fillSales(b, store, "zipf")
+			fillSales(b, store, "zipf", benchEvents)
 		}
 		head, err := store.Head(b.Context())
 		require.NoError(b, err)
@@ -182,7 +184,7 @@ func BenchmarkLatency(b *testing.B) {
 				defer stop()
 				<-sink.done
 				for {
-					status, err := projection.StatusOf(b.Context(), store, sink, customers(benchVersion).Generation())
+					status, err := projection.StatusOf(b.Context(), store, sink, followed.Generation())
 					require.NoError(b, err)
 					if len(status.Segments) == segments {
 						break

@@ -29,6 +29,12 @@ type SinkOptions struct {
 // a key, or a value of an indexed column, that takes more than 2.6 kB compressed, and the
 // projection stops there.
 //
+// The SQL view live_<name> shows the table of the version that is live. When another version
+// becomes so it is changed in that transaction, with all rights that were granted on it; readers
+// wait for that, and never see older rows. If columns went or changed it is dropped and made
+// anew, which fails while somebody else's view depends on it. A transaction that is REPEATABLE
+// READ sees the new table as it was when its snapshot was taken: it should read the view first.
+//
 // A commit is one round trip. The server looks no further than the checkpoint if somebody else
 // has moved it, so runners that come too late leave nothing behind.
 type Sink struct {
@@ -121,25 +127,55 @@ func noColumns([][]byte) error { return nil }
 // register creates the generation's table, or checks that it was made by the same rules.
 func (s *Sink) register(ctx context.Context, tx pgx.Tx, model projection.Model) error {
 	on := s.db.session(tx.Conn())
-	first, err := on.row(ctx, s.db.sql.insertReadModel, noColumns, []byte(model.Name), bigint(int64(model.Version)), []byte(model.Hash))
-	switch {
-	case err != nil:
-		return fmt.Errorf("register %s: %w", model.Generation, err)
-	case first:
-		text, err := s.db.schema.createTable(model)
-		if err == nil {
-			err = explain(tx.Conn().PgConn().Exec(ctx, text).Close())
-		}
+	for {
+		var stage projection.Stage
+		first, err := on.row(ctx, s.db.sql.insertReadModel, func(row [][]byte) error {
+			stage = projection.Stage(row[0])
+			return nil
+		}, []byte(model.Name), bigint(int64(model.Version)), []byte(model.Hash), int4(int32(len(model.Indexes))))
 		if err != nil {
-			return fmt.Errorf("create the table of %s: %w", model.Generation, err)
+			return fmt.Errorf("register %s: %w", model.Generation, err)
 		}
-		return nil
+		if first {
+			return s.create(ctx, tx, model, stage)
+		}
+		builds, _, err := s.builds(ctx, on, model.Name)
+		if err != nil {
+			return err
+		}
+		if _, there := projection.FindBuild(builds, model.Generation); there {
+			break
+		}
+		if live, there := projection.LiveBuild(builds); there && live.Version > model.Version {
+			return fmt.Errorf("%w: %s in schema %s", projection.ErrOutdated, live.Generation, s.db.schema)
+		}
+		// Another generation became the first one while we waited for it.
 	}
 	found, err := s.look(ctx, on, model.Generation, eventstore.StoreID{})
 	if err == nil && found.hash != model.Hash {
 		err = fmt.Errorf("%w: %s in schema %s was built by another definition; raise its version", projection.ErrDefinitionChanged, model.Generation, s.db.schema)
 	}
 	return err
+}
+
+// create makes the table of a generation, and of a live one what else it has.
+func (s *Sink) create(ctx context.Context, tx pgx.Tx, model projection.Model, stage projection.Stage) error {
+	text, err := s.db.schema.createTable(model)
+	if err == nil {
+		err = explain(tx.Conn().PgConn().Exec(ctx, text).Close())
+	}
+	if err != nil {
+		return fmt.Errorf("create the table of %s: %w", model.Generation, err)
+	}
+	if stage != projection.Live || len(model.Columns) == 0 {
+		return nil
+	}
+	for _, name := range model.Indexes {
+		if err := explain(tx.Conn().PgConn().Exec(ctx, s.db.schema.createIndex(model, name)).Close()); err != nil {
+			return fmt.Errorf("make the index of %s by %s: %w", model.Generation, name, err)
+		}
+	}
+	return s.show(ctx, s.db.session(tx.Conn()), model.Generation)
 }
 
 // Changed implements [projection.Checkpoints]. It tells of commits made through this Sink, and

@@ -28,8 +28,10 @@ type tally struct {
 	Pence  int64
 }
 
-func tallies(version int) *projection.View[tally] {
-	return projection.NewView("tallies", projection.ViewOptions{Version: version},
+func tallies(version int) *projection.View[tally] { return talliesNamed("tallies", version) }
+
+func talliesNamed(name string, version int) *projection.View[tally] {
+	return projection.NewView(name, projection.ViewOptions{Version: version},
 		projection.WhenKeyed(func(e itemSold, _ eventstore.Recorded) string { return e.Customer },
 			func(row *tally, e itemSold, _ eventstore.Recorded) { row.Events++; row.Pence += e.Pence }))
 }
@@ -54,11 +56,11 @@ func sell(t testing.TB, store eventstore.Store, sales int) map[string]tally {
 	return want
 }
 
-// disagreement says how the table of a version differs from the rows that should be there; "":
+// disagreement says how the table of a view differs from the rows that should be there; "":
 // it does not.
-func disagreement(t testing.TB, pool *pgxpool.Pool, version int, want map[string]tally) string {
+func disagreement(t testing.TB, pool *pgxpool.Pool, view *projection.View[tally], want map[string]tally) string {
 	t.Helper()
-	rows, err := pool.Query(t.Context(), fmt.Sprintf("SELECT key, events, pence FROM leftfold.view_tallies_%d", version))
+	rows, err := pool.Query(t.Context(), fmt.Sprintf("SELECT key, events, pence FROM leftfold.view_%s_%d", view.Name(), view.Generation().Version))
 	require.NoError(t, err)
 	read, err := pgx.CollectRows(rows, pgx.RowToStructByPos[tally])
 	require.NoError(t, err)
@@ -113,14 +115,14 @@ func throughProxyTo(t testing.TB, pool *pgxpool.Pool, hook pgproxy.Hook) *pgxpoo
 func cutCommit(t *testing.T, pool *pgxpool.Pool, store *postgres.Store, want map[string]tally, nth int, action pgproxy.Action, as func(*postgres.Sink) projection.Sink) (finding string, cut bool) {
 	t.Helper()
 	faulty := &cutting{left: nth, action: action}
-	version := int(versions.Add(1))
+	view := talliesNamed(fmt.Sprintf("tallies_%d", names.Add(1)), 1)
 	faulty.Sink = as(openSinkOn(t, throughProxyTo(t, pool, faulty.hook)))
-	runner := projection.Runner{Log: store, Events: soldEvents, Window: 17, Tasks: []projection.Task{projection.Into(faulty, tallies(version))}}
+	runner := projection.Runner{Log: store, Events: soldEvents, Window: 17, Tasks: []projection.Task{projection.Into(faulty, view)}}
 	require.NoError(t, runner.CatchUp(t.Context()))
-	return disagreement(t, pool, version, want), faulty.cut.Load()
+	return disagreement(t, pool, view, want), faulty.cut.Load()
 }
 
-var versions atomic.Int64
+var names atomic.Int64
 
 // The server's process ends, or loses its client, before or behind any message of a commit: of
 // the first one, which prepares the statement, and of the next.
@@ -201,7 +203,7 @@ func raced(t *testing.T, does string) (finding string, late int) {
 	want := sell(t, store, racedSales)
 	all.Wait()
 	require.NoError(t, errors.Join(errs...))
-	return disagreement(t, pool, 1, want), late
+	return disagreement(t, pool, tallies(1), want), late
 }
 
 func TestProcessesThatRaceOnOneCheckpointNeitherLoseNorRepeatAnEvent(t *testing.T) {

@@ -21,6 +21,10 @@ type statements struct {
 	// Those of read models that do not depend on a view's columns; the others are made in view.go.
 	checkpoint, insertReadModel, insertCheckpoint, moveCheckpoint statement
 
+	builds, lockReadModels, lockAllSegments, putStage, putRestarted, putUnindexed, attended, show statement
+
+	dropReadModel, dropSegments, dropWorkers, unparkAll statement
+
 	segments, lockSegments, putSegment, dropSegment, workers, putWorker, dropWorker, clock, parked, park, unpark, tellModels statement
 }
 
@@ -62,6 +66,19 @@ func newStatements(s schema) statements {
 		insertReadModel:  load("insert_read_model"),
 		insertCheckpoint: load("insert_checkpoint"),
 		moveCheckpoint:   load("move_checkpoint"),
+
+		builds:          load("builds"),
+		lockReadModels:  load("lock_read_models"),
+		lockAllSegments: load("lock_all_segments"),
+		putStage:        load("put_stage"),
+		putRestarted:    load("put_restarted"),
+		putUnindexed:    load("put_unindexed"),
+		attended:        load("attended"),
+		show:            load("show"),
+		dropReadModel:   load("drop_read_model"),
+		dropSegments:    load("drop_segments"),
+		dropWorkers:     load("drop_workers"),
+		unparkAll:       load("unpark_all"),
 
 		segments:     load("segments"),
 		lockSegments: load("lock_segments"),

@@ -26,9 +26,8 @@ func tableName(of projection.Generation) string {
 	return fmt.Sprintf("view_%s_%d", of.Name, of.Version)
 }
 
-// createTable returns the statements that create a view's table and its indexes, each of
-// which has the key as its second column, as every order has. Its pages keep some room, so that
-// most new versions of a row are put beside the old one and touch no index.
+// createTable returns the statements that create a view's table, without its indexes. Its pages
+// keep some room, so that most new versions of a row are put beside the old one and touch no index.
 func (s schema) createTable(model projection.Model) (string, error) {
 	if len(model.Columns) == 0 {
 		return "", nil // a handler keeps its own tables
@@ -50,11 +49,14 @@ func (s schema) createTable(model projection.Model) (string, error) {
 	}
 	var text strings.Builder
 	fmt.Fprintf(&text, "CREATE TABLE %s (%s) WITH (fillfactor = 90);\n", table, strings.Join(columns, ", "))
-	for _, name := range model.Indexes {
-		fmt.Fprintf(&text, "CREATE INDEX ON %s (%q, \"key\");\n", table, name)
-	}
 	fmt.Fprintf(&text, "SELECT %s.share('%s');\n", s.quoted(), table)
 	return text.String(), nil
+}
+
+// createIndex returns the statement that makes one of a view's indexes, which has the key as its
+// second column, as every order has.
+func (s schema) createIndex(model projection.Model, name string) string {
+	return fmt.Sprintf("CREATE INDEX ON %s (%q, \"key\")", s.tableOf(model.Generation), name)
 }
 
 // columnList returns the key and the columns, quoted.

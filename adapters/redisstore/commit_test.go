@@ -114,7 +114,7 @@ type fault struct {
 	says   string
 }
 
-var numbersKeys = []string{"shop:{numbers:1:0}:meta", "shop:{numbers:1:0}:rows", "shop:{numbers:1:0}:order"}
+var numbersKeys = []string{"shop:{numbers}:1:meta", "shop:{numbers}:1:rows", "shop:{numbers}:1:order", "shop:{numbers}:generations"}
 
 var faults = func() []fault {
 	all := []fault{
@@ -126,7 +126,7 @@ var faults = func() []fault {
 	for _, key := range numbersKeys {
 		all = append(all, fault{"another type at " + key, []any{"EVAL", "redis.call('DEL', KEYS[1]) return redis.call('LPUSH', KEYS[1], 'x')", 1, key}, "WRONGTYPE"})
 	}
-	for _, command := range []string{"exists", "hget", "hmget", "hset", "hdel", "zadd", "zrem"} {
+	for _, command := range []string{"exists", "hexists", "hget", "hmget", "hset", "hdel", "zadd", "zrem"} {
 		all = append(all, fault{"no right to " + command, []any{"ACL", "SETUSER", "app", "-" + command}, "can't run this command"})
 	}
 	return all

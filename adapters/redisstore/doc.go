@@ -21,23 +21,23 @@
 //
 // # Keys
 //
-// A generation of a read model has three, in the database of the client:
+// A generation of a read model has three, and its name one, in the database of the client:
 //
-//	leftfold:{orders:2:0}:meta    hash: its definition, checkpoints, leases, what is parked
-//	leftfold:{orders:2:0}:rows    hash: the key of a row -> its columns, packed as MessagePack
-//	leftfold:{orders:2:0}:order   sorted set: rows by key, and by each index
+//	leftfold:{orders}:2:meta        hash: its definition, checkpoints, leases, what is parked
+//	leftfold:{orders}:2:rows        hash: the key of a row -> its columns, packed as MessagePack
+//	leftfold:{orders}:2:order       sorted set: rows by key, and by each index
+//	leftfold:{orders}:generations   hash: version -> building, live or kept
 //
-// The 0 is the number of a bucket, and there is one: on a Cluster all of a generation is on
-// one master, and generations spread over the masters. Several buckets need a segment for
-// each at the least (ADR 0011).
+// On a Cluster all generations of a read model are on one master, so that one can be put in the
+// place of another, and read models spread over the masters (ADR 0011, 0013).
 //
 // # Servers
 //
 // Redis 6.2 or later, or what is compatible with it. It must not evict: maxmemory-policy is
 // noeviction, or maxmemory is not set. The user of the client needs the commands MULTI, EXEC,
-// EVAL, EVALSHA, EXISTS, TIME, HGET, HGETALL, HMGET, HSET, HSETNX, HDEL, ZADD, ZREM, ZRANGE and
-// UNLINK, and INFO for [Open]. Everything is read from the master, whatever the client does
-// with plain reads.
+// EVAL, EVALSHA, EXISTS, TIME, HEXISTS, HGET, HGETALL, HMGET, HSET, HSETNX, HDEL, ZADD, ZREM,
+// ZRANGE and UNLINK, and INFO for [Open]. Everything is read from the master, whatever the client
+// does with plain reads.
 //
 // # What a commit costs
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -37,6 +38,12 @@ func (s *Sink) explained(ctx context.Context, of projection.Generation, err erro
 		return s.absent(of)
 	case redis.HasErrorPrefix(err, "LOST "):
 		return incomplete(of)
+	case redis.HasErrorPrefix(err, "OUTDATED "):
+		return fmt.Errorf("%w: %s@%s", projection.ErrOutdated, of.Name, strings.TrimPrefix(err.Error(), "OUTDATED "))
+	case redis.HasErrorPrefix(err, "LIVE "):
+		return projection.ErrLive
+	case redis.HasErrorPrefix(err, "ATTENDED "):
+		return projection.ErrAttended
 	case redis.HasErrorPrefix(err, "READONLY "):
 		return fmt.Errorf("%s: the client is connected to a replica, which takes no writes; connect it to the master: %w", of, err)
 	}

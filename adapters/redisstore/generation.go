@@ -7,16 +7,18 @@ import (
 	"github.com/leftfold/leftfold/projection"
 )
 
-// keys are the three keys of a generation, see lua/generation.lua. What stands in braces
-// decides on the slot of a Redis Cluster; the 0 is the number of the only bucket.
-type keys struct{ meta, rows, order string }
+// keys are those of a generation, and that of its name, see lua/generation.lua. What stands in
+// braces decides on the slot of a Redis Cluster: all generations of a name are in one, so that a
+// script can put one in the place of another.
+type keys struct{ meta, rows, order, generations string }
 
 func (s *Sink) keysOf(of projection.Generation) keys {
-	bucket := fmt.Sprintf("%s:{%s:%d:0}:", s.prefix, of.Name, of.Version)
-	return keys{meta: bucket + "meta", rows: bucket + "rows", order: bucket + "order"}
+	name := fmt.Sprintf("%s:{%s}:", s.prefix, of.Name)
+	generation := fmt.Sprintf("%s%d:", name, of.Version)
+	return keys{meta: generation + "meta", rows: generation + "rows", order: generation + "order", generations: name + "generations"}
 }
 
-func (k keys) all() []string { return []string{k.meta, k.rows, k.order} }
+func (k keys) all() []string { return []string{k.meta, k.rows, k.order, k.generations} }
 
 // checkpointText returns all of a checkpoint but its source store, generation and first slice,
 // which are where it is kept. Lua compares texts: its numbers are exact up to 2^53 only.

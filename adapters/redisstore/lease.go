@@ -97,9 +97,19 @@ func (h shares) Update(ctx context.Context, change func(*leases.State, time.Time
 // load returns the state, nil if the generation does not follow the source, with the fields that
 // it was read from, and the time.
 func (h shares) load(ctx context.Context) (*leases.State, map[string]string, time.Time, error) {
-	found, err := stateScript.Run(ctx, h.sink.client, h.sink.keysOf(h.of).all()).StringSlice()
+	fields, now, err := h.sink.fields(ctx, h.of)
 	if err != nil {
-		return nil, nil, time.Time{}, h.sink.explained(ctx, h.of, err)
+		return nil, nil, now, err
+	}
+	state, err := h.read(fields)
+	return state, fields, now, err
+}
+
+// fields returns the meta of a generation, and the time.
+func (s *Sink) fields(ctx context.Context, of projection.Generation) (map[string]string, time.Time, error) {
+	found, err := stateScript.Run(ctx, s.client, s.keysOf(of).all()).StringSlice()
+	if err != nil {
+		return nil, time.Time{}, s.explained(ctx, of, err)
 	}
 	seconds, err1 := strconv.ParseInt(found[0], 10, 64)
 	micros, err2 := strconv.ParseInt(found[1], 10, 64)
@@ -107,8 +117,7 @@ func (h shares) load(ctx context.Context) (*leases.State, map[string]string, tim
 	for n := 2; n+1 < len(found); n += 2 {
 		fields[found[n]] = found[n+1]
 	}
-	state, err3 := h.read(fields)
-	return state, fields, time.Unix(seconds, micros*1000), errors.Join(err1, err2, err3)
+	return fields, time.Unix(seconds, micros*1000), errors.Join(err1, err2)
 }
 
 func (h shares) read(fields map[string]string) (*leases.State, error) {

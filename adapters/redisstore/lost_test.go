@@ -20,14 +20,14 @@ import (
 
 // A checkpoint without its rows, or rows without their checkpoint, must not be gone on from.
 func TestAReadModelOfWhichAKeyIsMissingIsLost(t *testing.T) {
-	for _, key := range []string{"meta", "rows", "order"} {
+	for _, key := range []string{"1:meta", "1:rows", "1:order", "generations"} {
 		t.Run(key, func(t *testing.T) {
 			client, name := connect(t), prefix()
 			sink := openAs(t, client, name)
 			log := newLog(t)
 			log.happen(t, 50)
 			require.NoError(t, log.runner(sink).CatchUp(t.Context()))
-			require.EqualValues(t, 1, client.Del(t.Context(), name+":{tallies:1:0}:"+key).Val())
+			require.EqualValues(t, 1, client.Del(t.Context(), name+":{tallies}:"+key).Val())
 
 			again := openAs(t, client, name)
 			log.happen(t, 50)
@@ -43,7 +43,7 @@ func TestAReadModelOfWhichAKeyIsMissingIsLost(t *testing.T) {
 				require.ErrorIs(t, err, subscription.ErrPermanent)
 				require.ErrorContains(t, err, "call Drop")
 			}
-			require.Zero(t, client.Exists(t.Context(), name+":{tallies:1:0}:"+key).Val(), "nothing has begun anew")
+			require.Zero(t, client.Exists(t.Context(), name+":{tallies}:"+key).Val(), "nothing has begun anew")
 
 			require.NoError(t, sink.Drop(t.Context(), tallies.Generation()))
 			require.NoError(t, log.runner(sink).CatchUp(t.Context()))
@@ -95,14 +95,14 @@ func TestEvictionIsNoticed(t *testing.T) {
 		require.NoError(t, client.ConfigSet(t.Context(), "maxmemory", "0").Err())
 		require.NoError(t, client.FlushDB(t.Context()).Err())
 		name := prefix()
-		keys := []string{name + ":{tallies:1:0}:meta", name + ":{tallies:1:0}:rows", name + ":{tallies:1:0}:order"}
+		keys := []string{name + ":{tallies}:1:meta", name + ":{tallies}:1:rows", name + ":{tallies}:1:order", name + ":{tallies}:generations"}
 		sink := openAs(t, client, name)
 		log, err := loseWhileRunning(t, sink, func(*log) { evict(t, client, keys) })
 		require.ErrorIs(t, err, redisstore.ErrLost)
 
 		require.NoError(t, client.ConfigSet(t.Context(), "maxmemory", "0").Err())
 		left := client.Exists(t.Context(), keys...).Val()
-		missing[3-left]++
+		missing[4-left]++
 		if left > 0 {
 			require.ErrorIs(t, log.runner(sink).CatchUp(t.Context()), redisstore.ErrLost)
 			require.NoError(t, sink.Drop(t.Context(), tallies.Generation()))
@@ -118,7 +118,7 @@ func evict(t *testing.T, client *redis.Client, keys []string) {
 	t.Helper()
 	require.NoError(t, client.ConfigSet(t.Context(), "maxmemory-policy", "allkeys-random").Err())
 	require.NoError(t, client.ConfigSet(t.Context(), "maxmemory", "3mb").Err())
-	for n := 0; client.Exists(t.Context(), keys...).Val() == 3; n++ {
+	for n := 0; client.Exists(t.Context(), keys...).Val() == 4; n++ {
 		err := client.Set(t.Context(), fmt.Sprint("ballast-", n), strings.Repeat("x", 50_000), 0).Err()
 		if err != nil && !errors.Is(err, redis.Nil) {
 			require.ErrorContains(t, err, "OOM")
@@ -136,7 +136,7 @@ func TestADroppedGenerationIsGoneAndItsNeighbourIsNot(t *testing.T) {
 	require.NoError(t, sink.Drop(t.Context(), tallies.Generation()))
 	_, err := projection.NewReader(sink, tallies).Get(t.Context(), "a")
 	require.ErrorIs(t, err, projection.ErrNotBuilt)
-	require.Len(t, client.Keys(t.Context(), name+":*").Val(), 3)
+	require.Len(t, client.Keys(t.Context(), name+":*").Val(), 4)
 }
 
 // A worker whose read model is lost ends that projection, says so, and goes on with the others.

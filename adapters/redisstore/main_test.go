@@ -19,11 +19,24 @@ import (
 	"github.com/leftfold/leftfold/internal/testservers"
 )
 
+// A test about processes runs its own binary again, as a child with a log in a file, and a sink
+// on the server at an address, under a prefix.
+const (
+	childDoes   = "LEFTFOLD_REDIS_CHILD_DOES"
+	childLog    = "LEFTFOLD_REDIS_CHILD_LOG"
+	childServer = "LEFTFOLD_REDIS_CHILD_SERVER"
+	childPrefix = "LEFTFOLD_REDIS_CHILD_PREFIX"
+)
+
 // An example cannot skip itself: where there is no Redis, none of them runs, unless all
 // tests were asked for.
 func TestMain(m *testing.M) {
-	if os.Getenv(childLog) != "" {
-		if err := work(context.Background()); err != nil {
+	if path := os.Getenv(childLog); path != "" {
+		does := func() error { return work(context.Background()) }
+		if os.Getenv(childDoes) == "rebuild" {
+			does = func() error { return rebuild(path, os.Getenv(childServer), os.Getenv(childPrefix)) }
+		}
+		if err := does(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

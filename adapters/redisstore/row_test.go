@@ -43,7 +43,7 @@ func TestTheFormatIsFrozen(t *testing.T) {
 		hex.EncodeToString([]byte(value)))
 
 	k := (&Sink{prefix: "leftfold"}).keysOf(projection.Generation{Name: "orders", Version: 2})
-	require.Equal(t, []string{"leftfold:{orders:2:0}:meta", "leftfold:{orders:2:0}:rows", "leftfold:{orders:2:0}:order"}, k.all())
+	require.Equal(t, []string{"leftfold:{orders}:2:meta", "leftfold:{orders}:2:rows", "leftfold:{orders}:2:order", "leftfold:{orders}:generations"}, k.all())
 }
 
 var rows = rapid.Custom(func(t *rapid.T) projection.Row {

@@ -24,6 +24,15 @@ var stateLua string
 //go:embed lua/update.lua
 var updateLua string
 
+//go:embed lua/promote.lua
+var promoteLua string
+
+//go:embed lua/retire.lua
+var retireLua string
+
+//go:embed lua/reset.lua
+var resetLua string
+
 // The server keeps scripts by their hash; one that it does not know is sent in full.
 var (
 	openScript   = redis.NewScript(generationLua + openLua)
@@ -31,4 +40,8 @@ var (
 	listScript   = redis.NewScript(generationLua + listLua)
 	stateScript  = redis.NewScript(generationLua + stateLua)
 	updateScript = redis.NewScript(generationLua + updateLua)
+
+	promoteScript = redis.NewScript(generationLua + promoteLua)
+	retireScript  = redis.NewScript(generationLua + retireLua)
+	resetScript   = redis.NewScript(generationLua + resetLua)
 )

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -93,17 +94,19 @@ func (s *Sink) Changed() <-chan struct{} { return s.changed.Next() }
 func (s *Sink) look(ctx context.Context, of projection.Generation, read func(tx redis.Pipeliner)) error {
 	k := s.keysOf(of)
 	var there *redis.IntCmd
+	var registered *redis.BoolCmd
 	_, err := s.client.TxPipelined(ctx, func(tx redis.Pipeliner) error {
-		there = tx.Exists(ctx, k.all()...)
+		there = tx.Exists(ctx, k.meta, k.rows, k.order)
+		registered = tx.HExists(ctx, k.generations, strconv.Itoa(of.Version))
 		read(tx)
 		return nil
 	})
 	switch {
-	case there.Err() != nil || err != nil && !errors.Is(err, redis.Nil):
+	case there.Err() != nil || registered.Err() != nil || err != nil && !errors.Is(err, redis.Nil):
 		return s.explained(ctx, of, err)
-	case there.Val() == 0:
+	case there.Val() == 0 && !registered.Val():
 		return s.absent(of)
-	case there.Val() < 3:
+	case there.Val() < 3 || !registered.Val():
 		return incomplete(of)
 	}
 	return err
@@ -201,10 +204,16 @@ func (s *Sink) List(ctx context.Context, model projection.Model, list projection
 	return rows, nil
 }
 
-// Drop removes a generation: its rows, its checkpoint, everything. Call it when no program
-// uses the generation any more, or for what is left of one after [ErrLost].
+// Drop removes what is left of a generation after [ErrLost], live or not. One that is whole
+// is for [projection.Retire].
 func (s *Sink) Drop(ctx context.Context, of projection.Generation) error {
-	if err := s.client.Unlink(ctx, s.keysOf(of).all()...).Err(); err != nil {
+	k := s.keysOf(of)
+	_, err := s.client.TxPipelined(ctx, func(tx redis.Pipeliner) error {
+		tx.Unlink(ctx, k.meta, k.rows, k.order)
+		tx.HDel(ctx, k.generations, strconv.Itoa(of.Version))
+		return nil
+	})
+	if err != nil {
 		return s.explained(ctx, of, err)
 	}
 	s.opened.Delete(of)

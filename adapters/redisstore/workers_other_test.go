@@ -7,6 +7,4 @@ import (
 	"errors"
 )
 
-const childLog = "LEFTFOLD_REDIS_CHILD_LOG"
-
 func work(context.Context) error { return errors.New("the torture of workers needs signals") }

@@ -21,13 +21,7 @@ import (
 	"github.com/leftfold/leftfold/projection/projectiontest"
 )
 
-// A child keeps read models of a log in a file, on the server at an address, under a prefix.
-const (
-	childLog    = "LEFTFOLD_REDIS_CHILD_LOG"
-	childServer = "LEFTFOLD_REDIS_CHILD_SERVER"
-	childPrefix = "LEFTFOLD_REDIS_CHILD_PREFIX"
-)
-
+// work is a child that keeps read models up to date.
 func work(ctx context.Context) error {
 	store, err := sqlite.Open(ctx, os.Getenv(childLog), sqlite.Options{})
 	if err != nil {

@@ -26,14 +26,18 @@ const (
 	childName     = "LEFTFOLD_SQLITE_CHILD_NAME"
 	childCommands = "LEFTFOLD_SQLITE_CHILD_COMMANDS"
 
-	childWorks = "works on projections"
+	childWorks    = "works on projections"
+	childRebuilds = "rebuilds a projection"
 )
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(childPath); path != "" {
 		does := child
-		if name := os.Getenv(childName); name == childWorks {
+		switch os.Getenv(childName) {
+		case childWorks:
 			does = work
+		case childRebuilds:
+			does = rebuild
 		}
 		if err := does(path); err != nil {
 			fmt.Fprintln(os.Stderr, err)

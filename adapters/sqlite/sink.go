@@ -17,15 +17,17 @@ import (
 // checkpoint moves in the transaction that writes the rows. It implements
 // [projection.Sink], and [projection.TxSink] for handlers that write through a
 // *sql.Tx; a handler must not commit or roll back that transaction itself. It creates its
-// own tables in it. Their names must not start with view_, and these are taken: store,
-// events, event_tags, commands, writers, read_models, segments, workers, parked. Nothing but a trigger on
-// events keeps a handler from writing to those, and a log so changed is broken. A handler
-// may be called again for the same event, after its transaction was rolled back.
+// own tables in it. Their names must not start with view_ or live_, and these are taken: store,
+// events, event_tags, commands, writers, read_models, segments, workers, parked. Nothing but a
+// trigger on events keeps a handler from writing to those, and a log so changed is broken. A
+// handler may be called again for the same event, after its transaction was rolled back.
 //
 // The table of a view is named view_<name>_<version>. It has the key as TEXT primary
 // key and a column for each field: bool and int as INTEGER, time as INTEGER
 // (microseconds since 1970, UTC), float as REAL, text and nested values (as JSON) as
-// TEXT, bytes as BLOB. Read it with any SQL tool; only the projection may write it.
+// TEXT, bytes as BLOB. Read it with any SQL tool; only the projection may write it. The SQL
+// view live_<name> shows the table of the version that is live. The indexes of a table are there
+// from the start: to make them later would hold up every writer of the file.
 type Sink struct {
 	file    *file
 	owned   bool // the file was opened for this sink
@@ -70,8 +72,12 @@ func (s *Sink) Open(ctx context.Context, model projection.Model, source eventsto
 		if err := s.register(ctx, tx, model); err != nil {
 			return err
 		}
-		return tx.exec(ctx, beginSegmentsSQL, model.Name, model.Version, source.Store[:], source.Incarnation, eventstore.Slices)
+		return beginSegments(ctx, tx, model.Generation, source)
 	})
+}
+
+func beginSegments(ctx context.Context, tx *transaction, of projection.Generation, source eventstore.Identity) error {
+	return tx.exec(ctx, beginSegmentsSQL, of.Name, of.Version, source.Store[:], source.Incarnation, eventstore.Slices)
 }
 
 // register creates the generation's table, or checks that it was made by the same rules.
@@ -85,12 +91,29 @@ func (s *Sink) register(ctx context.Context, tx *transaction, model projection.M
 	case hash != "":
 		return fmt.Errorf("%w: %s in %s was built by another definition; raise its version", projection.ErrDefinitionChanged, model.Generation, s.file.path)
 	}
+	builds, err := builds(ctx, tx, model.Name)
+	if err != nil {
+		return err
+	}
+	stage := projection.Building
+	switch live, there := projection.LiveBuild(builds); {
+	case !there:
+		stage = projection.Live
+	case model.Version < live.Version:
+		return fmt.Errorf("%w: %s in %s", projection.ErrOutdated, live.Generation, s.file.path)
+	}
 	for _, statement := range createTable(model) {
 		if _, err := tx.ExecContext(ctx, statement); err != nil {
 			return fmt.Errorf("create the table of %s: %w", model.Generation, err)
 		}
 	}
-	return tx.exec(ctx, insertReadModelSQL, model.Name, model.Version, model.Hash)
+	if err := tx.exec(ctx, insertReadModelSQL, model.Name, model.Version, model.Hash, string(stage)); err != nil {
+		return err
+	}
+	if stage != projection.Live {
+		return nil
+	}
+	return show(ctx, tx, model.Generation)
 }
 
 // hashOf returns the hash of a generation's definition, "" if it is not in the file.

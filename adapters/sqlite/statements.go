@@ -84,6 +84,25 @@ var (
 	parkSQL string
 	//go:embed sql/unpark.sql
 	unparkSQL string
+
+	//go:embed sql/builds.sql
+	buildsSQL string
+	//go:embed sql/put_stage.sql
+	putStageSQL string
+	//go:embed sql/put_hash.sql
+	putHashSQL string
+	//go:embed sql/attended.sql
+	attendedSQL string
+	//go:embed sql/drop_read_model.sql
+	dropReadModelSQL string
+	//go:embed sql/drop_segments.sql
+	dropSegmentsSQL string
+	//go:embed sql/drop_workers.sql
+	dropWorkersSQL string
+	//go:embed sql/unpark_all.sql
+	unparkAllSQL string
+	//go:embed sql/columns.sql
+	columnsSQL string
 )
 
 // A share of a transaction is a savepoint, see group.go.

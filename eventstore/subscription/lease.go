@@ -33,6 +33,12 @@ type Leases interface {
 	// holds it, and [ErrNoSegment] if there is no such segment.
 	Acquire(ctx context.Context, worker WorkerID, segment Segment, ttl time.Duration) (Checkpoint, error)
 
+	// Seize takes the leases of all segments, whoever holds them, and returns their checkpoints with
+	// new fences: nobody moves them until the leases are released or end. It is for a moment in
+	// which the subscription must stand still; its workers come back soon after. Without segments
+	// it is [ErrNoSegment].
+	Seize(ctx context.Context, worker WorkerID, ttl time.Duration) ([]Checkpoint, error)
+
 	// Release ends the lease before its time, if the worker still holds it under the fence.
 	Release(ctx context.Context, worker WorkerID, held Checkpoint) error
 

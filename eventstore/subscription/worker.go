@@ -61,6 +61,7 @@ type Worker struct {
 	settled   time.Time             // until then there are not too many segments, whatever we want
 	mergeFrom time.Time             // after a merge that failed we try none until then
 	ended     chan struct{}         // some holding has ended by itself
+	seized    bool                  // somebody holds a segment who is no worker
 }
 
 // The share of the TTL after which a worker attends again, and of that which it does not trust.
@@ -68,6 +69,9 @@ const (
 	attendEvery = 3
 	leaseMargin = 5
 )
+
+// seizedPause is short: what was seized will be free in a moment.
+const seizedPause = 20 * time.Millisecond
 
 // Run works until ctx ends, then gives its segments back and returns nil. Before that it
 // returns only the errors of a subscription that cannot work any more: one that was never
@@ -89,6 +93,9 @@ func (w *Worker) Run(ctx context.Context) error {
 			return nil
 		}
 		pause := w.TTL / attendEvery
+		if w.seized {
+			pause = min(pause, seizedPause)
+		}
 		switch {
 		case errors.Is(err, ErrNoSegment):
 			return fmt.Errorf("%s: %w: open its read model first", w.Name, err)
@@ -127,6 +134,9 @@ func (w *Worker) turn(ctx context.Context) error {
 		return ErrNoSegment
 	}
 	w.deadline.Store(int64(asked.Sub(w.start) + w.TTL - w.TTL/leaseMargin))
+	w.seized = slices.ContainsFunc(roster.Segments, func(l Lease) bool {
+		return l.Holder != "" && l.Holder != w.ID && !slices.Contains(roster.Workers, l.Holder)
+	})
 	w.drop(roster)
 	return w.balance(ctx, roster)
 }

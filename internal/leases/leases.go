@@ -52,6 +52,31 @@ func (s *State) Find(segment subscription.Segment) *Segment {
 	return &s.Segments[n]
 }
 
+// Attended reports whether a worker is there.
+func (s *State) Attended(now time.Time) bool {
+	for _, until := range s.Workers {
+		if until.After(now) {
+			return true
+		}
+	}
+	return false
+}
+
+// Rewind puts every segment at position 0 of the source in its life of now, if it is the one that
+// the state is of, under a new fence that nobody holds.
+func (s *State) Rewind(source eventstore.Identity) {
+	for n := range s.Segments {
+		l := &s.Segments[n]
+		if l.Source.Store == source.Store {
+			l.Source = source
+		}
+		l.Anchor = eventstore.Anchor{}
+		l.Fence++
+		l.Parks++
+		l.Holder, l.Until, l.Report = "", time.Time{}, subscription.Report{}
+	}
+}
+
 // Clone returns a copy, for [Changed].
 func (s *State) Clone() *State {
 	return &State{Segments: slices.Clone(s.Segments), Workers: maps.Clone(s.Workers)}
@@ -140,6 +165,18 @@ func (l leases) Acquire(ctx context.Context, worker subscription.WorkerID, segme
 		return nil
 	})
 	return at, err
+}
+
+func (l leases) Seize(ctx context.Context, worker subscription.WorkerID, ttl time.Duration) (all []subscription.Checkpoint, err error) {
+	err = l.store.Update(ctx, func(s *State, now time.Time) error {
+		for n := range s.Segments {
+			s.Segments[n].Fence++
+			s.Segments[n].Holder, s.Segments[n].Until = worker, now.Add(ttl)
+		}
+		all = s.Checkpoints()
+		return nil
+	})
+	return all, err
 }
 
 func (l leases) Release(ctx context.Context, worker subscription.WorkerID, at subscription.Checkpoint) error {

@@ -194,6 +194,22 @@ func (l stealing) Acquire(ctx context.Context, worker subscription.WorkerID, seg
 	return l.Leases.Acquire(ctx, worker, segment, ttl)
 }
 
+// polite takes only what nobody holds.
+type polite struct{ subscription.Leases }
+
+func (l polite) Seize(ctx context.Context, worker subscription.WorkerID, ttl time.Duration) ([]subscription.Checkpoint, error) {
+	roster, err := l.Roster(ctx)
+	var all []subscription.Checkpoint
+	for _, held := range roster.Segments {
+		at, err := l.Acquire(ctx, worker, held.Segment, ttl)
+		if err != nil {
+			at = held.Checkpoint
+		}
+		all = append(all, at)
+	}
+	return all, err
+}
+
 // reviving prolongs leases that have ended.
 type reviving struct{ subscription.Leases }
 
@@ -251,6 +267,137 @@ func (l brief) Pause(ctx context.Context) error {
 	return err
 }
 
+// staged keeps the stages by itself, and promotes with a bug.
+type staged struct {
+	mutant
+	eager bool // whatever is behind
+	torn  bool // looks first, and flips later
+	both  bool // without an end of the other's life
+
+	mu   *sync.Mutex
+	live *projection.Generation
+}
+
+func newStaged(m mutant) staged {
+	return staged{mutant: m, mu: new(sync.Mutex), live: new(projection.Generation)}
+}
+
+func (m staged) Builds(ctx context.Context, name string) ([]projection.Build, error) {
+	builds, err := m.Sink.Builds(ctx, name)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.live.Version == 0 {
+		return builds, err
+	}
+	for n := range builds {
+		switch {
+		case builds[n].Generation == *m.live:
+			builds[n].Stage = projection.Live
+		case !m.both && builds[n].Version < m.live.Version:
+			builds[n].Stage = projection.Kept
+		}
+	}
+	return builds, err
+}
+
+func (m staged) Promote(ctx context.Context, of projection.Generation) error {
+	builds, err := m.Builds(ctx, of.Name)
+	if err != nil {
+		return err
+	}
+	if _, err := projection.CheckPromotion(builds, of); err != nil && !m.eager {
+		return err
+	}
+	if m.torn {
+		time.Sleep(time.Millisecond) // room for a commit
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	*m.live = of
+	return nil
+}
+
+func eager(m staged) staged { m.eager = true; return m }
+func torn(m staged) staged  { m.torn = true; return m }
+func both(m staged) staged  { m.both = true; return m }
+
+// hasty makes live whatever is opened.
+type hasty struct{ staged }
+
+func (m hasty) Open(ctx context.Context, model projection.Model, source eventstore.Identity) error {
+	if err := m.Sink.Open(ctx, model, source); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	*m.live = model.Generation
+	return nil
+}
+
+// reopening opens generations that were retired.
+type reopening struct{ mutant }
+
+func (m reopening) Open(ctx context.Context, model projection.Model, source eventstore.Identity) error {
+	err := m.Sink.Open(ctx, model, source)
+	if errors.Is(err, projection.ErrOutdated) {
+		return nil
+	}
+	return err
+}
+
+// ruthless retires what is live or attended.
+type ruthless struct{ mutant }
+
+func (m ruthless) Retire(ctx context.Context, of projection.Generation) error {
+	if err := m.Sink.Retire(ctx, of); !errors.Is(err, projection.ErrLive) && !errors.Is(err, projection.ErrAttended) {
+		return err
+	}
+	return nil
+}
+
+// unfenced leaves the fences as they were.
+type unfenced struct{ mutant }
+
+func (m unfenced) Reset(ctx context.Context, of projection.Generation, source eventstore.Identity) error {
+	if err := m.Sink.Reset(ctx, of, source); err != nil {
+		return err
+	}
+	roster, err := m.Leases(of, source.Store).Roster(ctx)
+	for _, l := range roster.Segments {
+		to := l.Checkpoint
+		to.Fence--
+		err = first(err, m.Commit(ctx, projection.Model{Generation: of}, projection.Move{From: l.Checkpoint, To: to}, nil))
+	}
+	return err
+}
+
+// late removes the rows some time after it has put the checkpoints at position 0.
+type late struct{ mutant }
+
+func (m late) Reset(ctx context.Context, of projection.Generation, source eventstore.Identity) error {
+	model := everyKind
+	model.Generation = of
+	var rows []projection.Row
+	if roster, err := m.Leases(of, source.Store).Roster(ctx); err == nil && len(roster.Segments) == 1 {
+		if rows, err = m.List(ctx, model, projection.ListQuery{Limit: 1000}); err != nil {
+			return err
+		}
+	}
+	if err := m.Sink.Reset(ctx, of, source); err != nil {
+		return err
+	}
+	for range 100 { // rows that came back are as rows that never went
+		at, err := m.Checkpoint(ctx, of, source.Store)
+		if err == nil {
+			err = m.Commit(ctx, model, projection.Move{From: at, To: at}, put(rows...))
+		}
+		if !errors.Is(err, subscription.ErrStale) {
+			return err
+		}
+	}
+	return nil
+}
+
 func TestEveryMutantSinkIsCaught(t *testing.T) {
 	plain := func() mutant { return mutant{memory.NewSink()} }
 	plant := func(bug func(projection.Sink, subscription.Leases) subscription.Leases) projection.Sink {
@@ -270,12 +417,22 @@ func TestEveryMutantSinkIsCaught(t *testing.T) {
 		{"parks nothing", forgetful{plain()}, "a commit parks keys and takes them up again"},
 		{"steals leases", plant(func(_ projection.Sink, l subscription.Leases) subscription.Leases { return stealing{l} }), "a segment that is held is ErrHeld for others until it is released, and its holder may acquire it again"},
 		{"steals leases", plant(func(_ projection.Sink, l subscription.Leases) subscription.Leases { return stealing{l} }), "of rivals for a segment exactly one gets it"},
+		{"seizes what is free only", plant(func(_ projection.Sink, l subscription.Leases) subscription.Leases { return polite{l} }), "what is seized is taken from its holders, who cannot commit any more, and is theirs again when it is released or ends"},
 		{"revives leases", plant(func(_ projection.Sink, l subscription.Leases) subscription.Leases { return reviving{l} }), "a lease ends by itself, and cannot be prolonged or released then"},
 		{"keeps no reports", plant(func(_ projection.Sink, l subscription.Leases) subscription.Leases { return speechless{l} }), "to attend prolongs the leases that are reported under their fences"},
 		{"merges what is apart", plant(func(s projection.Sink, l subscription.Leases) subscription.Leases { return joining{l, s} }), "neighbours merge at one checkpoint and under both leases, and not else"},
 		{"pauses nothing", plant(func(_ projection.Sink, l subscription.Leases) subscription.Leases { return heedless{l} }), "a pause takes every segment from its holder under a new fence, and keeps it until it is resumed"},
 		{"pauses for a moment", plant(func(_ projection.Sink, l subscription.Leases) subscription.Leases { return brief{l} }), "a pause takes every segment from its holder under a new fence, and keeps it until it is resumed"},
 		{"pauses without a fence", fenceless{plain()}, "a pause takes every segment from its holder under a new fence, and keeps it until it is resumed"},
+		{"promotes what is behind", eager(newStaged(plain())), "a generation that is behind is not promoted, and one that is not is"},
+		{"promotes what is behind", eager(newStaged(plain())), "every segment of a promoted generation is as far as the furthest one of the live"},
+		{"promotes without the lock", torn(newStaged(plain())), "nobody moves the live generation past one that is promoted in that moment"},
+		{"has two live ones", both(newStaged(plain())), "a generation that is behind is not promoted, and one that is not is"},
+		{"opens a second one as live", hasty{newStaged(plain())}, "the first generation of a name is live, later ones are being built, and each tells its checkpoints"},
+		{"opens what was retired", reopening{plain()}, "an older generation is neither opened nor promoted, unless it was live"},
+		{"retires the live one", ruthless{plain()}, "the live generation, and one that is attended, are not retired"},
+		{"resets without fences", unfenced{plain()}, "a reset takes rows and parked keys, and puts all segments at position 0 under fences that nobody holds"},
+		{"resets in two steps", late{plain()}, "rows and checkpoint are of one moment, however often it is reset meanwhile"},
 		{"never deletes", keeper{plain()}, "a deleted row is gone, and deleting what is not there changes nothing"},
 		{"cursor includes its row", repeating{plain()}, "pages of a list hold every row once, equal values included"},
 	} {

@@ -124,6 +124,38 @@ var leaseClauses = []clause[projection.Sink]{
 		his, err := s.leases.Acquire(ctx, bob, subscription.Whole, long)
 		return first(err, same("fence", his.Fence, again.Fence+1), s.heldBy(ctx, bob))
 	}),
+	leaseClause("what is seized is taken from its holders, who cannot commit any more, and is theirs again when it is released or ends", func(ctx context.Context, s leaseStand) error {
+		mine, err := s.leases.Acquire(ctx, ann, subscription.Whole, long)
+		if err != nil {
+			return err
+		}
+		low, high, err := s.leases.Split(ctx, ann, mine, 512)
+		if err != nil {
+			return err
+		}
+		seized, err := s.leases.Seize(ctx, bob, long)
+		low.Fence++
+		high.Fence++
+		if err := first(err, same("seized", seized, []subscription.Checkpoint{low, high}), s.are(ctx, low, high), s.heldBy(ctx, bob, bob)); err != nil {
+			return err
+		}
+		zombie := low
+		zombie.Fence--
+		_, stale := s.moves(ctx, zombie)
+		_, held := s.leases.Acquire(ctx, ann, low.Segment, long)
+		if err := first(is("commit", stale, subscription.ErrStale), is("acquire", held, subscription.ErrHeld), s.leases.Release(ctx, bob, low), s.heldBy(ctx, "", bob)); err != nil {
+			return err
+		}
+		if _, err := s.leases.Seize(ctx, bob, short); err != nil {
+			return err
+		}
+		if err := until(ctx, s.leases, isFree); err != nil {
+			return err
+		}
+		_, err = s.leases.Acquire(ctx, ann, low.Segment, long)
+		_, none := s.Leases(projection.Generation{Name: "never", Version: 1}, source.Store).Seize(ctx, bob, long)
+		return first(err, is("seize what was never opened", none, subscription.ErrNoSegment))
+	}),
 	leaseClause("a lease ends by itself, and cannot be prolonged or released then", func(ctx context.Context, s leaseStand) error {
 		mine, err := s.leases.Acquire(ctx, ann, subscription.Whole, short)
 		if err != nil {

@@ -49,6 +49,13 @@ func (s *txStand[Tx]) add(ctx context.Context, from subscription.Checkpoint, cou
 	return err
 }
 
+// restart counts one more, in the transaction: so it shows whether that was committed.
+func (s *txStand[Tx]) restart(ctx context.Context, model projection.Model, then error) error {
+	return s.Sink.Restart(ctx, model, source, func(ctx context.Context, tx Tx) error {
+		return first(s.Add(ctx, tx, "a"), then)
+	})
+}
+
 func (s *txStand[Tx]) has(ctx context.Context, counter string, want int) error {
 	got, err := s.Read(ctx, counter)
 	at, atErr := s.Sink.Checkpoint(ctx, handlerModel.Generation, source.Store)
@@ -89,6 +96,31 @@ func txSinkClauses[Tx any]() []clause[TxParts[Tx]] {
 			}()
 			<-ended
 			return first(s.has(ctx, "a", 0), s.add(ctx, s.at, "a", nil), s.has(ctx, "a", 1))
+		}),
+		on("a restart empties what was written and begins at position 0, both or neither", func(ctx context.Context, s *txStand[Tx]) error {
+			if err := first(s.add(ctx, s.at, "a", nil), s.add(ctx, s.at, "a", nil)); err != nil {
+				return err
+			}
+			refusal, before := errors.New("refused"), s.at
+			failed := s.restart(ctx, handlerModel, refusal)
+			if err := first(is("restart", failed, refusal), s.has(ctx, "a", 2), s.restart(ctx, handlerModel, nil)); err != nil {
+				return err
+			}
+			zombie := s.add(ctx, before, "a", nil)
+			at, err := s.Sink.Checkpoint(ctx, handlerModel.Generation, source.Store)
+			s.at = at
+			return first(err, same("position", at.Position(), eventstore.Position(0)), is("transact", zombie, subscription.ErrStale), s.has(ctx, "a", 3), s.add(ctx, at, "a", nil), s.has(ctx, "a", 4))
+		}),
+		on("a restart leaves one version of the name, whose definition may be another one", func(ctx context.Context, s *txStand[Tx]) error {
+			changed, second := handlerModel, handlerModel
+			changed.Hash, second.Version = "changed", 2
+			if err := first(s.add(ctx, s.at, "a", nil), s.restart(ctx, changed, nil), s.Sink.Open(ctx, changed, source), s.restart(ctx, second, nil)); err != nil {
+				return err
+			}
+			builds, err := s.Sink.Builds(ctx, handlerModel.Name)
+			zombie := s.add(ctx, s.at, "a", nil)
+			return first(err, same("versions", len(builds), 1), same("generation", builds[0].Generation, second.Generation), same("stage", builds[0].Stage, projection.Live),
+				is("transact to the old one", zombie, subscription.ErrStale), is("open the old one", s.Sink.Open(ctx, changed, source), projection.ErrOutdated))
 		}),
 		on("a handler's panic leaves nothing behind", func(ctx context.Context, s *txStand[Tx]) error {
 			func() {

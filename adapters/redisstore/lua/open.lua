@@ -1,9 +1,12 @@
 -- Creates the generation, or checks that it is the one that is meant, and adds a checkpoint
--- for the source if it has none.
+-- for the source if it has none. The first of a name is live.
 --
 -- ARGV: definition, field of the source's checkpoint, the checkpoint at position 0
 writable()
-if redis.call('EXISTS', meta, rows, order) == 0 then
+if redis.call('EXISTS', meta, rows, order) + redis.call('HEXISTS', generations, version) == 0 then
+  local other = live()
+  if other and less(version, other) then return redis.error_reply('OUTDATED ' .. other) end
+  redis.call('HSET', generations, version, other and 'building' or 'live')
   redis.call('HSET', meta, 'definition', ARGV[1])
   redis.call('HSET', rows, '', '')
   redis.call('ZADD', order, 0, '')

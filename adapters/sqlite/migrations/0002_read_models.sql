@@ -1,13 +1,17 @@
--- Read models kept in this file. Their rows are in tables of their own, view_<name>_<version>.
+-- Read models kept in this file. Their rows are in tables of their own, view_<name>_<version>, and
+-- the SQL view live_<name> shows those of the one that is live.
 
 -- One row per generation. The hash is that of the definition that made the rows: the
--- same generation with another hash is refused.
+-- same generation with another hash is refused. Of a name exactly one is live.
 CREATE TABLE read_models (
     name    TEXT    NOT NULL,
     version INTEGER NOT NULL,
     hash    TEXT    NOT NULL,
+    stage   TEXT    NOT NULL, -- building, live or kept
     PRIMARY KEY (name, version)
 ) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX one_is_live ON read_models (name) WHERE stage = 'live';
 
 -- How far each generation has applied the log of each source store, a row for each segment of
 -- its keys. The checkpoint in it moves in the transaction that writes the rows, by

@@ -1,2 +1,2 @@
 -- Registers a generation. Takes the write lock with its transaction.
-INSERT INTO read_models (name, version, hash) VALUES (?1, ?2, ?3);
+INSERT INTO read_models (name, version, hash, stage) VALUES (?1, ?2, ?3, ?4);

@@ -442,12 +442,55 @@ DECLARE
 	granted record;
 BEGIN
 	FOR granted IN
-		SELECT CASE r.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r.grantee)) END AS grantee, bool_or(r.privilege_type = 'INSERT') AS writes
-		FROM pg_class c, aclexplode(c.relacl) r
-		WHERE c.oid = '"leftfold".read_models'::regclass AND r.privilege_type IN ('SELECT', 'INSERT')
+		SELECT CASE r.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r.grantee)) END AS grantee,
+			bool_or(r.privilege_type = 'INSERT' AND v.relkind <> 'v') AS writes
+		FROM pg_class c, pg_class v, aclexplode(c.relacl) r
+		WHERE v.oid = view AND c.oid = '"leftfold".read_models'::regclass AND r.privilege_type IN ('SELECT', 'INSERT')
 		GROUP BY 1
 	LOOP
-		EXECUTE format('GRANT %s ON %s TO %s', CASE WHEN granted.writes THEN 'SELECT, INSERT, UPDATE, DELETE' ELSE 'SELECT' END, view, granted.grantee);
+		EXECUTE format('GRANT %s ON %s TO %s', CASE WHEN granted.writes THEN 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE' ELSE 'SELECT' END, view, granted.grantee);
+	END LOOP;
+END $$;
+
+
+--
+-- Name: show(text, regclass); Type: FUNCTION; Schema: leftfold; Owner: -
+--
+
+CREATE FUNCTION leftfold.show(name text, shown regclass) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+	target  text := format('"leftfold".%I', 'live_' || name);
+	present oid  := to_regclass(target);
+	listed  text[] := ARRAY(SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = shown AND attnum > 0 AND NOT attisdropped ORDER BY attnum);
+	wanted  text[] := ARRAY(SELECT format('%s %s %s', attname, atttypid, attcollation) FROM pg_attribute WHERE attrelid = shown AND attnum > 0 AND NOT attisdropped ORDER BY attnum);
+	there   text[] := ARRAY(SELECT format('%s %s %s', attname, atttypid, attcollation) FROM pg_attribute WHERE attrelid = present AND attnum > 0 ORDER BY attnum);
+	meaning text := format('VIEW %s AS SELECT %s FROM %s', target, array_to_string(listed, ', '), shown);
+	rights  text[];
+	grants  text;
+BEGIN
+	IF present IS NOT NULL AND there = wanted[:cardinality(there)] THEN
+		EXECUTE 'CREATE OR REPLACE ' || meaning;
+		RETURN;
+	END IF;
+	IF present IS NULL THEN
+		EXECUTE 'CREATE ' || meaning;
+		PERFORM "leftfold".share(to_regclass(target));
+		RETURN;
+	END IF;
+	rights := ARRAY(
+		SELECT format('GRANT %s ON %s TO %s%s', r.privilege_type, target,
+			CASE r.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r.grantee)) END, CASE WHEN r.is_grantable THEN ' WITH GRANT OPTION' END)
+		FROM pg_class c, aclexplode(c.relacl) r WHERE c.oid = present AND r.grantee <> c.relowner
+		UNION ALL
+		SELECT format('GRANT %s (%I) ON %s TO %s%s', r.privilege_type, a.attname, target,
+			CASE r.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r.grantee)) END, CASE WHEN r.is_grantable THEN ' WITH GRANT OPTION' END)
+		FROM pg_attribute a, aclexplode(a.attacl) r WHERE a.attrelid = present AND quote_ident(a.attname) = ANY (listed));
+	EXECUTE 'DROP VIEW ' || target;
+	EXECUTE 'CREATE ' || meaning;
+	FOREACH grants IN ARRAY rights LOOP
+		EXECUTE grants;
 	END LOOP;
 END $$;
 
@@ -522,7 +565,10 @@ CREATE TABLE leftfold.parked (
 CREATE TABLE leftfold.read_models (
     name text NOT NULL COLLATE pg_catalog."C",
     version bigint NOT NULL,
-    hash text NOT NULL
+    hash text NOT NULL,
+    stage text NOT NULL COLLATE pg_catalog."C",
+    unindexed integer NOT NULL,
+    CONSTRAINT read_models_stage_check CHECK ((stage = ANY (ARRAY['building'::text, 'live'::text, 'kept'::text])))
 );
 
 
@@ -744,6 +790,13 @@ ALTER TABLE ONLY leftfold.workers
 
 
 --
+-- Name: one_is_live; Type: INDEX; Schema: leftfold; Owner: -
+--
+
+CREATE UNIQUE INDEX one_is_live ON leftfold.read_models USING btree (name) WHERE (stage = 'live'::text);
+
+
+--
 -- Name: commands commands_only_grow; Type: TRIGGER; Schema: leftfold; Owner: -
 --
 
@@ -846,6 +899,13 @@ REVOKE ALL ON FUNCTION leftfold.settle(writer uuid, session bigint, after bigint
 --
 
 REVOKE ALL ON FUNCTION leftfold.share(view regclass) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION show(name text, shown regclass); Type: ACL; Schema: leftfold; Owner: -
+--
+
+REVOKE ALL ON FUNCTION leftfold.show(name text, shown regclass) FROM PUBLIC;
 
 
 --

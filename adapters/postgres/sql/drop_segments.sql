@@ -1,0 +1,2 @@
+-- Forgets a generation in one of the tables. Uses the primary key.
+DELETE FROM leftfold.segments WHERE name = $1 AND version = $2;
