@@ -16,6 +16,10 @@
 // A [Runner] runs projections in one process; a [Worker] shares them with workers in any number
 // of processes, sets keys aside whose rows cannot be made, and tells how it does by [StatusOf].
 //
+// On Postgres and SQLite a store can apply projections in the transactions of its own appends
+// ([Inline]): then readers see a row as soon as the append returns, and an append is refused if
+// a projection cannot apply it.
+//
 // Folds must be pure: the same events must give the same rows, or a rebuilt read
 // model will differ from the live one.
 package projection

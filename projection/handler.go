@@ -86,7 +86,7 @@ type handlerTarget[Tx any] struct {
 }
 
 func (t *handlerTarget[Tx]) Checkpoint(ctx context.Context, source eventstore.StoreID) (subscription.Checkpoint, error) {
-	return undivided(t.sink.Checkpoint(ctx, t.handler.model.Generation, source))
+	return undivided(ctx, t.sink, t.handler.model.Generation, source)
 }
 
 func (t *handlerTarget[Tx]) Apply(ctx context.Context, w subscription.Window) error {

@@ -81,10 +81,18 @@ func (t Task) open(ctx context.Context, log eventstore.LogReader, events *codec.
 // String returns the task's name, for errors.
 func (t Task) String() string { return "projection " + t.generation.String() }
 
-// undivided is for a [Runner], which moves the one checkpoint of all keys.
-func undivided(at subscription.Checkpoint, err error) (subscription.Checkpoint, error) {
-	if none := (subscription.Segment{}); err == nil && at.Segment != subscription.Whole && at.Segment != none {
-		err = fmt.Errorf("%w: the read model is divided into segments: run it by a projection.Worker", subscription.ErrPermanent)
+// undivided returns the checkpoint for a [Runner], which moves the one checkpoint of all keys.
+func undivided(ctx context.Context, sink Checkpoints, of Generation, source eventstore.StoreID) (subscription.Checkpoint, error) {
+	at, err := sink.Checkpoint(ctx, of, source)
+	if err != nil || at.Segment == (subscription.Segment{}) {
+		return at, err
+	}
+	if at.Segment != subscription.Whole {
+		return at, fmt.Errorf("%w: the read model is divided into segments: run it by a projection.Worker", subscription.ErrPermanent)
+	}
+	roster, err := sink.Leases(of, source).Roster(ctx)
+	if err == nil && len(roster.Segments) > 0 && roster.Segments[0].Holder == subscription.Inline {
+		err = ErrInline
 	}
 	return at, err
 }

@@ -26,6 +26,9 @@ var children = map[string]func(ctx context.Context, url, name string) error{
 	"projects":                  projectSales,
 	"projects blindly":          projectSalesBlindly,
 
+	"appends with inline projections":           appendInline(addOne, func(*postgres.Store) {}),
+	"appends with inline projections in halves": appendInline(nil, (*postgres.Store).InlineInHalves),
+
 	"works on projections":           workOn(func(s *postgres.Sink) projection.Sink { return s }),
 	"works on projections in halves": workOn(func(s *postgres.Sink) projection.Sink { return halvesSink{s} }),
 }

@@ -21,6 +21,9 @@ type statements struct {
 	// Those of read models that do not depend on a view's columns; the others are made in view.go.
 	checkpoint, insertReadModel, insertCheckpoint, moveCheckpoint statement
 
+	// Those of projections that appends apply.
+	appendPlainInline, appendInInline, beginInline, boundInline, usersSettings, useSettings, moveInline, inline, setInline, otherSources statement
+
 	segments, lockSegments, putSegment, dropSegment, workers, putWorker, dropWorker, clock, parked, park, unpark, tellModels statement
 }
 
@@ -63,6 +66,17 @@ func newStatements(s schema) statements {
 		insertCheckpoint: load("insert_checkpoint"),
 		moveCheckpoint:   load("move_checkpoint"),
 
+		appendPlainInline: load("append_inline"),
+		appendInInline:    load("append_in_inline"),
+		beginInline:       load("begin_inline"),
+		boundInline:       load("bound_inline"),
+		usersSettings:     load("users_settings"),
+		useSettings:       load("use_settings"),
+		moveInline:        load("move_inline"),
+		inline:            load("inline"),
+		setInline:         load("set_inline"),
+		otherSources:      load("other_sources"),
+
 		segments:     load("segments"),
 		lockSegments: load("lock_segments"),
 		putSegment:   load("put_segment"),
@@ -76,4 +90,12 @@ func newStatements(s schema) statements {
 		unpark:       load("unpark"),
 		tellModels:   load("tell_models"),
 	}
+}
+
+// appendInline returns the statement of a batch that applies projections.
+func (s *statements) appendInline(pooled bool) statement {
+	if pooled {
+		return s.appendInInline
+	}
+	return s.appendPlainInline
 }

@@ -28,6 +28,8 @@ const (
 
 	childWorks         = "works on projections"
 	childWorksInHalves = "works on projections, with a bug"
+
+	childAppendsInline = "appends with inline projections"
 )
 
 func TestMain(m *testing.M) {
@@ -35,6 +37,9 @@ func TestMain(m *testing.M) {
 		does := child
 		if name := os.Getenv(childName); name == childWorks || name == childWorksInHalves {
 			does = work
+		}
+		if os.Getenv(childName) == childAppendsInline {
+			does = appendInline
 		}
 		if err := does(path); err != nil {
 			fmt.Fprintln(os.Stderr, err)

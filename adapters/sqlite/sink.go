@@ -66,12 +66,14 @@ func (s *Sink) Close() error {
 
 // Open implements [projection.Checkpoints].
 func (s *Sink) Open(ctx context.Context, model projection.Model, source eventstore.Identity) error {
-	return s.write(ctx, func(tx *transaction) error {
-		if err := s.register(ctx, tx, model); err != nil {
-			return err
-		}
-		return tx.exec(ctx, beginSegmentsSQL, model.Name, model.Version, source.Store[:], source.Incarnation, eventstore.Slices)
-	})
+	return s.write(ctx, func(tx *transaction) error { return s.open(ctx, tx, model, source) })
+}
+
+func (s *Sink) open(ctx context.Context, tx *transaction, model projection.Model, source eventstore.Identity) error {
+	if err := s.register(ctx, tx, model); err != nil {
+		return err
+	}
+	return tx.exec(ctx, beginSegmentsSQL, model.Name, model.Version, source.Store[:], source.Incarnation, eventstore.Slices)
 }
 
 // register creates the generation's table, or checks that it was made by the same rules.

@@ -65,6 +65,10 @@ type WorkerID string
 // status; the host's name and the process will do.
 func NewWorkerID(name string) WorkerID { return WorkerID(name + "/" + rand.Text()[:8]) }
 
+// Inline holds the one segment of a read model that a store applies in the transactions of its
+// appends, for as long as it does. So no worker takes it, and those that would work on it wait.
+const Inline WorkerID = "inline"
+
 // Roster is who works on a subscription at one moment.
 type Roster struct {
 	// Workers are those that have attended and whose time has not passed, sorted.

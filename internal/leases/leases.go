@@ -57,6 +57,37 @@ func (s *State) Clone() *State {
 	return &State{Segments: slices.Clone(s.Segments), Workers: maps.Clone(s.Workers)}
 }
 
+// Never is until when a lease lasts that does not end by itself.
+var Never = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// BeginInline makes one segment of all, at the checkpoint, which [subscription.Inline] holds.
+// The fence is above every one that a worker may have: what it has under way is refused.
+func (s *State) BeginInline(at subscription.Checkpoint) {
+	at.Fence, at.Parks, at.Segment = s.newFence(), 0, subscription.Whole
+	for n := range s.Segments {
+		at.Parks = max(at.Parks, s.Segments[n].Parks)
+	}
+	s.Segments = []Segment{{Checkpoint: at, Holder: subscription.Inline, Until: Never}}
+}
+
+// EndInline gives the segment to the workers.
+func (s *State) EndInline() {
+	s.Segments[0].Fence = s.newFence()
+	s.Segments[0].Holder, s.Segments[0].Until = "", time.Time{}
+}
+
+// IsInline reports whether [subscription.Inline] holds the one segment.
+func (s *State) IsInline() bool {
+	return len(s.Segments) == 1 && s.Segments[0].Holder == subscription.Inline
+}
+
+func (s *State) newFence() (fence int64) {
+	for n := range s.Segments {
+		fence = max(fence, s.Segments[n].Fence)
+	}
+	return fence + 1
+}
+
 // Store keeps the state of one subscription.
 type Store interface {
 	// Load returns the state, nil if the subscription was never opened, and the time by the

@@ -4,6 +4,7 @@
 //
 // [RunSink], [RunTxSink] and [RunEffects] are the conformance suite of
 // [projection.Sink] and [projection.TxSink], for authors of adapters. Their clauses
-// are sentences; a sink that breaks one fails in words. RunWorkers, on Unix, has several
+// are sentences; a sink that breaks one fails in words. [RunInline] is that of stores which apply
+// projections in their appends ([projection.Inline]). RunWorkers, on Unix, has several
 // processes share a projection, kills and pauses them, and counts.
 package projectiontest
