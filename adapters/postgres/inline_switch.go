@@ -49,7 +49,7 @@ func (s *Store) flip(ctx context.Context) error {
 		return on.replicated()
 	})
 	if err == nil {
-		s.sink.changed.Notify()
+		s.sink.news.committed()
 	}
 	return err
 }

@@ -102,7 +102,7 @@ func Open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 	// The appender's own identity is that of the log which has this head.
 	appended := func(head eventstore.Position) {
 		if inline != nil {
-			s.sink.changed.Notify()
+			s.sink.news.changed.Notify()
 		}
 		s.wakeups.saw(eventstore.Token{Identity: s.appender.identity, Position: head})
 	}
