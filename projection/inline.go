@@ -270,13 +270,13 @@ type InlineWrite struct {
 	Changes []Change
 }
 
-// InlineRefusal says which appends of a group are refused, and why. The transaction must be
+// InlineRefusalError says which appends of a group are refused, and why. The transaction must be
 // rolled back; the others can be made in a new one.
-type InlineRefusal struct {
+type InlineRefusalError struct {
 	Appends map[int]error
 }
 
-func (r *InlineRefusal) Error() string {
+func (r *InlineRefusalError) Error() string {
 	for _, err := range r.Appends {
 		return err.Error()
 	}
@@ -284,7 +284,7 @@ func (r *InlineRefusal) Error() string {
 }
 
 // Apply applies the events of a group of appends, a list for each, in the transaction. If an
-// event cannot be applied, the error is an [InlineRefusal]. Any other error is the transaction's.
+// event cannot be applied, the error is an [InlineRefusalError]. Any other error is the transaction's.
 func (s *InlineSet[Tx]) Apply(ctx context.Context, tx InlineTx[Tx], appends [][]eventstore.Recorded) error {
 	writes, err := s.fold(ctx, tx, appends)
 	if err != nil {
@@ -375,7 +375,7 @@ func (s *InlineSet[Tx]) toBlame(appends [][]eventstore.Recorded, stored [][]Row,
 			}
 		}
 	}
-	refusal := &InlineRefusal{Appends: map[int]error{}}
+	refusal := &InlineRefusalError{Appends: map[int]error{}}
 	for n, events := range appends {
 		if err := s.foldOne(events, rows, stored != nil); err != nil {
 			refusal.Appends[n] = err
@@ -463,7 +463,7 @@ func (s *InlineSet[Tx]) handle(ctx context.Context, tx InlineTx[Tx], appends [][
 				return apart(func() error { return target.all(ctx, tx, events) })
 			})
 			if err != nil {
-				return &InlineRefusal{Appends: map[int]error{n: inlineError(h.handler.model.Generation, err)}}
+				return &InlineRefusalError{Appends: map[int]error{n: inlineError(h.handler.model.Generation, err)}}
 			}
 		}
 	}

@@ -13,14 +13,14 @@ import (
 // becomes inline: appends wait meanwhile.
 const maxSwitch = 1000
 
-// farBehind says that a projection must come nearer to the head before it can become inline.
-type farBehind struct {
+// behindError says that a projection must come nearer to the head before it can become inline.
+type behindError struct {
 	generation Generation
 	events     eventstore.Position
 	divided    bool
 }
 
-func (e *farBehind) Error() string {
+func (e *behindError) Error() string {
 	return fmt.Sprintf("projection %s is %d events behind, and is divided into segments: let its workers come nearer than %d, then switch again", e.generation, e.events, maxSwitch)
 }
 
@@ -33,7 +33,7 @@ func (s *InlineSet[Tx]) Switch(ctx context.Context, log eventstore.LogReader, si
 }, flip func(context.Context) error) error {
 	for {
 		err := flip(ctx)
-		far, ok := errors.AsType[*farBehind](err)
+		far, ok := errors.AsType[*behindError](err)
 		if !ok || far.divided {
 			return err
 		}
@@ -74,7 +74,7 @@ func (s *InlineSet[Tx]) Level(ctx context.Context, log eventstore.LogReader, tx 
 		return at, fmt.Errorf("read the head: %w", err)
 	}
 	if behind := head.Position - subscription.Lowest(segments).Position(); behind > maxSwitch {
-		return at, &farBehind{of, behind, len(segments) > 1}
+		return at, &behindError{of, behind, len(segments) > 1}
 	}
 	for _, from := range segments {
 		one := s.of(of, from.Segment)
@@ -83,7 +83,7 @@ func (s *InlineSet[Tx]) Level(ctx context.Context, log eventstore.LogReader, tx 
 			return at, fmt.Errorf("projection %s: %w", of, err)
 		}
 		err = one.Apply(ctx, tx, [][]eventstore.Recorded{window.Events})
-		if refused, ok := errors.AsType[*InlineRefusal](err); ok {
+		if refused, ok := errors.AsType[*InlineRefusalError](err); ok {
 			err = refused.Appends[0]
 		}
 		if err != nil {

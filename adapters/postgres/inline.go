@@ -40,7 +40,7 @@ func (a *appender) exchange(ctx context.Context, f *flight) (answer, error) {
 	}
 	for {
 		got, err := a.makeInline(ctx, f.appends)
-		refused, ok := errors.AsType[*projection.InlineRefusal](err)
+		refused, ok := errors.AsType[*projection.InlineRefusalError](err)
 		if _, nothing := errors.AsType[*undone](err); !ok || !nothing {
 			return got, err
 		}
@@ -303,15 +303,15 @@ func mismatch(set *inlineSet, err error) error {
 
 // appendInline appends in the caller's transaction, in a savepoint: who is refused by a
 // projection can go on.
-func (t *txStore) appendInline(ctx context.Context, one []*groupcommit.Pending, append call, got *answer) error {
+func (t *txStore) appendInline(ctx context.Context, one []*groupcommit.Pending, made call, got *answer) error {
 	err := pgx.BeginFunc(ctx, t.tx, func(tx pgx.Tx) error {
-		if err := t.on.together(ctx, append); err != nil {
+		if err := t.on.together(ctx, made); err != nil {
 			return err
 		}
 		in := &inlineTx{set: t.store.appender.inline, db: t.store.db, on: t.on, tx: tx}
 		return in.apply(ctx, t.store.identity.Store, got, one)
 	})
-	if refused, ok := errors.AsType[*projection.InlineRefusal](err); ok {
+	if refused, ok := errors.AsType[*projection.InlineRefusalError](err); ok {
 		err = refused.Appends[0]
 	}
 	return err

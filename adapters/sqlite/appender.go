@@ -62,7 +62,7 @@ func (a *appender) process(ctx context.Context, batch []*groupcommit.Pending) {
 func (a *appender) attemptInline(ctx context.Context, batch []*groupcommit.Pending) ([]*groupcommit.Pending, error) {
 	for {
 		err := a.attempt(ctx, batch)
-		refused, ok := errors.AsType[*projection.InlineRefusal](err)
+		refused, ok := errors.AsType[*projection.InlineRefusalError](err)
 		if !ok {
 			return batch, err
 		}

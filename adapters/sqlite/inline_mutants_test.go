@@ -135,8 +135,7 @@ func refusesNeighbours(_ *testing.T, p inlineParts, _ *sql.DB) inlineParts {
 			mu.Lock()
 			defer mu.Unlock()
 			under--
-			var refused *projection.InlineError
-			if errors.As(err, &refused) {
+			if _, ok := errors.AsType[*projection.InlineError](err); ok {
 				last = err
 			}
 			if err == nil {
