@@ -136,6 +136,15 @@ func together(n int, do func(n int) error) []error {
 	return errs
 }
 
+// refusedIn checks that the append was refused by the view.
+func refusedIn(err error, of projection.Generation) error {
+	var refused *projection.InlineError
+	if !errors.As(err, &refused) {
+		return fmt.Errorf("got error %v, want a *projection.InlineError", err)
+	}
+	return same("projection", refused.Generation, of)
+}
+
 // refusedBy checks that the append was refused by the view for the key and the stream.
 func refusedBy(err error, of projection.Generation, key, stream string) error {
 	var refused *projection.InlineError
@@ -240,11 +249,8 @@ func inlineClauses[Tx any]() []clause[InlineParts[Tx]] {
 					switch {
 					case bad && amount == -1:
 						err = first(refusedBy(err, strict.Generation(), stream, stream), is("refusal", err, errNegative))
-					case bad:
-						err = refusedBy(err, strict.Generation(), "", "")
-						if err != nil && strings.Contains(err.Error(), "stream") { // a goroutine that ends cannot say on what
-							err = nil
-						}
+					case bad: // a goroutine that ends cannot say on what
+						err = refusedIn(err, strict.Generation())
 					}
 					if err != nil {
 						return fmt.Errorf("append %d of %s: %w", n, stream, err)
