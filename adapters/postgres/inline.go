@@ -109,7 +109,7 @@ type inlineMove struct {
 
 // begin begins the transaction and appends.
 func (t *inlineTx) begin(ctx context.Context, appends call) (err error) {
-	bound := call{statement: t.db.sql.boundInline, scan: noColumns}
+	bound := call{statement: t.db.sql.boundPauses, scan: noColumns}
 	if !t.set.Handles() {
 		return t.on.together(ctx, call{statement: t.db.sql.beginInline}, bound, appends)
 	}

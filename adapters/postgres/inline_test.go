@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -486,6 +487,39 @@ func TestAProgramThatStopsInsideAnAppendGivesTheLockBack(t *testing.T) {
 	close(resume)
 	require.NoError(t, <-answer)
 	require.EqualValues(t, 2, countEvents(t, pool))
+	require.Empty(t, misplaced(t, pool))
+}
+
+// A worker attends although its projection is inline, and stops while it has the segments locked.
+func TestAWorkerThatStopsInsideAnAttendanceHoldsUpNoAppend(t *testing.T) {
+	pool := newPool(t)
+	store := openInline(t, pool)
+	stopped, resume := make(chan struct{}), make(chan struct{})
+	once := false
+	slow := throughProxy(t, pool, func(f pgproxy.Frame) pgproxy.Action {
+		if executes(f, "leftfold/workers") && !once { // behind the statement that locks
+			once = true
+			close(stopped)
+			<-resume
+		}
+		return pgproxy.Forward
+	})
+	attended := make(chan error, 1)
+	go func() {
+		head, err := store.Head(t.Context())
+		if err == nil {
+			_, err = slow.Sink().Leases(placings.Generation(), head.Store).Attend(t.Context(), "worker", time.Minute, nil)
+		}
+		attended <- err
+	}()
+	<-stopped
+	_, err := store.Append(t.Context(), oneEvent("order-1"))
+	for errors.Is(err, eventstore.ErrStoreBusy) {
+		_, err = store.Append(t.Context(), oneEvent("order-1"))
+	}
+	require.NoError(t, err)
+	close(resume)
+	require.Error(t, <-attended)
 	require.Empty(t, misplaced(t, pool))
 }
 

@@ -43,10 +43,14 @@ func (f shares) Load(ctx context.Context) (state *leases.State, now time.Time, e
 	return state, now, err
 }
 
-// Update locks the segments: a commit that moves one of their checkpoints waits for its end.
+// Update locks the segments: a commit that moves one of their checkpoints waits for its end, and
+// an append, if the projection is inline.
 func (f shares) Update(ctx context.Context, change func(*leases.State, time.Time) error) error {
 	return f.sink.on(ctx, func(on session) error {
 		return inTransaction(ctx, on.conn, "", func(pgx.Tx) error {
+			if err := on.one(ctx, f.sink.db.sql.boundPauses, noColumns); err != nil {
+				return err
+			}
 			return f.updateAt(ctx, on, change)
 		})
 	})

@@ -22,7 +22,7 @@ type statements struct {
 	checkpoint, insertReadModel, insertCheckpoint, moveCheckpoint statement
 
 	// Those of projections that appends apply.
-	appendPlainInline, appendInInline, beginInline, boundInline, usersSettings, useSettings, moveInline, inline, setInline, otherSources statement
+	appendPlainInline, appendInInline, beginInline, boundPauses, usersSettings, useSettings, moveInline, inline, setInline, otherSources statement
 
 	segments, lockSegments, putSegment, dropSegment, workers, putWorker, dropWorker, clock, parked, park, unpark, tellModels statement
 }
@@ -69,7 +69,7 @@ func newStatements(s schema) statements {
 		appendPlainInline: load("append_inline"),
 		appendInInline:    load("append_in_inline"),
 		beginInline:       load("begin_inline"),
-		boundInline:       load("bound_inline"),
+		boundPauses:       load("bound_pauses"),
 		usersSettings:     load("users_settings"),
 		useSettings:       load("use_settings"),
 		moveInline:        load("move_inline"),
