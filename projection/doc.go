@@ -20,6 +20,10 @@
 // one and replaces it when it has caught up: by a [Worker] of the new program, or by [Rebuild].
 // See also [Rollback], [Retire], [Reset] and [Audit].
 //
+// On Postgres and SQLite a store can apply projections in the transactions of its own appends
+// ([Inline]): then readers see a row as soon as the append returns, and an append is refused if
+// a projection cannot apply it.
+//
 // Folds must be pure: the same events must give the same rows, or a rebuilt read
 // model will differ from the live one, and does not replace it.
 package projection

@@ -72,6 +72,8 @@ var (
 	ErrLive = errors.New("generation is live")
 	// ErrAttended: workers attend the generation; stop them first.
 	ErrAttended = errors.New("generation is attended by workers")
+	// ErrInlineAttended: the store applies the generation inline. It is an ErrAttended.
+	ErrInlineAttended = fmt.Errorf("%w: appends apply it inline; open the store without it and call its SwitchInline first", ErrAttended)
 	// ErrOutdated: a later version of the read model is live. This program is an old one, or the
 	// generation was overtaken while it was being built.
 	ErrOutdated = errors.New("a later version of the read model is live")

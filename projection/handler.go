@@ -225,17 +225,21 @@ func (t *handlerTarget[Tx]) park(ctx context.Context, move Move, event keyedEven
 
 // transact has the handler handle the events in the transaction of the move.
 func (t *handlerTarget[Tx]) transact(ctx context.Context, move Move, events []keyedEvent) error {
-	return t.sink.Transact(ctx, t.handler.model.Generation, move, func(ctx context.Context, tx Tx) (err error) {
-		var underWay *eventstore.Recorded
-		defer recoverAsEventError(&underWay, &err)
-		for _, e := range events {
-			underWay = e.Recorded
-			if err := t.handler.handle(ctx, tx, *underWay); err != nil {
-				return &EventError{Event: *underWay, Err: err, Permanent: errors.Is(err, subscription.ErrPermanent)}
-			}
-		}
-		return nil
+	return t.sink.Transact(ctx, t.handler.model.Generation, move, func(ctx context.Context, tx Tx) error {
+		return t.all(ctx, tx, events)
 	})
+}
+
+func (t *handlerTarget[Tx]) all(ctx context.Context, tx Tx, events []keyedEvent) (err error) {
+	var underWay *eventstore.Recorded
+	defer recoverAsEventError(&underWay, &err)
+	for _, e := range events {
+		underWay = e.Recorded
+		if err := t.handler.handle(ctx, tx, *underWay); err != nil {
+			return &EventError{Event: *underWay, Err: err, Permanent: errors.Is(err, subscription.ErrPermanent)}
+		}
+	}
+	return nil
 }
 
 // concerns reports whether the event is of the key.

@@ -57,8 +57,14 @@ func undivided(ctx context.Context, sink Checkpoints, of Generation, source even
 	}
 	// The pause has raised the fence: a checkpoint from before it moves no more.
 	roster, err := sink.Leases(of, source).Roster(ctx)
-	if err == nil && len(roster.Segments) > 0 && roster.Segments[0].Holder == subscription.OnPause {
-		err = fmt.Errorf("%w: %w", subscription.ErrPermanent, ErrPaused)
+	if err != nil || len(roster.Segments) == 0 {
+		return at, err
 	}
-	return at, err
+	switch roster.Segments[0].Holder {
+	case subscription.OnPause:
+		return at, fmt.Errorf("%w: %w", subscription.ErrPermanent, ErrPaused)
+	case subscription.Inline:
+		return at, ErrInline
+	}
+	return at, nil
 }

@@ -126,22 +126,33 @@ func (t *viewTarget[R]) load(ctx context.Context, b *batch[R]) error {
 	if len(b.rows) == 0 {
 		return nil
 	}
-	keys := make([]string, len(b.rows))
-	byKey := make(map[string]*row[R], len(b.rows))
-	for n, r := range b.rows {
-		keys[n] = r.key
-		byKey[r.key] = r
-	}
-	rows, err := t.sink.Load(ctx, t.model, keys)
+	stored, err := t.sink.Load(ctx, t.model, b.keys())
 	if err != nil {
 		return fmt.Errorf("load rows: %w", err)
 	}
-	for _, stored := range rows {
-		r, asked := byKey[stored.Key]
+	return t.set(b, stored)
+}
+
+func (b *batch[R]) keys() []string {
+	keys := make([]string, len(b.rows))
+	for n, r := range b.rows {
+		keys[n] = r.key
+	}
+	return keys
+}
+
+// set gives the rows the values that are stored.
+func (t *viewTarget[R]) set(b *batch[R], stored []Row) error {
+	byKey := make(map[string]*row[R], len(b.rows))
+	for _, r := range b.rows {
+		byKey[r.key] = r
+	}
+	for _, s := range stored {
+		r, asked := byKey[s.Key]
 		if !asked {
-			return fmt.Errorf("load rows: the sink returned row %q, which was not asked for", stored.Key)
+			return fmt.Errorf("load rows: the sink returned row %q, which was not asked for", s.Key)
 		}
-		if err := t.view.mapping.decode(stored, r.reflected()); err != nil {
+		if err := t.view.mapping.decode(s, r.reflected()); err != nil {
 			return fmt.Errorf("load rows: %w", err)
 		}
 		r.stored, r.exists = true, true

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/internal/groupcommit"
@@ -22,6 +23,7 @@ type answer struct {
 	skipped     map[int64]bool      // appends, from 1
 	repeated    []repeat
 	refused     []refusal
+	now         time.Time // the recorded_at of the batch; zero: it was not asked for
 }
 
 // repeat is an append whose command is known.
@@ -63,6 +65,9 @@ func (a *answer) scan(row [][]byte) error {
 	}
 	if row[7] != nil {
 		failure = json.Unmarshal(row[7], &a.refused)
+	}
+	if len(row) > 8 {
+		a.now = readTime(row[8])
 	}
 	return errors.Join(err, failure)
 }

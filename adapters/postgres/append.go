@@ -67,6 +67,9 @@ func tombstone(stream eventstore.StreamID, expected eventstore.ExpectedVersion) 
 }
 
 func (s *Store) submit(ctx context.Context, request eventstore.AppendRequest) (eventstore.Receipt, error) {
+	if ctx.Value(insideInline{s.db}) != nil {
+		return eventstore.Receipt{}, errInsideInline
+	}
 	if ctx.Value(ownTransaction{s}) != nil {
 		return eventstore.Receipt{}, fmt.Errorf("%w: append through the store that Transact handed you", ErrOwnTransaction)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/internal/groupcommit"
+	"github.com/leftfold/leftfold/projection"
 )
 
 // appender makes the batches of one store durable, over one connection. At most two are
@@ -27,6 +28,9 @@ type appender struct {
 	// answer is lost; see settle.go.
 	writer  eventstore.EventID
 	session int64
+
+	inline *inlineSet
+	users  [][]byte // the settings that inline handlers are used to; nil: those of the session
 
 	patience patience
 	overlap  int // how many events make a batch that is sent while another is under way; 0: none does
@@ -75,6 +79,10 @@ func (a *appender) drain(ctx context.Context) {
 		appends := a.queue.Cut(a.share, newBatch().admit)
 		if len(appends) == 0 && len(a.flights) == 0 {
 			return
+		}
+		if len(appends) > 0 && a.inline != nil {
+			a.again(ctx, appends)
+			continue
 		}
 		if len(appends) > 0 {
 			a.send(appends, isPlain(appends))
@@ -156,6 +164,7 @@ func (a *appender) again(ctx context.Context, appends []*groupcommit.Pending) {
 // conclude answers those that an attempt has left with its error, unless one of several may be
 // guilty of it: then they are made one by one, so that only that one fails.
 func (a *appender) conclude(ctx context.Context, left []*groupcommit.Pending, err error) {
+	err = mismatch(a.inline, err)
 	if len(left) < 2 || !hasOneGuilty(err) {
 		answerAll(left, err)
 		return
@@ -179,31 +188,37 @@ var errLostAgain = fmt.Errorf("%w: the append was sent %d times and the connecti
 // [eventstore.ErrOutcomeUnknown]. After a lost answer these may be a part of the batch; the
 // error is not for the rest of it, which is in the log.
 func (a *appender) attempt(ctx context.Context, appends []*groupcommit.Pending) (left []*groupcommit.Pending, err error) {
+	var last error
 	for range lostTries {
 		if err := a.connect(ctx, a.patience.reconnect); err != nil {
 			return appends, err
 		}
-		a.send(appends, false)
-		sent := a.flights[0]
-		got, err := a.receive()
+		sent := flight{appends: appends, before: eventstore.Token{Identity: a.identity, Position: a.head}}
+		got, err := a.exchange(ctx, &sent)
 		switch {
+		case err == nil && len(sent.appends) > 0:
+			a.made(got, sent.appends)
+			return nil, nil
 		case err == nil:
-			a.made(got, appends)
 			return nil, nil
 		case !a.lost(err):
 			a.leave(err)
-			return appends, err
+			return sent.appends, err
 		}
 		a.disconnect()
+		last = err
 		if appends, err = a.settle(ctx, sent, err); err != nil || len(appends) == 0 {
 			return appends, err
 		}
 	}
-	return appends, errLostAgain
+	return appends, fmt.Errorf("%w (%v)", errLostAgain, last) // its text only: it says nothing about the outcome
 }
 
 // lost reports whether an error leaves open what became of a batch.
-func (a *appender) lost(err error) bool { return !a.connected() || !isAnswer(err) }
+func (a *appender) lost(err error) bool {
+	_, known := errors.AsType[*undone](err)
+	return !a.connected() || !isAnswer(err) && !known
+}
 
 // leave goes away from a server that cannot append, such as one that is shutting down, and
 // from a session that is out of date.
@@ -270,7 +285,7 @@ func (a *appender) send(appends []*groupcommit.Pending, one bool) {
 		a.pipeline.SendQueryStatement(a.one, values, binaryFormat, binaryFormat)
 	} else {
 		a.parameters.encode(appends)
-		values := a.parameters.values(a.writer[:], a.session, a.fences, a.head)
+		values := a.parameters.values(a.writer[:], a.session, a.fences, a.head, 0)
 		if a.db.pooled {
 			a.pipeline.SendQueryParams(a.db.sql.appendIn.text, values, nil, binaryFormat, binaryFormat)
 		} else {
@@ -390,17 +405,31 @@ func (a *appender) connectOnce(ctx context.Context) (err error) {
 // standby, has not adopted the store, and leftfold.append_one does not look whether it should.
 func (a *appender) prepare(ctx context.Context, s session, readOnly bool) (err error) {
 	a.all, a.one = nil, nil
+	a.users = nil
 	if s.pooled {
 		return nil
+	}
+	if a.inline.Handles() {
+		if err := s.one(ctx, a.db.sql.usersSettings, a.keepSettings); err != nil {
+			return err
+		}
 	}
 	if err := s.one(ctx, a.db.sql.settings, func([][]byte) error { return nil }); err != nil {
 		return fmt.Errorf("set up the session: %w", err)
 	}
-	if a.all, err = s.conn.Prepare(ctx, a.db.sql.append.name, a.db.sql.append.text); err != nil || readOnly {
+	if a.all, err = s.conn.Prepare(ctx, a.db.sql.append.name, a.db.sql.append.text); err != nil || readOnly || a.inline != nil {
 		return explain(err)
 	}
 	a.one, err = s.conn.Prepare(ctx, a.db.sql.appendOne.name, a.db.sql.appendOne.text)
 	return explain(err)
+}
+
+// keepSettings copies a row of settings.
+func (a *appender) keepSettings(row [][]byte) error {
+	for _, value := range row {
+		a.users = append(a.users, append([]byte{}, value...))
+	}
+	return nil
 }
 
 func (a *appender) disconnect() {
@@ -418,5 +447,6 @@ func (a *appender) disconnect() {
 // server.
 func hasOneGuilty(err error) bool {
 	failure, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && classOf(failure) == deterministic || errors.Is(err, errLostAgain)
+	_, row := errors.AsType[*projection.InlineError](err)
+	return ok && classOf(failure) == deterministic || row || errors.Is(err, errLostAgain)
 }

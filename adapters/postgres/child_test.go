@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+
+	"github.com/leftfold/leftfold/adapters/postgres"
 )
 
 // Tests about several processes run their own binary again, as a child that does one thing.
@@ -25,6 +27,9 @@ var children = map[string]func(ctx context.Context, url, name string) error{
 
 	"works on projections":  workOnProjections,
 	"rebuilds a projection": rebuild,
+
+	"appends with inline projections":           appendInline(addOne, func(*postgres.Store) {}),
+	"appends with inline projections in halves": appendInline(nil, (*postgres.Store).InlineInHalves),
 }
 
 func child() int {

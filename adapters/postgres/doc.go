@@ -47,10 +47,20 @@
 // wait for a token are woken wherever they are; on a standby, and through a proxy that shares
 // connections, they look again every few milliseconds.
 //
+// # Inline projections
+//
+// With [Options].Inline and [Store.SwitchInline] an append applies projections in its own
+// transaction. A batch is three round trips then in place of one: BEGIN and append; load; write,
+// move the checkpoints and COMMIT. Handlers take one more, and one for each of their statements.
+// The lock of the store is held from the first to the last, and one batch is under way at a time;
+// BenchmarkInline has the figures. A program that stops in the middle loses its transaction, and
+// with it the lock, after 5 seconds.
+//
 // # Privileges
 //
-// A role that appends needs the right to execute five functions and no right to write a
-// table; one that projects needs the right to create tables; see [Grant]. Triggers refuse
+// A role that appends needs the right to execute six functions and no right to write a
+// table; one that projects needs the right to create tables, and one that appends with inline
+// projections needs both; see [Grant]. Triggers refuse
 // changes of what was recorded to everybody, the owner included, who could drop them.
 //
 // The statements are in sql/, one per file, and the schema with its functions in migrations/.

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/projection"
 )
 
 // What went wrong, for errors.Is. Each message says what to do. An append that fails with
@@ -52,7 +53,8 @@ const (
 	absent // our schema or a part of it
 	isolation
 	unsupported
-	stale // the session knows a schema that is there no more
+	mismatched // with what the store applies inline
+	stale      // the session knows a schema that is there no more
 )
 
 // Our own SQLSTATEs, in a class that no standard uses.
@@ -60,6 +62,8 @@ const (
 	stateAppendOnly = "LF001" // a change of what was recorded
 	stateIsolation  = "LF002"
 	stateFenced     = "LF003" // a batch that its writer has given up
+	stateInline     = "LF006" // an append of a program that applies other projections inline
+	stateBehind     = "LF007" // the checkpoint of an inline projection is not at the head
 	stateSettings   = "LF005" // an append in a session that has not the settings for it
 )
 
@@ -87,6 +91,8 @@ var classes = map[string]class{
 	"25P03":         unavailable,  // idle_in_transaction_session_timeout
 	stateAppendOnly: denied,
 	stateIsolation:  isolation,
+	stateInline:     mismatched,
+	stateBehind:     mismatched,
 	stateSettings:   stale, // they were set, and somebody has reset the session
 }
 
@@ -145,6 +151,7 @@ var meanings = map[class]struct {
 	absent:        {ErrNoStore, "run postgres.Migrate"},
 	unsupported:   {ErrUnsupportedServer, "PgBouncer shares its connections by statement, and a transaction needs one of its own; set pool_mode to transaction or session"},
 	stale:         {errBusy, "the schema was changed or restored under the session, or its settings were reset; it is closed now, try again"},
+	mismatched:    {projection.ErrInlineMismatch, "append with the inline projections of the store, or switch it by Store.SwitchInline"},
 	isolation:     {ErrIsolation, "begin the transaction with pgx.TxOptions{IsoLevel: pgx.ReadCommitted}; behind a proxy, where the store cannot say so itself, reset default_transaction_isolation of the role and the database"},
 }
 

@@ -14,12 +14,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/projection"
 )
 
 // sentinels are all that a caller can ask for, of what explain returns.
 var sentinels = []error{
 	eventstore.ErrStoreBusy, eventstore.ErrOutcomeUnknown, ErrUnavailable, ErrReadOnly, ErrDiskFull, ErrDenied,
 	ErrNoStore, ErrOldSchema, ErrNewerSchema, ErrNotDurable, ErrUnsupportedServer, ErrIsolation,
+	projection.ErrInlineMismatch,
 }
 
 // states are what a user meets of each SQLSTATE: the sentinels that match, and no others, and
@@ -51,6 +53,8 @@ var states = []struct {
 	{stateAppendOnly, "our triggers", denied, []error{ErrDenied}, "append an event that corrects the facts"},
 	{stateIsolation, "our append", isolation, []error{ErrIsolation}, "default_transaction_isolation"},
 	{stateSettings, "our append in a session that was reset", stale, []error{eventstore.ErrStoreBusy}, "try again"},
+	{stateInline, "an append that passes a projection by", mismatched, []error{projection.ErrInlineMismatch}, "SwitchInline"},
+	{stateBehind, "rows that lack events", mismatched, []error{projection.ErrInlineMismatch}, "SwitchInline"},
 	{stateFenced, "a batch that was given up, which nobody waits for", unknownClass, nil, "open the store anew"},
 
 	// Whole classes of states; a state that is named above leaves its class.

@@ -26,6 +26,9 @@ const (
 	TestStep     = time.Millisecond
 )
 
+// InlineInHalves makes a store commit appends before their rows: a mutant.
+func (s *Store) InlineInHalves() { s.db.sql.beginInline.text = "SELECT" }
+
 // Blind makes a sink move checkpoints wherever they stand: a mutant.
 func (s *Sink) Blind() *Sink {
 	st := &s.db.sql.moveCheckpoint

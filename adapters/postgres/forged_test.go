@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -381,6 +382,7 @@ type forged struct {
 	commands   []forgedCommand
 	conditions []forgedCondition
 	given      map[string]string // parameters, whatever the rows say
+	applies    string            // default: 0
 }
 
 type forgedWrite struct{ append, key, expected, count, id string }
@@ -498,7 +500,7 @@ func (b *forged) sql(function string) string {
 		}
 		call += ", " + name + " => " + value
 	}
-	return call + ")"
+	return call + ", applies => " + cmp.Or(b.applies, "0") + ")"
 }
 
 // loneCall is a call of leftfold.append_one, each value as SQL.

@@ -217,6 +217,9 @@ func (s *Sink) drop(ctx context.Context, on session, tx pgx.Tx, of projection.Ge
 	if _, err := s.lockSegments(ctx, on, of.Name); err != nil {
 		return err
 	}
+	if err := s.notInline(ctx, on, of); err != nil {
+		return err
+	}
 	if err := may(); err != nil {
 		return err
 	}
@@ -226,6 +229,20 @@ func (s *Sink) drop(ctx context.Context, on session, tx pgx.Tx, of projection.Ge
 		}
 	}
 	return nil
+}
+
+// notInline refuses what would take a read model away from the appends that apply it. Its segments
+// are locked.
+func (s *Sink) notInline(ctx context.Context, on session, of projection.Generation) error {
+	inline := false
+	err := on.rows(ctx, s.db.sql.inline, func(row [][]byte) error {
+		inline = inline || of == projection.Generation{Name: string(row[0]), Version: int(readInt8(row[1]))}
+		return nil
+	})
+	if err == nil && inline {
+		err = projection.ErrInlineAttended
+	}
+	return err
 }
 
 // Reset implements [projection.Generations].
@@ -250,6 +267,9 @@ func (s *Sink) Reset(ctx context.Context, of projection.Generation, source event
 func (s *Sink) rewind(ctx context.Context, on session, of projection.Generation, source eventstore.Identity) error {
 	all, err := s.lockSegments(ctx, on, of.Name)
 	if err != nil {
+		return err
+	}
+	if err := s.notInline(ctx, on, of); err != nil {
 		return err
 	}
 	b, _ := projection.FindBuild(all, of)

@@ -20,7 +20,9 @@ const (
 	ToRead Privilege = iota + 1
 	// ToAppend is what a program needs besides to append, in transactions of its own too. Whoever
 	// calls the functions by hand cannot change what was recorded, nor leave a gap in positions or
-	// versions; it can append events whose name, slice or tombstone our client would not write.
+	// versions; it can append events whose name, slice or tombstone our client would not write. It
+	// passes no inline projection by unnoticed: the next append is refused. A program that
+	// appends with inline projections needs [ToProject] too.
 	ToAppend
 	// ToProject is what a program needs to keep read models in the schema: the right to create
 	// tables there, and to write those of views. If it shall have no right in the schema of the
@@ -40,12 +42,12 @@ GRANT SELECT ON leftfold.migrations, leftfold.store, leftfold.events, leftfold.e
 GRANT EXECUTE ON FUNCTION leftfold.adopt TO %[1]s;
 `,
 	ToAppend: `GRANT USAGE ON SCHEMA leftfold TO %[1]s;
-GRANT EXECUTE ON FUNCTION leftfold.append, leftfold.append_in, leftfold.append_one, leftfold.settle, leftfold.lock TO %[1]s;
+GRANT EXECUTE ON FUNCTION leftfold.append, leftfold.append_in, leftfold.append_one, leftfold.settle, leftfold.lock, leftfold.set_inline TO %[1]s;
 `,
 	ToProject: `GRANT USAGE, CREATE ON SCHEMA leftfold TO %[1]s;
 GRANT SELECT ON leftfold.migrations TO %[1]s;
 GRANT SELECT, INSERT, UPDATE, DELETE ON leftfold.read_models, leftfold.segments, leftfold.workers, leftfold.parked TO %[1]s;
-GRANT EXECUTE ON FUNCTION leftfold.share, leftfold.show TO %[1]s;
+GRANT EXECUTE ON FUNCTION leftfold.share, leftfold.show, leftfold.at_head TO %[1]s;
 ` + shareViews,
 	ToQuery: `GRANT USAGE ON SCHEMA leftfold TO %[1]s;
 GRANT SELECT ON leftfold.migrations, leftfold.read_models, leftfold.segments, leftfold.workers, leftfold.parked TO %[1]s;

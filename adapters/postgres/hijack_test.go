@@ -40,9 +40,9 @@ func TestMutantsThatRunWhatIsTheCallersAreCaught(t *testing.T) {
 		{"append", "nothing pg_catalog.text", "nothing text"}, // compiled under the first path, and kept
 		{"append_one", "nothing pg_catalog.text", "nothing text"},
 		{"append", "cluster pg_catalog.text", "cluster text"},
-		{"append", "now     pg_catalog.timestamptz", "now timestamptz"},
 		{"settle", "SET search_path TO 'pg_catalog', 'pg_temp'", ""},
 		{"lock", "SET search_path TO 'pg_catalog', 'pg_temp'", ""},
+		{"set_inline", "SET search_path TO 'pg_catalog', 'pg_temp'", ""},
 		{"adopt", "SET search_path TO 'pg_catalog', 'pg_temp'", ""},
 	} {
 		h.withMutant(t, mutant.function, mutant.old, mutant.made, func() {
@@ -100,8 +100,9 @@ func newHijack(t *testing.T) hijack {
 		"settle": {func() string {
 			return "SELECT leftfold.settle(md5('')::uuid, 1, 0, ARRAY[md5('')::uuid], ARRAY[md5('')::uuid])"
 		}, true},
-		"lock":  {func() string { return "SELECT leftfold.lock()" }, true},
-		"adopt": {func() string { return "SELECT leftfold.adopt()" }, true},
+		"lock":       {func() string { return "SELECT leftfold.lock()" }, true},
+		"set_inline": {func() string { return "SELECT leftfold.set_inline(0)" }, true},
+		"adopt":      {func() string { return "SELECT leftfold.adopt()" }, true},
 	}
 	_, err = openOn(t, h.owner, postgres.Options{}).Append(t.Context(), oneEvent(stream())) // append_one declines on an empty log
 	require.NoError(t, err)

@@ -43,24 +43,37 @@ func (f shares) Load(ctx context.Context) (state *leases.State, now time.Time, e
 	return state, now, err
 }
 
-// Update locks the segments: a commit that moves one of their checkpoints waits for its end.
+// Update locks the segments: a commit that moves one of their checkpoints waits for its end, and
+// an append, if the projection is inline.
 func (f shares) Update(ctx context.Context, change func(*leases.State, time.Time) error) error {
 	return f.sink.on(ctx, func(on session) error {
 		return inTransaction(ctx, on.conn, "", func(pgx.Tx) error {
-			before, now, err := f.load(ctx, on, f.sink.db.sql.lockSegments)
-			if err != nil {
+			if err := on.one(ctx, f.sink.db.sql.boundPauses, noColumns); err != nil {
 				return err
 			}
-			if before == nil {
-				return subscription.ErrNoSegment
-			}
-			after := before.Clone()
-			if err := change(after, now); err != nil {
-				return err
-			}
-			return f.save(ctx, on, leases.Changed(before, after))
+			return f.updateAt(ctx, on, change)
 		})
 	})
+}
+
+// update does it in a transaction.
+func (f shares) update(ctx context.Context, on session, change func(*leases.State) error) error {
+	return f.updateAt(ctx, on, func(state *leases.State, _ time.Time) error { return change(state) })
+}
+
+func (f shares) updateAt(ctx context.Context, on session, change func(*leases.State, time.Time) error) error {
+	before, now, err := f.load(ctx, on, f.sink.db.sql.lockSegments)
+	if err != nil {
+		return err
+	}
+	if before == nil {
+		return subscription.ErrNoSegment
+	}
+	after := before.Clone()
+	if err := change(after, now); err != nil {
+		return err
+	}
+	return f.save(ctx, on, leases.Changed(before, after))
 }
 
 // load returns the state, nil if the generation was never opened for the source, and the time
@@ -150,15 +163,20 @@ func (f shares) save(ctx context.Context, on session, c leases.Changes) error {
 // Parked implements [projection.Checkpoints].
 func (s *Sink) Parked(ctx context.Context, of projection.Generation, source eventstore.StoreID) (all []projection.Parked, err error) {
 	err = s.on(ctx, func(on session) error {
-		all = nil
-		return on.rows(ctx, s.db.sql.parked, func(row [][]byte) error {
-			all = append(all, projection.Parked{
-				Key: string(row[0]), Event: anchor(eventstore.Position(readInt8(row[1])), row[2]),
-				Type: string(row[3]), Cause: string(row[4]), At: readTime(row[5]),
-			})
-			return nil
-		}, s.shares(of, source).key()...)
+		all, err = s.shares(of, source).parked(ctx, on)
+		return err
 	})
+	return all, err
+}
+
+func (f shares) parked(ctx context.Context, on session) (all []projection.Parked, err error) {
+	err = on.rows(ctx, f.sink.db.sql.parked, func(row [][]byte) error {
+		all = append(all, projection.Parked{
+			Key: string(row[0]), Event: anchor(eventstore.Position(readInt8(row[1])), row[2]),
+			Type: string(row[3]), Cause: string(row[4]), At: readTime(row[5]),
+		})
+		return nil
+	}, f.key()...)
 	return all, err
 }
 

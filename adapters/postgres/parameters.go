@@ -86,8 +86,8 @@ func (p *parameters) encode(appends []*groupcommit.Pending) {
 }
 
 // values returns the parameters of leftfold.append. The writer is nil where its caller settles
-// what becomes of the batch.
-func (p *parameters) values(writer []byte, session, fences int64, known eventstore.Position) [][]byte {
+// what becomes of the batch, and applies is the number of the inline projections.
+func (p *parameters) values(writer []byte, session, fences int64, known eventstore.Position, applies int64) [][]byte {
 	w, e, c, d := &p.writes, &p.events, &p.commands, &p.conditions
 	return [][]byte{
 		writer, bigint(session), bigint(fences), position(known),
@@ -96,6 +96,7 @@ func (p *parameters) values(writer []byte, session, fences int64, known eventsto
 		e.tags.orNull(oidText), e.metadata.orNull(oidBytea), e.data.array(oidBytea),
 		c.appends.orNull(oidInt4), c.ids.orNull(oidUUID), c.hashes.orNull(oidUUID),
 		d.appends.orNull(oidInt4), d.afters.orNull(oidInt8), d.untagged.orNull(oidBool), d.tags.orNull(oidText), d.types.orNull(oidText),
+		bigint(applies),
 	}
 }
 

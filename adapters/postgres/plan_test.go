@@ -214,7 +214,7 @@ func (o ownSession) Append(ctx context.Context, request eventstore.AppendRequest
 		}
 	} else {
 		params.encode(one)
-		err = on.one(ctx, sql.append, got.scan, params.values(nil, 0, 0, known)...)
+		err = on.one(ctx, sql.append, got.scan, params.values(nil, 0, 0, known, 0)...)
 	}
 	if err != nil {
 		return eventstore.Receipt{}, err

@@ -139,6 +139,8 @@ func TestAttacksOfEachRoleAreRefused(t *testing.T) {
 		{honest().sql("append_in"), []string{"owner", "appender"}},
 		{honestOne("order-2", 0).sql(), []string{"owner", "appender"}},
 		{"SELECT leftfold.settle(gen_random_uuid(), 1, 0, '{}', '{}')", []string{"owner", "appender"}},
+		{"SELECT leftfold.set_inline(1)", []string{"owner", "appender"}},
+		{"SELECT leftfold.at_head(1, 'tallies@1')", []string{"owner"}},
 		{"SELECT leftfold.lock_key()", []string{"owner"}},
 		{"SELECT leftfold.matches('{}', '{}', '{}', '{}', '{}', 0)", []string{"owner"}},
 		{"SELECT leftfold.remember('{}', '{}', '{}', '{}', '{}', '{}', '{}', 0, NULL, now())", []string{"owner"}},

@@ -80,12 +80,17 @@ func (u *unlucky) hook(f pgproxy.Frame) pgproxy.Action {
 // throughProxy opens a store on the pool's database whose connections meet the hook.
 func throughProxy(t testing.TB, pool *pgxpool.Pool, hook pgproxy.Hook) *postgres.Store {
 	t.Helper()
+	return throughProxyWith(t, pool, hook, postgres.Options{})
+}
+
+func throughProxyWith(t testing.TB, pool *pgxpool.Pool, hook pgproxy.Hook, o postgres.Options) *postgres.Store {
+	t.Helper()
 	target := pool.Config().ConnConfig
 	proxy, err := pgproxy.Start(t.Context(), fmt.Sprintf("%s:%d", target.Host, target.Port), hook)
 	require.NoError(t, err)
 	t.Cleanup(proxy.Close)
 	url := fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", target.User, proxy.Addr(), target.Database)
-	return openOn(t, poolOn(t, url), postgres.Options{})
+	return openOn(t, poolOn(t, url), o)
 }
 
 func TestALostAnswerIsSettled(t *testing.T) {

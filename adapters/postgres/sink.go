@@ -111,15 +111,18 @@ func (s *Sink) Open(ctx context.Context, model projection.Model, source eventsto
 		if err != nil || found.follows && found.hash == model.Hash {
 			return err // the usual case needs no right to write
 		}
-		return inTransaction(ctx, on.conn, "", func(tx pgx.Tx) error {
-			if err := s.register(ctx, tx, model); err != nil {
-				return err
-			}
-			_, err := on.row(ctx, s.db.sql.insertCheckpoint, noColumns,
-				[]byte(model.Name), bigint(int64(model.Version)), source.Store[:], int4(source.Incarnation))
-			return err
-		})
+		return inTransaction(ctx, on.conn, "", func(tx pgx.Tx) error { return s.open(ctx, tx, model, source) })
 	})
+}
+
+// open opens the model in a transaction.
+func (s *Sink) open(ctx context.Context, tx pgx.Tx, model projection.Model, source eventstore.Identity) error {
+	if err := s.register(ctx, tx, model); err != nil {
+		return err
+	}
+	_, err := s.db.session(tx.Conn()).row(ctx, s.db.sql.insertCheckpoint, noColumns,
+		[]byte(model.Name), bigint(int64(model.Version)), source.Store[:], int4(source.Incarnation))
+	return err
 }
 
 func noColumns([][]byte) error { return nil }

@@ -48,6 +48,12 @@ func TestSinkTransactions(t *testing.T) {
 	})
 }
 
+// addOne adds one to a counter of [countersOn].
+func addOne(ctx context.Context, tx pgx.Tx, counter string) error {
+	_, err := tx.Exec(ctx, "INSERT INTO counters AS c VALUES ($1, 1) ON CONFLICT (name) DO UPDATE SET n = c.n + 1", counter)
+	return err
+}
+
 // countersOn keeps counters in a table of the pool's database.
 func countersOn(t testing.TB, pool *pgxpool.Pool, sink projection.TxSink[pgx.Tx]) projectiontest.TxParts[pgx.Tx] {
 	t.Helper()
@@ -55,10 +61,7 @@ func countersOn(t testing.TB, pool *pgxpool.Pool, sink projection.TxSink[pgx.Tx]
 	require.NoError(t, err)
 	return projectiontest.TxParts[pgx.Tx]{
 		Sink: sink, Store: openOn(t, pool, postgres.Options{}),
-		Add: func(ctx context.Context, tx pgx.Tx, counter string) error {
-			_, err := tx.Exec(ctx, "INSERT INTO counters AS c VALUES ($1, 1) ON CONFLICT (name) DO UPDATE SET n = c.n + 1", counter)
-			return err
-		},
+		Add: addOne,
 		Read: func(ctx context.Context, counter string) (n int, err error) {
 			err = pool.QueryRow(ctx, "SELECT n FROM counters WHERE name = $1", counter).Scan(&n)
 			if errors.Is(err, pgx.ErrNoRows) {

@@ -25,6 +25,9 @@ type statements struct {
 
 	dropReadModel, dropSegments, dropWorkers, unparkAll statement
 
+	// Those of projections that appends apply.
+	appendPlainInline, appendInInline, beginInline, boundPauses, usersSettings, useSettings, moveInline, inline, setInline, otherSources statement
+
 	segments, lockSegments, putSegment, dropSegment, workers, putWorker, dropWorker, clock, parked, park, unpark, tellModels statement
 }
 
@@ -67,18 +70,28 @@ func newStatements(s schema) statements {
 		insertCheckpoint: load("insert_checkpoint"),
 		moveCheckpoint:   load("move_checkpoint"),
 
-		builds:          load("builds"),
-		lockReadModels:  load("lock_read_models"),
-		lockAllSegments: load("lock_all_segments"),
-		putStage:        load("put_stage"),
-		putRestarted:    load("put_restarted"),
-		putUnindexed:    load("put_unindexed"),
-		attended:        load("attended"),
-		show:            load("show"),
-		dropReadModel:   load("drop_read_model"),
-		dropSegments:    load("drop_segments"),
-		dropWorkers:     load("drop_workers"),
-		unparkAll:       load("unpark_all"),
+		builds:            load("builds"),
+		lockReadModels:    load("lock_read_models"),
+		lockAllSegments:   load("lock_all_segments"),
+		putStage:          load("put_stage"),
+		putRestarted:      load("put_restarted"),
+		putUnindexed:      load("put_unindexed"),
+		attended:          load("attended"),
+		show:              load("show"),
+		dropReadModel:     load("drop_read_model"),
+		dropSegments:      load("drop_segments"),
+		dropWorkers:       load("drop_workers"),
+		unparkAll:         load("unpark_all"),
+		appendPlainInline: load("append_inline"),
+		appendInInline:    load("append_in_inline"),
+		beginInline:       load("begin_inline"),
+		boundPauses:       load("bound_pauses"),
+		usersSettings:     load("users_settings"),
+		useSettings:       load("use_settings"),
+		moveInline:        load("move_inline"),
+		inline:            load("inline"),
+		setInline:         load("set_inline"),
+		otherSources:      load("other_sources"),
 
 		segments:     load("segments"),
 		lockSegments: load("lock_segments"),
@@ -93,4 +106,12 @@ func newStatements(s schema) statements {
 		unpark:       load("unpark"),
 		tellModels:   load("tell_models"),
 	}
+}
+
+// appendInline returns the statement of a batch that applies projections.
+func (s *statements) appendInline(pooled bool) statement {
+	if pooled {
+		return s.appendInInline
+	}
+	return s.appendPlainInline
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/internal/groupcommit"
+	"github.com/leftfold/leftfold/projection"
 )
 
 // Options are the choices of [Open]. The zero value works.
@@ -28,6 +29,9 @@ type Options struct {
 	// (fsync, full_page_writes or synchronous_commit off), and loses some of them in a crash.
 	// Default: false, [ErrNotDurable].
 	AcceptLoss bool
+	// Inline are projections that appends apply in their own transactions, once
+	// [Store.SwitchInline] has made them inline. Default: none.
+	Inline projection.Inline[pgx.Tx]
 }
 
 // Store is an [eventstore.Store] in one schema of a Postgres database. It can also wake
@@ -79,6 +83,10 @@ func Open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 	if o.Readers <= 0 {
 		o.Readers = defaultReaders
 	}
+	inline, err := o.Inline.Resolve()
+	if err != nil {
+		return nil, fmt.Errorf("open the store in schema %s: %w", name, err)
+	}
 	db, err := openDatabase(ctx, pool.Config(), name, o.Readers)
 	if err != nil {
 		return nil, err
@@ -93,13 +101,16 @@ func Open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 	})
 	// The appender's own identity is that of the log which has this head.
 	appended := func(head eventstore.Position) {
+		if inline != nil {
+			s.sink.news.changed.Notify()
+		}
 		s.wakeups.saw(eventstore.Token{Identity: s.appender.identity, Position: head})
 	}
 	s.appender = appender{
-		db: db, queue: s.queue, identity: s.identity, writer: eventstore.NewEventID(), appended: appended,
+		db: db, queue: s.queue, identity: s.identity, writer: eventstore.NewEventID(), appended: appended, inline: inline,
 		patience: patience{batchPatience, reconnectPatience, settlePatience},
 	}
-	if !db.pooled {
+	if !db.pooled && inline == nil {
 		s.appender.overlap = overlapEvents
 	}
 	s.wakeups.open(s, o.Listen)

@@ -33,7 +33,9 @@ var ErrOtherDatabase = errors.New("postgres: another store than the one that was
 //
 // The transaction must be READ COMMITTED, Postgres's default ([ErrIsolation]), and on the
 // store's database ([ErrOtherDatabase]). Receipts speak of what will be if it commits. What
-// reads through the store sees the transaction's own events. Use it as the transaction, from
+// reads through the store sees the transaction's own events. Inline projections are applied in the
+// transaction; call [Store.LockIn] before it reads their rows, and an append that one of them
+// refuses is a refusal like any other. Use it as the transaction, from
 // one goroutine at a time; between the pages of a read the transaction is free. Once it has
 // ended, the store inside it gives [pgx.ErrTxClosed].
 func (s *Store) In(tx pgx.Tx) eventstore.Store { return s.in(tx) }
@@ -165,6 +167,9 @@ func (t *txStore) DeleteStream(ctx context.Context, stream eventstore.StreamID, 
 }
 
 func (t *txStore) append(ctx context.Context, request eventstore.AppendRequest) (eventstore.Receipt, error) {
+	if ctx.Value(insideInline{t.store.db}) != nil {
+		return eventstore.Receipt{}, errInsideInline
+	}
 	if err := t.lock(ctx); err != nil {
 		return eventstore.Receipt{}, err
 	}
@@ -172,8 +177,16 @@ func (t *txStore) append(ctx context.Context, request eventstore.AppendRequest) 
 	var params parameters
 	params.encode(one)
 	var got answer
-	if err := t.on.one(ctx, t.store.db.sql.appendIn, got.scan, params.values(nil, 0, 0, 0)...); err != nil {
-		return eventstore.Receipt{}, err
+	inline := t.store.appender.inline
+	values := params.values(nil, 0, 0, 0, inline.Number())
+	var err error
+	if inline == nil {
+		err = t.on.one(ctx, t.store.db.sql.appendIn, got.scan, values...)
+	} else {
+		err = t.appendInline(ctx, one, call{statement: t.store.db.sql.appendInInline, params: values, scan: got.scan}, &got)
+	}
+	if err != nil {
+		return eventstore.Receipt{}, mismatch(inline, err)
 	}
 	got.outcomes(t.store.identity.Store, one)
 	return one[0].Receipt, one[0].Err

@@ -70,8 +70,12 @@ func columnList(model projection.Model) []string {
 
 // Load implements [projection.Sink].
 func (s *Sink) Load(ctx context.Context, model projection.Model, keys []string) ([]projection.Row, error) {
-	text := fmt.Sprintf(`SELECT %s FROM %s WHERE "key" = ANY ($1::text[])`, strings.Join(columnList(model), ", "), s.db.schema.tableOf(model.Generation))
-	return s.rows(ctx, model, text, texts(keys))
+	return s.rows(ctx, model, s.db.schema.loadSQL(model), texts(keys))
+}
+
+// loadSQL returns the statement that loads rows by their keys.
+func (s schema) loadSQL(model projection.Model) string {
+	return fmt.Sprintf(`SELECT %s FROM %s WHERE "key" = ANY ($1::text[])`, strings.Join(columnList(model), ", "), s.tableOf(model.Generation))
 }
 
 // List implements [projection.Sink].
@@ -132,23 +136,46 @@ func (s *Sink) notBuilt(of projection.Generation, err error) error {
 // changed a row since, or the move would fail.
 func (s *Sink) commitSQL(model projection.Model) string {
 	const moveParams = 15
-	columns, table := columnList(model), s.db.schema.tableOf(model.Generation)
-	values := []string{fmt.Sprintf("unnest($%d::text[])", moveParams+1)}
+	return fmt.Sprintf(`WITH moved AS (
+%s), %s
+SELECT FROM moved`, s.db.sql.moveCheckpoint.text, s.db.schema.writeSQL(model, moveParams, "moved"))
+}
+
+// writeSQL returns the parts of a statement that write rows, if there is one in a part that
+// comes before. Their parameters begin after so many others.
+func (s schema) writeSQL(model projection.Model, params int, moved string) string {
+	columns, table := columnList(model), s.tableOf(model.Generation)
+	values := []string{fmt.Sprintf("unnest($%d::text[])", params+1)}
 	var set []string
 	for n, c := range model.Columns {
-		values = append(values, fmt.Sprintf("unnest($%d::%s[])", moveParams+2+n, columnTypes[c.Kind].name))
+		values = append(values, fmt.Sprintf("unnest($%d::%s[])", params+2+n, columnTypes[c.Kind].name))
 		set = append(set, fmt.Sprintf("%q = excluded.%q", c.Name, c.Name))
 	}
-	return fmt.Sprintf(`WITH moved AS (
-%s), written AS (
+	return fmt.Sprintf(`written AS (
 	INSERT INTO %s (%s)
-	SELECT %s FROM moved
+	SELECT %s FROM %s
 	ON CONFLICT ("key") DO UPDATE SET %s
 ), removed AS (
-	DELETE FROM %s WHERE "key" = ANY ($%d::text[]) AND EXISTS (SELECT FROM moved)
-)
-SELECT FROM moved`, s.db.sql.moveCheckpoint.text, table, strings.Join(columns, ", "), strings.Join(values, ", "), strings.Join(set, ", "),
-		table, moveParams+1+len(columns))
+	DELETE FROM %s WHERE "key" = ANY ($%d::text[]) AND EXISTS (SELECT FROM %s)
+)`, table, strings.Join(columns, ", "), strings.Join(values, ", "), moved, strings.Join(set, ", "),
+		table, params+1+len(columns), moved)
+}
+
+// writeInline returns the statement by which an append moves the checkpoint of a projection
+// and writes its rows, or does one of the two. It raises an error unless it moves.
+func (s *statements) writeInline(in schema, model projection.Model, moves, writes bool) string {
+	const moveParams = 7
+	raise := fmt.Sprintf("SELECT %s.at_head((SELECT count(*) FROM moved), '%s')", in.quoted(), model.Generation)
+	switch {
+	case moves && writes:
+		return fmt.Sprintf("WITH moved AS (\n%s), %s\n%s", s.moveInline.text, in.writeSQL(model, moveParams, "moved"), raise)
+	case moves:
+		return fmt.Sprintf("WITH moved AS (\n%s)\n%s", s.moveInline.text, raise)
+	case writes:
+		return fmt.Sprintf("WITH one AS (SELECT 1), %s\nSELECT FROM one", in.writeSQL(model, 0, "one"))
+	default:
+		return "SELECT"
+	}
 }
 
 // changeSet is what one statement writes: arrays of keys and of each column's values, and of

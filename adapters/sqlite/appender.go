@@ -3,11 +3,13 @@ package sqlite
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"errors"
 	"time"
 
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/internal/groupcommit"
+	"github.com/leftfold/leftfold/projection"
 )
 
 // appender writes the batches of one store, one after the other.
@@ -15,12 +17,16 @@ type appender struct {
 	file     *file
 	now      func() time.Time
 	appended func() // called when the log has grown
+	inline   *inlineSet
 
 	// writer and batch name a transaction, so that it can be found again if the answer
 	// to its COMMIT is lost; see settle.go.
 	writer []byte
 	batch  int64
 }
+
+// inlineSet is what a store applies in its appends.
+type inlineSet = projection.InlineSet[*sql.Tx]
 
 func newWriterID() []byte {
 	id := make([]byte, 16)
@@ -40,14 +46,37 @@ func (a *appender) run(q *groupcommit.Queue) {
 
 // process appends a batch and answers everybody in it.
 func (a *appender) process(ctx context.Context, batch []*groupcommit.Pending) {
-	err := a.attempt(ctx, batch)
+	batch, err := a.attemptInline(ctx, batch)
 	if err == nil || !shouldSplit(err, len(batch)) {
 		answer(batch, err)
 		return
 	}
 	for n := range batch { // one by one, so that only the guilty fails
-		one := batch[n : n+1]
-		answer(one, a.attempt(ctx, one))
+		one, err := a.attemptInline(ctx, batch[n:n+1])
+		answer(one, err)
+	}
+}
+
+// attemptInline answers those that an inline projection refuses, and attempts the others. It
+// returns them, with the outcome.
+func (a *appender) attemptInline(ctx context.Context, batch []*groupcommit.Pending) ([]*groupcommit.Pending, error) {
+	for {
+		err := a.attempt(ctx, batch)
+		refused, ok := errors.AsType[*projection.InlineRefusalError](err)
+		if !ok {
+			return batch, err
+		}
+		var left []*groupcommit.Pending
+		for n, p := range batch {
+			if err := refused.Appends[n]; err != nil {
+				p.Answer(err)
+			} else {
+				left = append(left, p)
+			}
+		}
+		if batch = left; len(batch) == 0 {
+			return nil, nil
+		}
 	}
 }
 
@@ -61,7 +90,7 @@ func answer(batch []*groupcommit.Pending, err error) {
 // commit that did not happen is worth a second try even for a batch of one.
 func shouldSplit(err error, batch int) bool {
 	switch {
-	case errors.Is(err, eventstore.ErrOutcomeUnknown), errors.Is(err, ErrBusy):
+	case errors.Is(err, eventstore.ErrOutcomeUnknown), errors.Is(err, ErrBusy), errors.Is(err, projection.ErrInlineMismatch):
 		return false
 	case errors.Is(err, errNotCommitted):
 		return true
@@ -95,13 +124,23 @@ func (a *appender) write(ctx context.Context, tx *transaction, batch []*groupcom
 	if err != nil {
 		return err
 	}
-	for _, p := range batch {
+	if err := a.checkInline(ctx, tx, log.inline); err != nil {
+		return err
+	}
+	before := log.head
+	log.collects = a.inline != nil
+	appends := make([][]eventstore.Recorded, len(batch))
+	for n, p := range batch {
 		receipt, err := log.append(ctx, p.Request)
 		refused, ok := errors.AsType[refusal](err)
 		if err != nil && !ok {
 			return err
 		}
 		p.Receipt, p.Err = receipt, refused.error
+		appends[n], log.recorded = log.recorded, nil
+	}
+	if err := a.applyInline(ctx, log, before, appends); err != nil {
+		return err
 	}
 	if !log.written {
 		return errNothingWritten

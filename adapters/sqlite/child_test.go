@@ -26,8 +26,9 @@ const (
 	childName     = "LEFTFOLD_SQLITE_CHILD_NAME"
 	childCommands = "LEFTFOLD_SQLITE_CHILD_COMMANDS"
 
-	childWorks    = "works on projections"
-	childRebuilds = "rebuilds a projection"
+	childWorks         = "works on projections"
+	childRebuilds      = "rebuilds a projection"
+	childAppendsInline = "appends with inline projections"
 )
 
 func TestMain(m *testing.M) {
@@ -38,6 +39,8 @@ func TestMain(m *testing.M) {
 			does = work
 		case childRebuilds:
 			does = rebuild
+		case childAppendsInline:
+			does = appendInline
 		}
 		if err := does(path); err != nil {
 			fmt.Fprintln(os.Stderr, err)

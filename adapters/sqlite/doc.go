@@ -10,6 +10,9 @@
 // another process and then gives [ErrBusy]. A reader of one process wakes up when
 // another appends, within 50 ms.
 //
+// With [Options].Inline and [Store.SwitchInline] an append applies projections in its own
+// transaction, in bulk for all appends that share it.
+//
 // What it does not promise: protection from a disk that lies about fsync, or from a
 // program that changes the file behind our back. A trigger refuses updates and
 // deletes of events, to stop accidents, not attackers.

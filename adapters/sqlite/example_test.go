@@ -3,12 +3,14 @@ package sqlite_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"github.com/leftfold/leftfold/adapters/sqlite"
 	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/eventstore/codec"
 	"github.com/leftfold/leftfold/projection"
 )
 
@@ -101,4 +103,58 @@ func ExampleSink_Transact() {
 	// Output:
 	// <nil> <nil>
 	// 2 <nil>
+}
+
+// The store keeps the view in the transactions of its appends: the row is there when Append
+// returns, and a program that does not keep it cannot append.
+func ExampleStore_SwitchInline() {
+	ctx := context.Background()
+	directory, err := os.MkdirTemp("", "leftfold")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(directory)
+
+	type Deposited struct{ Cents int64 }
+	type Balance struct{ Cents int64 }
+	events, err := codec.NewSet(codec.Event[Deposited]("account.deposited"))
+	if err != nil {
+		panic(err)
+	}
+	balances := projection.NewView("balances", projection.ViewOptions{Version: 1},
+		projection.When(func(b *Balance, e Deposited, _ eventstore.Recorded) { b.Cents += e.Cents }))
+
+	path := filepath.Join(directory, "bank.db")
+	store, err := sqlite.Open(ctx, path, sqlite.Options{
+		Inline: projection.Inline[*sql.Tx]{Events: events, Views: []projection.InlineView{balances}},
+	})
+	if err != nil {
+		panic(err)
+	}
+	defer store.Close(ctx)
+	if err := store.SwitchInline(ctx); err != nil {
+		panic(err)
+	}
+
+	deposit, err := events.Encode(Deposited{2_000})
+	if err != nil {
+		panic(err)
+	}
+	request := eventstore.AppendRequest{Writes: []eventstore.Write{{Stream: "account-1", Events: []eventstore.EventData{deposit}}}}
+	if _, err := store.Append(ctx, request); err != nil {
+		panic(err)
+	}
+	balance, err := projection.NewReader(store.Sink(), balances).Get(ctx, "1")
+	fmt.Println(balance.Cents, err)
+
+	old, err := sqlite.Open(ctx, path, sqlite.Options{})
+	if err != nil {
+		panic(err)
+	}
+	defer old.Close(ctx)
+	_, err = old.Append(ctx, request)
+	fmt.Println(errors.Is(err, projection.ErrInlineMismatch))
+	// Output:
+	// 2000 <nil>
+	// true
 }

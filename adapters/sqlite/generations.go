@@ -146,6 +146,9 @@ func (s *Sink) Retire(ctx context.Context, of projection.Generation) error {
 
 // drop removes all of a generation.
 func drop(ctx context.Context, tx *transaction, of projection.Generation) error {
+	if err := notInline(ctx, tx, of); err != nil {
+		return err
+	}
 	if _, err := tx.ExecContext(ctx, "DROP TABLE IF EXISTS "+tableOf(of)); err != nil {
 		return fmt.Errorf("drop the table of %s: %w", of, err)
 	}
@@ -155,6 +158,15 @@ func drop(ctx context.Context, tx *transaction, of projection.Generation) error 
 		}
 	}
 	return nil
+}
+
+// notInline refuses what would take a read model away from the appends that apply it.
+func notInline(ctx context.Context, tx *transaction, of projection.Generation) error {
+	inline, err := inlineIn(ctx, tx)
+	if _, is := inline[of]; err == nil && is {
+		err = projection.ErrInlineAttended
+	}
+	return err
 }
 
 // Reset implements [projection.Generations].
@@ -183,6 +195,9 @@ func (s *Sink) Reset(ctx context.Context, of projection.Generation, source event
 
 // rewind puts the segments at position 0.
 func (s *Sink) rewind(ctx context.Context, tx *transaction, b projection.Build, source eventstore.Identity) error {
+	if err := notInline(ctx, tx, b.Generation); err != nil {
+		return err
+	}
 	done := map[eventstore.StoreID]bool{}
 	for _, at := range b.Checkpoints {
 		if done[at.Source.Store] {

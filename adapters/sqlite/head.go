@@ -22,12 +22,17 @@ func (s *Store) Head(ctx context.Context) (token eventstore.Token, err error) {
 // head reads the end of the log and the store's identity together: a restore changes
 // both, and a token must not mix two lives.
 func head(ctx context.Context, tx *transaction) (eventstore.Token, error) {
-	var token eventstore.Token
+	token, _, err := headAndInline(ctx, tx)
+	return token, err
+}
+
+// headAndInline also returns the number of what appends must apply; see inline.go.
+func headAndInline(ctx context.Context, tx *transaction) (token eventstore.Token, inline int64, err error) {
 	var id []byte
-	found, err := tx.find(ctx, headSQL, nil, &id, &token.Incarnation, &token.Position)
+	found, err := tx.find(ctx, headSQL, nil, &id, &token.Incarnation, &inline, &token.Position)
 	if err == nil && !found {
 		err = errUnnamed
 	}
 	copy(token.Store[:], id)
-	return token, err
+	return token, inline, err
 }

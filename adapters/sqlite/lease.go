@@ -44,19 +44,23 @@ func (f following) Load(ctx context.Context) (state *leases.State, now time.Time
 
 func (f following) Update(ctx context.Context, change func(*leases.State, time.Time) error) error {
 	return f.sink.write(ctx, func(tx *transaction) error {
-		before, err := f.load(ctx, tx)
-		if err != nil {
-			return err
-		}
-		if before == nil {
-			return subscription.ErrNoSegment
-		}
-		after := before.Clone()
-		if err := change(after, time.Now()); err != nil {
-			return err
-		}
-		return f.save(ctx, tx, leases.Changed(before, after))
+		return f.update(ctx, tx, func(state *leases.State) error { return change(state, time.Now()) })
 	})
+}
+
+func (f following) update(ctx context.Context, tx *transaction, change func(*leases.State) error) error {
+	before, err := f.load(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if before == nil {
+		return subscription.ErrNoSegment
+	}
+	after := before.Clone()
+	if err := change(after); err != nil {
+		return err
+	}
+	return f.save(ctx, tx, leases.Changed(before, after))
 }
 
 // load returns the state; nil if the generation was never opened for the source.
@@ -185,24 +189,28 @@ func (f following) move(ctx context.Context, tx *transaction, m projection.Move)
 // Parked implements [projection.Checkpoints].
 func (s *Sink) Parked(ctx context.Context, of projection.Generation, source eventstore.StoreID) (all []projection.Parked, err error) {
 	err = s.file.read(ctx, func(tx *transaction) error {
-		all = nil
-		rows, err := tx.query(ctx, parkedSQL, s.following(of, source).key()...)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = rows.Close() }()
-		for rows.Next() {
-			var p projection.Parked
-			var id []byte
-			var at int64
-			if err := rows.Scan(&p.Key, &p.Event.Position, &id, &p.Type, &p.Cause, &at); err != nil {
-				return err
-			}
-			copy(p.Event.EventID[:], id)
-			p.At = time.UnixMicro(at).UTC()
-			all = append(all, p)
-		}
-		return rows.Err()
+		all, err = s.following(of, source).parked(ctx, tx)
+		return err
 	})
 	return all, err
+}
+
+func (f following) parked(ctx context.Context, tx *transaction) (all []projection.Parked, err error) {
+	rows, err := tx.query(ctx, parkedSQL, f.key()...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var p projection.Parked
+		var id []byte
+		var at int64
+		if err := rows.Scan(&p.Key, &p.Event.Position, &id, &p.Type, &p.Cause, &at); err != nil {
+			return nil, err
+		}
+		copy(p.Event.EventID[:], id)
+		p.At = time.UnixMicro(at).UTC()
+		all = append(all, p)
+	}
+	return all, rows.Err()
 }

@@ -92,6 +92,19 @@ func (t *transaction) exec(ctx context.Context, text string, args ...any) error 
 	return err
 }
 
+// change runs a statement as exec does, and returns how many rows it has changed.
+func (t *transaction) change(ctx context.Context, text string, args ...any) (rows int64, err error) {
+	s, err := t.statement(ctx, text)
+	if err != nil {
+		return 0, err
+	}
+	result, err := s.ExecContext(context.WithoutCancel(ctx), args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 // query starts a statement that may walk far. The end of ctx interrupts it.
 func (t *transaction) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
 	s, err := t.statement(ctx, text)

@@ -68,12 +68,14 @@ func (s *Sink) Close() error {
 
 // Open implements [projection.Checkpoints].
 func (s *Sink) Open(ctx context.Context, model projection.Model, source eventstore.Identity) error {
-	return s.write(ctx, func(tx *transaction) error {
-		if err := s.register(ctx, tx, model); err != nil {
-			return err
-		}
-		return beginSegments(ctx, tx, model.Generation, source)
-	})
+	return s.write(ctx, func(tx *transaction) error { return s.open(ctx, tx, model, source) })
+}
+
+func (s *Sink) open(ctx context.Context, tx *transaction, model projection.Model, source eventstore.Identity) error {
+	if err := s.register(ctx, tx, model); err != nil {
+		return err
+	}
+	return beginSegments(ctx, tx, model.Generation, source)
 }
 
 func beginSegments(ctx context.Context, tx *transaction, of projection.Generation, source eventstore.Identity) error {

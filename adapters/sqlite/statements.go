@@ -103,6 +103,17 @@ var (
 	unparkAllSQL string
 	//go:embed sql/columns.sql
 	columnsSQL string
+
+	// Those of projections that appends apply.
+
+	//go:embed sql/set_inline.sql
+	setInlineSQL string
+	//go:embed sql/inline.sql
+	inlineSQL string
+	//go:embed sql/other_sources.sql
+	otherSourcesSQL string
+	//go:embed sql/move_inline.sql
+	moveInlineSQL string
 )
 
 // A share of a transaction is a savepoint, see group.go.
@@ -117,7 +128,7 @@ const (
 var (
 	appends = []string{
 		headSQL, streamEndSQL, commandSQL, insertEventSQL, insertTagSQL, insertCommandSQL,
-		writerBatchSQL, markBatchSQL, taggedSQL, taggedTypesSQL, tagSampleSQL, firstOfTypesSQL,
+		writerBatchSQL, markBatchSQL, taggedSQL, taggedTypesSQL, tagSampleSQL, firstOfTypesSQL, moveInlineSQL,
 	}
 	reads = []string{
 		headSQL, anchorsSQL, streamEndSQL, commandSQL, streamForwardsSQL, streamBackwardsSQL,

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/internal/groupcommit"
+	"github.com/leftfold/leftfold/projection"
 )
 
 // Options are the choices of [Open]. The zero value works.
@@ -19,6 +21,9 @@ type Options struct {
 	Readers int
 	// Now gives RecordedAt. Default: time.Now.
 	Now func() time.Time
+	// Inline are projections that appends apply in their own transactions, once
+	// [Store.SwitchInline] has made them inline. Default: none.
+	Inline projection.Inline[*sql.Tx]
 }
 
 // Store is an [eventstore.Store] in one file. It can also wake readers
@@ -53,6 +58,10 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	inline, err := o.Inline.Resolve()
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
 	f, err := openFile(ctx, path, o.Readers)
 	if err != nil {
 		return nil, err
@@ -60,7 +69,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	s := &Store{file: f, limits: o.Limits, queue: groupcommit.NewQueue(groupcommit.Options{
 		BatchEvents: batchEvents, BatchBytes: batchBytes, Batches: queuedBatches, Yields: yields,
 	}), drained: make(chan struct{}), sink: Sink{file: f}}
-	s.appender = appender{file: f, now: o.Now, writer: newWriterID(), appended: s.wakeups.signal.Notify}
+	s.appender = appender{file: f, now: o.Now, writer: newWriterID(), inline: inline, appended: s.appended}
 	if err := s.ready(ctx); err != nil {
 		_ = f.close(ctx) // the first error tells more
 		return nil, err
@@ -71,6 +80,14 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		s.appender.run(s.queue)
 	}()
 	return s, nil
+}
+
+// appended wakes those who wait for the log, and for the rows that came with it.
+func (s *Store) appended() {
+	s.wakeups.signal.Notify()
+	if s.appender.inline != nil {
+		s.sink.changed.Notify()
+	}
 }
 
 // ready prepares the statements and names a new store.

@@ -18,14 +18,19 @@ type tail struct {
 	head     eventstore.Position
 	now      time.Time
 	written  bool
+
+	last     eventstore.EventID // of the events that were written
+	inline   int64              // the number of what appends must apply
+	collects bool               // recorded has the events of the append
+	recorded []eventstore.Recorded
 }
 
 func openLog(ctx context.Context, tx *transaction, now time.Time) (*tail, error) {
-	token, err := head(ctx, tx)
+	token, inline, err := headAndInline(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
-	return &tail{tx: tx, identity: token.Identity, head: token.Position, now: now.UTC().Truncate(time.Microsecond)}, nil
+	return &tail{tx: tx, identity: token.Identity, head: token.Position, inline: inline, now: now.UTC().Truncate(time.Microsecond)}, nil
 }
 
 // refusal is an append's own error: the log was not changed, and the batch goes on.
@@ -90,9 +95,24 @@ func (t *tail) write(ctx context.Context, w eventstore.Write, version eventstore
 		if err := t.tag(ctx, e.Tags); err != nil {
 			return err
 		}
-		t.written = true
+		t.written, t.last = true, e.ID
+		if t.collects {
+			t.recorded = append(t.recorded, t.asRead(e, w.Stream, version))
+		}
 	}
 	return nil
+}
+
+// asRead returns the event at the head as a read of the log would.
+func (t *tail) asRead(e eventstore.EventData, stream eventstore.StreamID, version eventstore.Version) eventstore.Recorded {
+	e.Data = orEmpty(e.Data)
+	if len(e.Metadata) == 0 {
+		e.Metadata = nil
+	}
+	if len(e.Tags) == 0 {
+		e.Tags = nil
+	}
+	return eventstore.Recorded{EventData: e, Stream: stream, Version: version, Position: t.head, RecordedAt: t.now}
 }
 
 func (t *tail) tag(ctx context.Context, tags []eventstore.Tag) error {

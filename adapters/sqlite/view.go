@@ -57,12 +57,42 @@ func columnList(model projection.Model) string {
 
 // Load implements [projection.Sink].
 func (s *Sink) Load(ctx context.Context, model projection.Model, keys []string) ([]projection.Row, error) {
-	list, err := json.Marshal(keys) // one parameter, however many keys
+	statement, list, err := loadSQL(model, keys)
 	if err != nil {
 		return nil, err
 	}
-	statement := fmt.Sprintf(`SELECT %s FROM %s WHERE "key" IN (SELECT value FROM json_each(?))`, columnList(model), tableOf(model.Generation))
-	return s.rows(ctx, model, statement, string(list))
+	return s.rows(ctx, model, statement, list)
+}
+
+// loadSQL returns the statement that loads rows by their keys: one parameter, however many.
+func loadSQL(model projection.Model, keys []string) (statement, list string, err error) {
+	text, err := json.Marshal(keys)
+	return fmt.Sprintf(`SELECT %s FROM %s WHERE "key" IN (SELECT value FROM json_each(?))`, columnList(model), tableOf(model.Generation)), string(text), err
+}
+
+// loadRows loads rows in a transaction.
+func loadRows(ctx context.Context, tx *transaction, model projection.Model, keys []string) ([]projection.Row, error) {
+	statement, list, err := loadSQL(model, keys)
+	if err != nil {
+		return nil, err
+	}
+	return queryRows(ctx, tx, model, statement, list)
+}
+
+func queryRows(ctx context.Context, tx *transaction, model projection.Model, statement string, args ...any) (found []projection.Row, err error) {
+	rows, err := tx.query(ctx, statement, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close() // rows.Err tells
+	for rows.Next() {
+		row, err := scanRow(rows, model)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, row)
+	}
+	return found, rows.Err()
 }
 
 // List implements [projection.Sink].
@@ -95,19 +125,8 @@ func (s *Sink) rows(ctx context.Context, model projection.Model, statement strin
 		} else if hash == "" {
 			return fmt.Errorf("%w: %s in %s; run its projection", projection.ErrNotBuilt, model.Generation, s.file.path)
 		}
-		rows, err := tx.query(ctx, statement, args...)
-		if err != nil {
-			return err
-		}
-		defer rows.Close() // rows.Err tells
-		for rows.Next() {
-			row, err := scanRow(rows, model)
-			if err != nil {
-				return err
-			}
-			found = append(found, row)
-		}
-		return rows.Err()
+		found, err = queryRows(ctx, tx, model, statement, args...)
+		return err
 	})
 	return found, err
 }

@@ -33,10 +33,10 @@ type Leases interface {
 	// holds it, and [ErrNoSegment] if there is no such segment.
 	Acquire(ctx context.Context, worker WorkerID, segment Segment, ttl time.Duration) (Checkpoint, error)
 
-	// Seize takes the leases of all segments, whoever holds them, and returns their checkpoints with
+	// Seize takes the leases of all segments, whichever worker holds them, and returns their checkpoints with
 	// new fences: nobody moves them until the leases are released or end. It is for a moment in
 	// which the subscription must stand still; its workers come back soon after. Without segments
-	// it is [ErrNoSegment].
+	// it is [ErrNoSegment]. Those that [OnPause] or [Inline] holds stay as they are.
 	Seize(ctx context.Context, worker WorkerID, ttl time.Duration) ([]Checkpoint, error)
 
 	// Release ends the lease before its time, if the worker still holds it under the fence.
@@ -55,7 +55,8 @@ type Leases interface {
 	// Pause takes every segment from whoever holds it, under a new fence, and keeps it from all
 	// workers until Resume, however long that is. When it has returned, nothing is applied any
 	// more, also nothing that was under way. The segments are held by [OnPause] then, and their
-	// state is [Paused]. Paused ones stay as they are. It is [ErrNoSegment] if there are none.
+	// state is [Paused]. Paused ones stay as they are. It is [ErrNoSegment] if there are none,
+	// and [ErrHeld] if [Inline] holds it.
 	Pause(ctx context.Context) error
 
 	// Resume gives paused segments back to the workers. The others stay as they are.
@@ -82,6 +83,10 @@ type WorkerID string
 // NewWorkerID returns an id that no other worker has. The name is for people, who read it in
 // status; the host's name and the process will do.
 func NewWorkerID(name string) WorkerID { return WorkerID(name + "/" + rand.Text()[:8]) }
+
+// Inline holds the one segment of a read model that a store applies in the transactions of its
+// appends, for as long as it does. So no worker takes it, and those that would work on it wait.
+const Inline WorkerID = "inline"
 
 // Roster is who works on a subscription at one moment.
 type Roster struct {

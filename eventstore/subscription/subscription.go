@@ -208,7 +208,7 @@ func (s *Subscription) step(ctx context.Context, f *feed, from Checkpoint, wait 
 	}
 	p, err := f.next(ctx, s, from, wait, goal)
 	if err != nil {
-		return from, 0, s.explained(from, err)
+		return from, 0, explained(from, err)
 	}
 	to, err := s.apply(ctx, from, p)
 	if err != nil {
@@ -233,11 +233,32 @@ func (s *Subscription) apply(ctx context.Context, from Checkpoint, p *piece) (Ch
 }
 
 // explained says of a log that ends before the checkpoint what that means.
-func (s *Subscription) explained(from Checkpoint, err error) error {
+func explained(from Checkpoint, err error) error {
 	if errors.Is(err, eventstore.ErrAheadOfLog) {
 		return fmt.Errorf("%w: the checkpoint is at %s: %w; rebuild the read model", eventstore.ErrDiverged, from.Anchor, err)
 	}
 	return err
+}
+
+// ReadWindow returns the events that match the query between a checkpoint and a position, or
+// [eventstore.ErrDiverged] if the log is no longer the one that the checkpoint speaks of. It is
+// for those who apply a piece of the log by themselves, and all of it is in memory.
+func ReadWindow(ctx context.Context, log eventstore.LogReader, query eventstore.Query, from Checkpoint, through eventstore.Position) (Window, error) {
+	read, err := log.ReadLog(ctx, eventstore.LogQuery{Query: query, After: from.Position(), Through: through})
+	if err != nil {
+		return Window{}, explained(from, fmt.Errorf("read the log: %w", err))
+	}
+	if err := from.verify(read); err != nil {
+		return Window{}, err
+	}
+	window := Window{From: from, To: from.next(read.Identity, read.Through)}
+	for event, err := range read.Events() {
+		if err != nil {
+			return Window{}, fmt.Errorf("read the log: %w", err)
+		}
+		window.Events = append(window.Events, event)
+	}
+	return window, nil
 }
 
 // advance applies the log from one checkpoint to the place of another one, and no further. It
@@ -246,7 +267,7 @@ func (s *Subscription) advance(ctx context.Context, at, to Checkpoint) (Checkpoi
 	for at.Position() < to.Position() {
 		p := piece{at: at.place()}
 		if err := s.read(ctx, &p, to.Position()); err != nil {
-			return at, s.explained(at, err)
+			return at, explained(at, err)
 		}
 		next, err := s.apply(ctx, at, &p)
 		if err != nil {

@@ -5,6 +5,7 @@ package leases
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -73,13 +74,53 @@ func (s *State) Rewind(source eventstore.Identity) {
 		l.Anchor = eventstore.Anchor{}
 		l.Fence++
 		l.Parks++
-		l.Holder, l.Until, l.Report = "", time.Time{}, subscription.Report{}
+		if l.isSetAside() {
+			l.Report.Fence = l.Fence
+		} else {
+			l.Holder, l.Until, l.Report = "", time.Time{}, subscription.Report{}
+		}
 	}
+}
+
+// isSetAside reports whether it is kept from all workers until somebody says otherwise.
+func (l *Segment) isSetAside() bool {
+	return l.Holder == subscription.OnPause || l.Holder == subscription.Inline
 }
 
 // Clone returns a copy, for [Changed].
 func (s *State) Clone() *State {
 	return &State{Segments: slices.Clone(s.Segments), Workers: maps.Clone(s.Workers)}
+}
+
+// Never is until when a lease lasts that does not end by itself.
+var Never = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// BeginInline makes one segment of all, at the checkpoint, which [subscription.Inline] holds.
+// The fence is above every one that a worker may have: what it has under way is refused.
+func (s *State) BeginInline(at subscription.Checkpoint) {
+	at.Fence, at.Parks, at.Segment = s.newFence(), 0, subscription.Whole
+	for n := range s.Segments {
+		at.Parks = max(at.Parks, s.Segments[n].Parks)
+	}
+	s.Segments = []Segment{{Checkpoint: at, Holder: subscription.Inline, Until: Never}}
+}
+
+// EndInline gives the segment to the workers.
+func (s *State) EndInline() {
+	s.Segments[0].Fence = s.newFence()
+	s.Segments[0].Holder, s.Segments[0].Until = "", time.Time{}
+}
+
+// IsInline reports whether [subscription.Inline] holds the one segment.
+func (s *State) IsInline() bool {
+	return len(s.Segments) == 1 && s.Segments[0].Holder == subscription.Inline
+}
+
+func (s *State) newFence() (fence int64) {
+	for n := range s.Segments {
+		fence = max(fence, s.Segments[n].Fence)
+	}
+	return fence + 1
 }
 
 // Store keeps the state of one subscription.
@@ -170,8 +211,10 @@ func (l leases) Acquire(ctx context.Context, worker subscription.WorkerID, segme
 func (l leases) Seize(ctx context.Context, worker subscription.WorkerID, ttl time.Duration) (all []subscription.Checkpoint, err error) {
 	err = l.store.Update(ctx, func(s *State, now time.Time) error {
 		for n := range s.Segments {
-			s.Segments[n].Fence++
-			s.Segments[n].Holder, s.Segments[n].Until = worker, now.Add(ttl)
+			if held := &s.Segments[n]; !held.isSetAside() {
+				held.Fence++
+				held.Holder, held.Until = worker, now.Add(ttl)
+			}
 		}
 		all = s.Checkpoints()
 		return nil
@@ -236,18 +279,18 @@ func (l leases) Merge(ctx context.Context, worker subscription.WorkerID, low, hi
 	return at, err
 }
 
-// forever is until when a pause lasts.
-var forever = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
-
 func (l leases) Pause(ctx context.Context) error {
 	return l.store.Update(ctx, func(s *State, now time.Time) error {
 		for n := range s.Segments {
 			held := &s.Segments[n]
-			if held.Holder == subscription.OnPause {
+			switch held.Holder {
+			case subscription.OnPause:
 				continue
+			case subscription.Inline: // appends would fail
+				return fmt.Errorf("%w: the store applies it in its appends", subscription.ErrHeld)
 			}
 			held.Fence++
-			held.Holder, held.Until = subscription.OnPause, forever
+			held.Holder, held.Until = subscription.OnPause, Never
 			held.Report = subscription.Report{Segment: held.Segment, Fence: held.Fence, State: subscription.Paused, Head: held.Report.Head, At: now.UTC()}
 		}
 		return nil

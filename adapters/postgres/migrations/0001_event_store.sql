@@ -16,7 +16,8 @@ CREATE TABLE leftfold.store (
 	id          uuid    NOT NULL,
 	incarnation integer NOT NULL CHECK (incarnation > 0),
 	cluster     text,            -- system identifier and timeline of this life; see adopt()
-	fences      bigint  NOT NULL DEFAULT 0 -- grows with every fence; see settle()
+	fences      bigint  NOT NULL DEFAULT 0, -- grows with every fence; see settle()
+	inline_set  bigint  NOT NULL DEFAULT 0  -- names the projections that appends must apply; 0: none
 );
 
 -- Fixed-width columns stand first, so that none is padded. stream_key is the first half of
@@ -215,6 +216,7 @@ CREATE FUNCTION leftfold.append(
 	condition_untagged boolean[], -- some item of the query has no tag
 	condition_tags     text[],    -- one a line; NULL: any
 	condition_types    text[],    -- one a line; NULL: any
+	applies bigint, -- names the projections that the caller applies in the same transaction; 0: none
 	OUT incarnation integer,
 	OUT fences      bigint,    -- as it is now
 	OUT waited      boolean,   -- for another writer
@@ -222,13 +224,14 @@ CREATE FUNCTION leftfold.append(
 	OUT versions    bigint[],  -- of the streams of the writes, before the batch; negative: deleted
 	OUT skipped     integer[], -- appends that were not made: a version was wrong, or for what follows
 	OUT repeated    json,      -- their commands are known: append, position, hash, versions
-	OUT refused     json       -- by their conditions: append, reason (ahead, wide or matched), position
+	OUT refused     json,      -- by their conditions: append, reason (ahead, wide or matched), position
+	OUT now         timestamptz -- the recorded_at of the batch
 ) LANGUAGE plpgsql SECURITY DEFINER AS $$
 #variable_conflict use_column
 DECLARE
 	nothing pg_catalog.text;
-	now     pg_catalog.timestamptz;
 	cluster pg_catalog.text;
+	inline  bigint; -- what must be applied
 	total   bigint; -- events
 	places  integer[]; -- of the events, if some appends are skipped; NULL: not appended
 	wrong   integer[];
@@ -254,10 +257,10 @@ BEGIN
 
 	-- A backward scan looks at every entry of its index page that matches before it returns the
 	-- first, so both searches for an end have a lower bound.
-	SELECT s.incarnation, s.fences, s.cluster,
+	SELECT s.incarnation, s.fences, s.cluster, s.inline_set,
 		(SELECT e.position FROM leftfold.events e WHERE e.position >= known ORDER BY e.position DESC LIMIT 1),
 		w.versions, w.wrong, w.total
-	INTO incarnation, fences, cluster, head, versions, wrong, total
+	INTO incarnation, fences, cluster, inline, head, versions, wrong, total
 	FROM leftfold.store s, (
 		SELECT array_agg(v.version) AS versions, sum(greatest(v.count, 0)) AS total,
 			array_agg(v.append) FILTER (WHERE v.version < 0 OR CASE v.expected WHEN -1 THEN false WHEN -2 THEN v.version = 0 ELSE v.version <> v.expected END) AS wrong
@@ -277,6 +280,9 @@ BEGIN
 		IF session < (SELECT f.session FROM leftfold.fences f WHERE f.writer = append.writer) THEN
 			RAISE EXCEPTION USING ERRCODE = 'LF003', MESSAGE = 'this batch was given up by its writer';
 		END IF;
+	END IF;
+	IF inline <> coalesce(applies, 0) THEN
+		PERFORM leftfold.refuse_inline();
 	END IF;
 	IF head IS NULL THEN -- nothing yet, or less than the client has seen on another server
 		head := coalesce((SELECT e.position FROM leftfold.events e ORDER BY e.position DESC LIMIT 1), 0);
@@ -381,6 +387,7 @@ CREATE FUNCTION leftfold.append_in(
 	condition_untagged boolean[], -- some item of the query has no tag
 	condition_tags     text[],    -- one a line; NULL: any
 	condition_types    text[],    -- one a line; NULL: any
+	applies bigint, -- names the projections that the caller applies in the same transaction; 0: none
 	OUT incarnation integer,
 	OUT fences      bigint,    -- as it is now
 	OUT waited      boolean,   -- for another writer
@@ -388,7 +395,8 @@ CREATE FUNCTION leftfold.append_in(
 	OUT versions    bigint[],  -- of the streams of the writes, before the batch; negative: deleted
 	OUT skipped     integer[], -- appends that were not made: a version was wrong, or for what follows
 	OUT repeated    json,      -- their commands are known: append, position, hash, versions
-	OUT refused     json       -- by their conditions: append, reason (ahead, wide or matched), position
+	OUT refused     json,      -- by their conditions: append, reason (ahead, wide or matched), position
+	OUT now         timestamptz -- the recorded_at of the batch
 ) LANGUAGE plpgsql SECURITY DEFINER
 	SET search_path = pg_catalog, pg_temp
 	SET enable_seqscan = off -- plans are made while the tables are empty, and kept
@@ -399,12 +407,12 @@ CREATE FUNCTION leftfold.append_in(
 AS $$
 #variable_conflict use_column
 BEGIN
-	SELECT a.* INTO incarnation, fences, waited, head, versions, skipped, repeated, refused
+	SELECT a.* INTO incarnation, fences, waited, head, versions, skipped, repeated, refused, now
 	FROM leftfold.append(writer, session, fenced, known,
 		appends, stream_keys, expected, counts, write_ids,
 		writes, nths, event_ids, event_keys, slices, schema_versions, stream_ids, types, tags, metadata, data,
 		command_appends, command_ids, command_hashes,
-		condition_appends, condition_afters, condition_untagged, condition_tags, condition_types) a;
+		condition_appends, condition_afters, condition_untagged, condition_tags, condition_types, applies) a;
 END $$;
 
 -- append_one is append for one event of one stream at a known version, as a lone writer has it,
@@ -434,7 +442,7 @@ BEGIN
 		append_one.schema_version, append_one.stream_id, append_one.type, append_one.metadata, append_one.data
 	FROM (
 		SELECT (SELECT e.position FROM leftfold.events e WHERE e.position >= known ORDER BY e.position DESC LIMIT 1) AS head
-		FROM leftfold.store s WHERE s.only_row AND s.fences = fenced OFFSET 0
+		FROM leftfold.store s WHERE s.only_row AND s.fences = fenced AND s.inline_set = 0 OFFSET 0
 	) s
 	WHERE s.head IS NOT NULL
 		AND append_one.expected = coalesce((
@@ -525,6 +533,9 @@ BEGIN
 			UPDATE leftfold.store s
 			SET incarnation = s.incarnation + CASE WHEN s.cluster IS NULL THEN 0 ELSE 1 + (random() * 1000000)::integer END, cluster = here
 			WHERE s.cluster IS DISTINCT FROM here;
+			-- What appends apply has come here with the log.
+			UPDATE leftfold.segments g SET incarnation = s.incarnation
+			FROM leftfold.store s WHERE g.store_id = s.id AND g.holder = 'inline';
 		END IF;
 	END IF;
 	SELECT s.id, s.incarnation, coalesce((SELECT max(e.position) FROM leftfold.events e), 0), s.fences

@@ -118,7 +118,42 @@ BEGIN
 	END LOOP;
 END $$;
 
+-- Appends apply the projections whose segment is held by "inline". They are refused to programs
+-- that do not: store.inline_set names them by a number, which append compares. So nobody can
+-- pass a read model by.
+
+-- refuse_inline stops an append of a program that would apply others.
+CREATE FUNCTION leftfold.refuse_inline() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE EXCEPTION USING ERRCODE = 'LF006', MESSAGE = 'appends to this store must apply its inline projections',
+		DETAIL = coalesce((
+			SELECT string_agg(format('%s@%s %s', g.name, g.version, m.hash), E'\n')
+			FROM leftfold.segments g JOIN leftfold.read_models m ON m.name = g.name AND m.version = g.version
+			WHERE g.holder = 'inline'), 'none'),
+		HINT = 'Append with the projections that the store applies, or switch the store.';
+END $$;
+
+-- at_head stops a transaction that has not moved the checkpoint of an inline projection,
+-- because it was not at the head before the append: the rows lack events.
+CREATE FUNCTION leftfold.at_head(moved bigint, projection text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	IF moved <> 1 THEN
+		RAISE EXCEPTION USING ERRCODE = 'LF007', MESSAGE = 'the checkpoint of an inline projection is not at the head', DETAIL = projection;
+	END IF;
+END $$;
+
+-- set_inline names what appends must apply from now on.
+CREATE FUNCTION leftfold.set_inline(applies bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+	SET search_path = pg_catalog, pg_temp
+	SET lock_timeout = '2s'
+AS $$
+BEGIN
+	PERFORM pg_advisory_xact_lock(1818585702, leftfold.lock_key());
+	UPDATE leftfold.store s SET inline_set = applies WHERE s.inline_set <> applies;
+END $$;
+
 REVOKE ALL ON leftfold.read_models, leftfold.segments, leftfold.workers, leftfold.parked FROM PUBLIC;
-REVOKE ALL ON FUNCTION leftfold.share, leftfold.show FROM PUBLIC;
+REVOKE ALL ON FUNCTION leftfold.share, leftfold.show, leftfold.refuse_inline, leftfold.at_head, leftfold.set_inline FROM PUBLIC;
 
 INSERT INTO leftfold.migrations (number, name, oldest) VALUES (2, 'read models', 1);

@@ -4,7 +4,8 @@
 CREATE TABLE store (
 	only_row    INTEGER PRIMARY KEY CHECK (only_row = 1),
 	id          BLOB    NOT NULL,
-	incarnation INTEGER NOT NULL
+	incarnation INTEGER NOT NULL,
+	inline_set  INTEGER NOT NULL DEFAULT 0 -- names the projections that appends must apply; 0: none
 ) STRICT;
 
 CREATE TABLE events (

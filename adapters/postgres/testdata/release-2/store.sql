@@ -47,6 +47,9 @@ BEGIN
 			UPDATE "leftfold".store s
 			SET incarnation = s.incarnation + CASE WHEN s.cluster IS NULL THEN 0 ELSE 1 + (random() * 1000000)::integer END, cluster = here
 			WHERE s.cluster IS DISTINCT FROM here;
+			-- What appends apply has come here with the log.
+			UPDATE "leftfold".segments g SET incarnation = s.incarnation
+			FROM "leftfold".store s WHERE g.store_id = s.id AND g.holder = 'inline';
 		END IF;
 	END IF;
 	SELECT s.id, s.incarnation, coalesce((SELECT max(e.position) FROM "leftfold".events e), 0), s.fences
@@ -55,17 +58,17 @@ END $$;
 
 
 --
--- Name: append(uuid, bigint, bigint, bigint, integer[], uuid[], bigint[], integer[], text[], integer[], integer[], uuid[], uuid[], smallint[], smallint[], text[], text[], text[], bytea[], bytea[], integer[], uuid[], uuid[], integer[], bigint[], boolean[], text[], text[]); Type: FUNCTION; Schema: leftfold; Owner: -
+-- Name: append(uuid, bigint, bigint, bigint, integer[], uuid[], bigint[], integer[], text[], integer[], integer[], uuid[], uuid[], smallint[], smallint[], text[], text[], text[], bytea[], bytea[], integer[], uuid[], uuid[], integer[], bigint[], boolean[], text[], text[], bigint); Type: FUNCTION; Schema: leftfold; Owner: -
 --
 
-CREATE FUNCTION leftfold.append(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json) RETURNS record
+CREATE FUNCTION leftfold.append(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], applies bigint, OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json, OUT now timestamp with time zone) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
     AS $_$
 #variable_conflict use_column
 DECLARE
 	nothing pg_catalog.text;
-	now     pg_catalog.timestamptz;
 	cluster pg_catalog.text;
+	inline  bigint; -- what must be applied
 	total   bigint; -- events
 	places  integer[]; -- of the events, if some appends are skipped; NULL: not appended
 	wrong   integer[];
@@ -91,10 +94,10 @@ BEGIN
 
 	-- A backward scan looks at every entry of its index page that matches before it returns the
 	-- first, so both searches for an end have a lower bound.
-	SELECT s.incarnation, s.fences, s.cluster,
+	SELECT s.incarnation, s.fences, s.cluster, s.inline_set,
 		(SELECT e.position FROM "leftfold".events e WHERE e.position >= known ORDER BY e.position DESC LIMIT 1),
 		w.versions, w.wrong, w.total
-	INTO incarnation, fences, cluster, head, versions, wrong, total
+	INTO incarnation, fences, cluster, inline, head, versions, wrong, total
 	FROM "leftfold".store s, (
 		SELECT array_agg(v.version) AS versions, sum(greatest(v.count, 0)) AS total,
 			array_agg(v.append) FILTER (WHERE v.version < 0 OR CASE v.expected WHEN -1 THEN false WHEN -2 THEN v.version = 0 ELSE v.version <> v.expected END) AS wrong
@@ -114,6 +117,9 @@ BEGIN
 		IF session < (SELECT f.session FROM "leftfold".fences f WHERE f.writer = append.writer) THEN
 			RAISE EXCEPTION USING ERRCODE = 'LF003', MESSAGE = 'this batch was given up by its writer';
 		END IF;
+	END IF;
+	IF inline <> coalesce(applies, 0) THEN
+		PERFORM "leftfold".refuse_inline();
 	END IF;
 	IF head IS NULL THEN -- nothing yet, or less than the client has seen on another server
 		head := coalesce((SELECT e.position FROM "leftfold".events e ORDER BY e.position DESC LIMIT 1), 0);
@@ -185,10 +191,10 @@ END $_$;
 
 
 --
--- Name: append_in(uuid, bigint, bigint, bigint, integer[], uuid[], bigint[], integer[], text[], integer[], integer[], uuid[], uuid[], smallint[], smallint[], text[], text[], text[], bytea[], bytea[], integer[], uuid[], uuid[], integer[], bigint[], boolean[], text[], text[]); Type: FUNCTION; Schema: leftfold; Owner: -
+-- Name: append_in(uuid, bigint, bigint, bigint, integer[], uuid[], bigint[], integer[], text[], integer[], integer[], uuid[], uuid[], smallint[], smallint[], text[], text[], text[], bytea[], bytea[], integer[], uuid[], uuid[], integer[], bigint[], boolean[], text[], text[], bigint); Type: FUNCTION; Schema: leftfold; Owner: -
 --
 
-CREATE FUNCTION leftfold.append_in(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json) RETURNS record
+CREATE FUNCTION leftfold.append_in(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], applies bigint, OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json, OUT now timestamp with time zone) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -199,12 +205,12 @@ CREATE FUNCTION leftfold.append_in(writer uuid, session bigint, fenced bigint, k
     AS $$
 #variable_conflict use_column
 BEGIN
-	SELECT a.* INTO incarnation, fences, waited, head, versions, skipped, repeated, refused
+	SELECT a.* INTO incarnation, fences, waited, head, versions, skipped, repeated, refused, now
 	FROM "leftfold".append(writer, session, fenced, known,
 		appends, stream_keys, expected, counts, write_ids,
 		writes, nths, event_ids, event_keys, slices, schema_versions, stream_ids, types, tags, metadata, data,
 		command_appends, command_ids, command_hashes,
-		condition_appends, condition_afters, condition_untagged, condition_tags, condition_types) a;
+		condition_appends, condition_afters, condition_untagged, condition_tags, condition_types, applies) a;
 END $$;
 
 
@@ -233,7 +239,7 @@ BEGIN
 		append_one.schema_version, append_one.stream_id, append_one.type, append_one.metadata, append_one.data
 	FROM (
 		SELECT (SELECT e.position FROM "leftfold".events e WHERE e.position >= known ORDER BY e.position DESC LIMIT 1) AS head
-		FROM "leftfold".store s WHERE s.only_row AND s.fences = fenced OFFSET 0
+		FROM "leftfold".store s WHERE s.only_row AND s.fences = fenced AND s.inline_set = 0 OFFSET 0
 	) s
 	WHERE s.head IS NOT NULL
 		AND append_one.expected = coalesce((
@@ -245,6 +251,20 @@ BEGIN
 	END IF;
 	RETURN made;
 END $_$;
+
+
+--
+-- Name: at_head(bigint, text); Type: FUNCTION; Schema: leftfold; Owner: -
+--
+
+CREATE FUNCTION leftfold.at_head(moved bigint, projection text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+	IF moved <> 1 THEN
+		RAISE EXCEPTION USING ERRCODE = 'LF007', MESSAGE = 'the checkpoint of an inline projection is not at the head', DETAIL = projection;
+	END IF;
+END $$;
 
 
 --
@@ -373,6 +393,23 @@ END $$;
 
 
 --
+-- Name: refuse_inline(); Type: FUNCTION; Schema: leftfold; Owner: -
+--
+
+CREATE FUNCTION leftfold.refuse_inline() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+	RAISE EXCEPTION USING ERRCODE = 'LF006', MESSAGE = 'appends to this store must apply its inline projections',
+		DETAIL = coalesce((
+			SELECT string_agg(format('%s@%s %s', g.name, g.version, m.hash), E'\n')
+			FROM "leftfold".segments g JOIN "leftfold".read_models m ON m.name = g.name AND m.version = g.version
+			WHERE g.holder = 'inline'), 'none'),
+		HINT = 'Append with the projections that the store applies, or switch the store.';
+END $$;
+
+
+--
 -- Name: remember(integer[], uuid[], uuid[], integer[], integer[], text[], bigint[], bigint, integer[], timestamp with time zone); Type: FUNCTION; Schema: leftfold; Owner: -
 --
 
@@ -396,6 +433,21 @@ BEGIN
 		WHERE remember.skipped IS NULL OR w.append <> ALL (remember.skipped)
 		GROUP BY w.append
 	) made USING (append);
+END $$;
+
+
+--
+-- Name: set_inline(bigint); Type: FUNCTION; Schema: leftfold; Owner: -
+--
+
+CREATE FUNCTION leftfold.set_inline(applies bigint) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '2s'
+    AS $$
+BEGIN
+	PERFORM pg_advisory_xact_lock(1818585702, "leftfold".lock_key());
+	UPDATE "leftfold".store s SET inline_set = applies WHERE s.inline_set <> applies;
 END $$;
 
 
@@ -604,6 +656,7 @@ CREATE TABLE leftfold.store (
     incarnation integer NOT NULL,
     cluster text,
     fences bigint DEFAULT 0 NOT NULL,
+    inline_set bigint DEFAULT 0 NOT NULL,
     CONSTRAINT store_incarnation_check CHECK ((incarnation > 0)),
     CONSTRAINT store_only_row_check CHECK (only_row)
 );
@@ -692,7 +745,7 @@ INSERT INTO leftfold.migrations VALUES (2, 'read models', 1, '2026-01-01 00:00:0
 -- Data for Name: store; Type: TABLE DATA; Schema: leftfold; Owner: -
 --
 
-INSERT INTO leftfold.store VALUES (true, '0190b8a4-3c5e-7cc0-b000-1a2b3c4d5e6f', 1, '7000000000000000000/00000001', 0);
+INSERT INTO leftfold.store VALUES (true, '0190b8a4-3c5e-7cc0-b000-1a2b3c4d5e6f', 1, '7000000000000000000/00000001', 0, 0);
 
 
 --
@@ -825,17 +878,17 @@ REVOKE ALL ON FUNCTION leftfold.adopt(OUT id uuid, OUT incarnation integer, OUT 
 
 
 --
--- Name: FUNCTION append(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json); Type: ACL; Schema: leftfold; Owner: -
+-- Name: FUNCTION append(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], applies bigint, OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json, OUT now timestamp with time zone); Type: ACL; Schema: leftfold; Owner: -
 --
 
-REVOKE ALL ON FUNCTION leftfold.append(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json) FROM PUBLIC;
+REVOKE ALL ON FUNCTION leftfold.append(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], applies bigint, OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json, OUT now timestamp with time zone) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION append_in(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json); Type: ACL; Schema: leftfold; Owner: -
+-- Name: FUNCTION append_in(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], applies bigint, OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json, OUT now timestamp with time zone); Type: ACL; Schema: leftfold; Owner: -
 --
 
-REVOKE ALL ON FUNCTION leftfold.append_in(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json) FROM PUBLIC;
+REVOKE ALL ON FUNCTION leftfold.append_in(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], applies bigint, OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json, OUT now timestamp with time zone) FROM PUBLIC;
 
 
 --
@@ -843,6 +896,13 @@ REVOKE ALL ON FUNCTION leftfold.append_in(writer uuid, session bigint, fenced bi
 --
 
 REVOKE ALL ON FUNCTION leftfold.append_one(fenced bigint, known bigint, stream_key uuid, expected bigint, slice smallint, stream_id text, event_id uuid, schema_version smallint, type text, metadata bytea, data bytea) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION at_head(moved bigint, projection text); Type: ACL; Schema: leftfold; Owner: -
+--
+
+REVOKE ALL ON FUNCTION leftfold.at_head(moved bigint, projection text) FROM PUBLIC;
 
 
 --
@@ -881,10 +941,24 @@ REVOKE ALL ON FUNCTION leftfold.refuse_change() FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION refuse_inline(); Type: ACL; Schema: leftfold; Owner: -
+--
+
+REVOKE ALL ON FUNCTION leftfold.refuse_inline() FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION remember(command_appends integer[], command_ids uuid[], command_hashes uuid[], appends integer[], counts integer[], stream_ids text[], versions bigint[], head bigint, skipped integer[], now timestamp with time zone); Type: ACL; Schema: leftfold; Owner: -
 --
 
 REVOKE ALL ON FUNCTION leftfold.remember(command_appends integer[], command_ids uuid[], command_hashes uuid[], appends integer[], counts integer[], stream_ids text[], versions bigint[], head bigint, skipped integer[], now timestamp with time zone) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION set_inline(applies bigint); Type: ACL; Schema: leftfold; Owner: -
+--
+
+REVOKE ALL ON FUNCTION leftfold.set_inline(applies bigint) FROM PUBLIC;
 
 
 --
