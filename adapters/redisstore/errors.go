@@ -35,7 +35,7 @@ func (s *Sink) explained(ctx context.Context, of projection.Generation, err erro
 	case redis.HasErrorPrefix(err, "CHANGED "):
 		return fmt.Errorf("%w: %s was built by another definition; raise its version", projection.ErrDefinitionChanged, of)
 	case redis.HasErrorPrefix(err, "ABSENT "):
-		return s.absent(of)
+		return s.absent(ctx, of)
 	case redis.HasErrorPrefix(err, "LOST "):
 		return incomplete(of)
 	case redis.HasErrorPrefix(err, "OUTDATED "):
@@ -61,9 +61,11 @@ func (s *Sink) findMaster(ctx context.Context, err error) {
 	}
 }
 
-// absent is the error for a generation of which no key is there.
-func (s *Sink) absent(of projection.Generation) error {
-	if _, opened := s.opened.Load(of); opened {
+// absent is the error for a generation of which no key was there. One that is there now was opened
+// after the question had been answered.
+func (s *Sink) absent(ctx context.Context, of projection.Generation) error {
+	again := func() error { return stateScript.Run(ctx, s.client, s.keysOf(of).all()).Err() }
+	if _, opened := s.opened.Load(of); opened && redis.HasErrorPrefix(again(), "ABSENT ") {
 		return fmt.Errorf("%w: nothing of %s is left on the server; run its projection again to build it anew: %w", ErrLost, of, subscription.ErrPermanent)
 	}
 	return fmt.Errorf("%w: %s; run its projection", projection.ErrNotBuilt, of)

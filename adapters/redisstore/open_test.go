@@ -83,3 +83,28 @@ func TestAReplicaAnswersReadersAndTakesNoWrites(t *testing.T) {
 	_, err = projection.NewReader(here, tallies).Get(t.Context(), "none")
 	require.ErrorIs(t, err, projection.ErrNotFound)
 }
+
+// opening opens a generation after a question about it has been answered.
+type opening struct {
+	before
+	open func()
+}
+
+func (o opening) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if redis.HasErrorPrefix(err, "ABSENT ") {
+			o.open()
+		}
+		return err
+	}
+}
+
+func TestAGenerationThatIsBeingOpenedIsNotCalledLost(t *testing.T) {
+	client := connectTo(t, start(t, testservers.RedisOptions{}))
+	sink, log := open(t, client), newLog(t)
+	client.AddHook(opening{open: func() { require.NoError(t, log.runner(sink).CatchUp(t.Context())) }})
+	parked, err := sink.Parked(t.Context(), tallies.Generation(), log.id)
+	require.NoError(t, err)
+	require.Empty(t, parked)
+}

@@ -105,7 +105,7 @@ func (s *Sink) look(ctx context.Context, of projection.Generation, read func(tx 
 	case there.Err() != nil || registered.Err() != nil || err != nil && !errors.Is(err, redis.Nil):
 		return s.explained(ctx, of, err)
 	case there.Val() == 0 && !registered.Val():
-		return s.absent(of)
+		return s.absent(ctx, of)
 	case there.Val() < 3 || !registered.Val():
 		return incomplete(of)
 	}
