@@ -19,7 +19,7 @@ func BenchmarkInline(b *testing.B) {
 	second := projection.NewView("others", projection.ViewOptions{Version: 1},
 		projection.When(func(c *customer, e itemSold, m eventstore.Recorded) { c.sold(e, m.RecordedAt) }))
 	for _, writers := range []int{1, 8, 64} {
-		for n, views := range [][]projection.InlineView{nil, {customers(1)}, {customers(1), second}} {
+		for n, views := range [][]projection.InlineView{nil, {customers("customers", 1)}, {customers("customers", 1), second}} {
 			b.Run(fmt.Sprintf("%d writers/%d views", writers, n), func(b *testing.B) {
 				store := openOn(b, newPool(b), postgres.Options{Inline: projection.Inline[pgx.Tx]{Events: soldEvents, Views: views}})
 				require.NoError(b, store.SwitchInline(b.Context()))
