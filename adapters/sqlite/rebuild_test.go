@@ -54,7 +54,7 @@ func (s halfPromoted) Promote(ctx context.Context, of projection.Generation) err
 		if _, err := s.file.ExecContext(ctx, statement, of.Name, of.Version); err != nil {
 			return err
 		}
-		time.Sleep(20 * time.Millisecond) // room for a kill
+		time.Sleep(500 * time.Millisecond) // room for a kill
 	}
 	return nil
 }

@@ -133,7 +133,11 @@ func (p Parts) killInPhase(ctx context.Context, start func() *exec.Cmd, version 
 			break
 		}
 	}
-	time.Sleep(rand.N(25 * time.Millisecond)) // the moment of a kill is not an event
+	most := 25 * time.Millisecond
+	if in == projection.Switching && rand.IntN(2) == 0 {
+		most *= 10 // on a machine that is busy the switch itself takes long
+	}
+	time.Sleep(rand.N(most)) // the moment of a kill is not an event
 	return was, lines.Err()
 }
 
