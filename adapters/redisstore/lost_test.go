@@ -169,7 +169,7 @@ func TestAWorkerSaysThatAReadModelIsLostAndKeepsTheOthers(t *testing.T) {
 				}, 30*time.Second, 5*time.Millisecond)
 			}
 			comes(lost, tallies.Generation())
-			require.EqualValues(t, 1, client.Del(t.Context(), name+":{tallies:1:0}:"+key).Val())
+			require.EqualValues(t, 1, client.Del(t.Context(), name+":{tallies}:1:"+key).Val())
 			require.ErrorIs(t, <-told, redisstore.ErrLost)
 			log.happen(t, 10)
 			comes(kept, others.Generation())
