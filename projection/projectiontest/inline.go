@@ -187,6 +187,55 @@ func inlineClauses[Tx any]() []clause[InlineParts[Tx]] {
 			}
 			return nil
 		}},
+		{"a later version that is made inline is live from then on, and the one before is kept", func(ctx context.Context, p parts) error {
+			_, parts, err := p.switched(ctx, projection.Inline[Tx]{Events: tallyEvents, Views: []projection.InlineView{talliesAt(1)}})
+			if err != nil {
+				return err
+			}
+			if _, err := parts.append(ctx, "a", counted{1}, counted{2}); err != nil {
+				return err
+			}
+			s, parts, err := p.switched(ctx, projection.Inline[Tx]{Events: tallyEvents, Views: []projection.InlineView{talliesAt(2)}})
+			if err != nil {
+				return err
+			}
+			builds, err := s.Sink.Builds(ctx, "tallies")
+			var stages []projection.Stage
+			for _, b := range builds {
+				stages = append(stages, b.Stage)
+			}
+			if err := first(err, same("stages", stages, []projection.Stage{projection.Kept, projection.Live})); err != nil {
+				return err
+			}
+			if _, err := parts.append(ctx, "a", counted{3}); err != nil {
+				return err
+			}
+			row, err := projection.NewReader(s.Sink, talliesAt(2)).Get(ctx, "a")
+			return first(err, same("events seen", row.Events, int64(3)))
+		}},
+		{"what appends apply is not paused, reset or held by others", func(ctx context.Context, p parts) error {
+			s, parts, err := p.switched(ctx, projection.Inline[Tx]{Events: tallyEvents, Views: []projection.InlineView{talliesAt(1)}})
+			if err != nil {
+				return err
+			}
+			head, err := s.Store.Head(ctx)
+			if err != nil {
+				return err
+			}
+			of := talliesAt(1).Generation()
+			_, err = s.Sink.Leases(of, head.Store).Seize(ctx, ann, long)
+			err = first(err,
+				is("a pause", projection.Pause(ctx, s.Store, s.Sink, of), subscription.ErrHeld),
+				is("a reset", projection.Reset(ctx, s.Store, s.Sink, talliesAt(1)), projection.ErrInlineAttended))
+			if err != nil {
+				return err
+			}
+			if _, err := parts.append(ctx, "a", counted{1}); err != nil {
+				return fmt.Errorf("append after that: %w", err)
+			}
+			row, err := projection.NewReader(s.Sink, talliesAt(1)).Get(ctx, "a")
+			return first(err, same("events seen", row.Events, int64(1)))
+		}},
 		{"appends of many writers take effect once each and in order", func(ctx context.Context, p parts) error {
 			_, parts, err := p.switched(ctx, p.tallies())
 			if err != nil {
