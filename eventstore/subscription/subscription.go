@@ -29,7 +29,8 @@ type Target interface {
 	// or neither. It must answer [ErrStale], with nothing changed, if the stored
 	// checkpoint is not From.
 	//
-	// An error may come although the step took effect (a lost answer). The subscription
+	// An error may come although the step, or a first part of it with a checkpoint of its own,
+	// took effect (a lost answer, an event that fails behind others). The subscription
 	// reads the checkpoint again before it does anything else, so the target need not care.
 	// [ErrPermanent], [eventstore.ErrDiverged] and [eventstore.ErrForeignToken] end the
 	// subscription at once, [eventstore.ErrStoreBusy] is tried again until it passes, and
