@@ -37,7 +37,7 @@ func TestTheWriteAheadLogDoesNotGrowWithoutEnd(t *testing.T) {
 	}
 	close(done)
 	readers.Wait()
-	require.Less(t, largest, int64(4<<20))
+	require.Less(t, largest, int64(8<<20), "it is 11 MB if it is never emptied")
 }
 
 func readStart(t *testing.T, store *Store) {
