@@ -21,7 +21,7 @@ func TestTortureProgramsThatAreKilledInsideAppendsLeaveRowsAndLogTogether(t *tes
 }
 
 // The mutant commits an append before its rows.
-func TestTheTortureOfAppendsCatchesASecondTransaction(t *testing.T) {
+func TestTortureOfAppendsCatchesASecondTransaction(t *testing.T) {
 	pool := newPool(t)
 	p := inlineOn(t, pool)
 	p.Add = nil // views only

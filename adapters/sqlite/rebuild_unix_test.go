@@ -20,7 +20,7 @@ func TestTortureARebuildThatIsKilledLeavesTheLiveGenerationOrItsSuccessor(t *tes
 }
 
 // The mutant ends the life of the old generation before that of the new one begins.
-func TestTheTortureOfRebuildsCatchesAPromotionInTwoSteps(t *testing.T) {
+func TestTortureOfRebuildsCatchesAPromotionInTwoSteps(t *testing.T) {
 	err := torturedRebuilds(t, projectiontest.Torture{Faults: 60}, childPromotesInHalves+"=yes")
 	require.ErrorContains(t, err, "0 versions are live")
 }
