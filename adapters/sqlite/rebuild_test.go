@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -40,23 +39,23 @@ func rebuild(path string) error {
 // childPromotesInHalves plants a bug in the child.
 const childPromotesInHalves = "LEFTFOLD_SQLITE_CHILD_PROMOTES_IN_HALVES"
 
-// halfPromoted ends the life of one generation, and begins that of the next, apart.
+// halfPromoted ends the life of one generation, and would begin that of the next, apart: it dies
+// between the two.
 type halfPromoted struct {
 	projection.Sink
 	file *sql.DB
 }
 
 func (s halfPromoted) Promote(ctx context.Context, of projection.Generation) error {
-	for _, statement := range []string{
-		"UPDATE read_models SET stage = 'kept' WHERE name = ?1 AND stage = 'live' AND version <> ?2",
-		"UPDATE read_models SET stage = 'live' WHERE name = ?1 AND version = ?2",
-	} {
-		if _, err := s.file.ExecContext(ctx, statement, of.Name, of.Version); err != nil {
-			return err
-		}
-		time.Sleep(500 * time.Millisecond) // room for a kill
+	_, err := s.file.ExecContext(ctx, "UPDATE read_models SET stage = 'kept' WHERE name = ?1 AND stage = 'live' AND version <> ?2", of.Name, of.Version)
+	if err != nil {
+		return err
 	}
-	return nil
+	self, err := os.FindProcess(os.Getpid())
+	if err == nil {
+		err = self.Kill()
+	}
+	return err
 }
 
 func TestReadersSeeNoErrorAndNoOlderRowsWhileAGenerationIsReplaced(t *testing.T) {

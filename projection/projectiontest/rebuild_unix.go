@@ -148,7 +148,8 @@ func (p Parts) finishRebuild(ctx context.Context, start func() *exec.Cmd, versio
 	go func() { appended <- p.keepAppending(appending, 50, 10*time.Millisecond) }()
 	defer func() { stop(); err = first(err, <-appended) }()
 	if err := rebuilding(start, version).Run(); err != nil {
-		return fmt.Errorf("the rebuild of version %d failed: %w", version, err)
+		_, left := p.liveVersion(ctx) // one that has died by itself leaves no half of a switch either
+		return first(left, fmt.Errorf("the rebuild of version %d failed: %w", version, err))
 	}
 	live, err := p.liveVersion(ctx)
 	return first(err, same("live version", live, version))
