@@ -84,7 +84,7 @@ func benchSink(b *testing.B, server *testservers.Redis, model projection.Model, 
 	}
 	source := eventstore.Identity{Store: eventstore.NewStoreID(), Incarnation: 1}
 	require.NoError(b, sink.Open(b.Context(), model, source))
-	w.at = subscription.Checkpoint{Source: source, Generation: model.Generation.String()}
+	w.at = subscription.Checkpoint{Source: source, Generation: model.Generation.String(), Segment: subscription.Whole}
 	for first := 0; first < benchKeys; first += 5000 {
 		require.NoError(b, w.apply(b, 5000, func() int { first++; return first - 1 }))
 		first -= 5000
