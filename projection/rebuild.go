@@ -296,8 +296,11 @@ func (b *building) promote(ctx context.Context, next, live Build) error {
 	if b.tries++; b.tries < freeTries {
 		return err
 	}
-	b.tries = 0
-	return b.promoteWhileHeld(ctx, live)
+	err = b.promoteWhileHeld(ctx, live)
+	if _, behind := errors.AsType[*BehindError](err); behind {
+		b.tries = 0
+	}
+	return err
 }
 
 // How often the switch is tried before the live generation is held, and for how long.
@@ -310,6 +313,13 @@ const (
 // reads that one reads on; its workers take its segments back when we are done, or have died.
 func (b *building) promoteWhileHeld(ctx context.Context, live Build) error {
 	leases, switcher := b.bound.sink.Leases(live.Generation, b.source), subscription.NewWorkerID("switch")
+	roster, err := leases.Roster(ctx)
+	if err != nil {
+		return fmt.Errorf("hold %s: %w", live.Generation, err)
+	}
+	if len(roster.Segments) > 0 && roster.Segments[0].Holder == subscription.Inline {
+		return fmt.Errorf("%s moves with every append, because the store applies it inline: open the store with %s in its place and call SwitchInline", live.Generation, b.task.generation)
+	}
 	held, err := leases.Seize(ctx, switcher, heldFor)
 	if err != nil {
 		return fmt.Errorf("hold %s: %w", live.Generation, err)

@@ -326,6 +326,39 @@ func TestASwitchComesToItsEndHoweverManySegmentsMove(t *testing.T) {
 	}
 }
 
+// A generation that appends apply is at the head at every moment, and nobody may hold it.
+func TestARebuildSaysHowToReplaceWhatAppendsApply(t *testing.T) {
+	store, sink := memory.NewStore(), memory.NewSink()
+	appendTo(t, store, "1", paid{Cents: 1})
+	require.NoError(t, runner(t, store, projection.Into(sink, accountsAt(1))).CatchUp(t.Context()))
+	ahead := projection.Into[account](inline{sink}, accountsAt(2))
+	err := projection.Rebuild(t.Context(), store, events(t), ahead, projection.RebuildOptions{})
+	require.ErrorContains(t, err, "accounts@1 moves with every append, because the store applies it inline: open the store with accounts@2 in its place and call SwitchInline")
+}
+
+// inline is a sink whose generations are inline, and ahead of every other one.
+type inline struct{ projection.Sink }
+
+func (inline) Promote(context.Context, projection.Generation) error { return &projection.BehindError{} }
+
+func (s inline) Leases(of projection.Generation, source eventstore.StoreID) subscription.Leases {
+	l := s.Sink.Leases(of, source)
+	if of.Version == 1 {
+		return inlineLeases{l}
+	}
+	return l
+}
+
+type inlineLeases struct{ subscription.Leases }
+
+func (l inlineLeases) Roster(ctx context.Context) (subscription.Roster, error) {
+	r, err := l.Leases.Roster(ctx)
+	for n := range r.Segments {
+		r.Segments[n].Holder = subscription.Inline
+	}
+	return r, err
+}
+
 // tired takes its time for each commit.
 type tired struct{ projection.Sink }
 

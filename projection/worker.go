@@ -61,7 +61,8 @@ type Hooks struct {
 	Progress func(Progress)
 	// Failed is called with what keeps the worker from a projection as a whole: its store or its
 	// sink is away, or refuses, and is tried again; or the projection has ended with an error of
-	// [subscription.ErrPermanent], and the others go on; or with [ErrDefinitionChanged].
+	// [subscription.ErrPermanent], or [ErrOutdated], and the others go on; or with
+	// [ErrDefinitionChanged], and Run with it.
 	Failed func(of Generation, err error)
 	// Segment is called when a segment of a projection fails, waits or goes on.
 	Segment func(of Generation, report subscription.Report)

@@ -296,31 +296,7 @@ func (s *Sink) rewind(ctx context.Context, on session, of projection.Generation,
 // Restart implements [projection.TxSink]. The bounds of the transaction are those of
 // [Sink.Transact].
 func (s *Sink) Restart(ctx context.Context, model projection.Model, source eventstore.Identity, empty func(ctx context.Context, tx pgx.Tx) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	err := s.db.on(ctx, s.db.handlers, func(on session) error {
-		err := inTransaction(ctx, on.conn, "", func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, boundHandlerSQL); err != nil {
-				return explain(err)
-			}
-			if err := s.restart(ctx, on, tx, model, source); err != nil {
-				return err
-			}
-			if err := empty(ctx, handlerTx{tx}); err != nil {
-				return err
-			}
-			return checkHandled(tx)
-		})
-		if err != nil {
-			return err
-		}
-		return on.replicated()
-	})
-	if err == nil {
-		s.news.committed()
-	}
-	return err
+	return s.handle(ctx, empty, func(on session, tx pgx.Tx) error { return s.restart(ctx, on, tx, model, source) })
 }
 
 // restart leaves one generation of a name, at position 0.

@@ -24,6 +24,16 @@ const boundHandlerSQL = "SET LOCAL lock_timeout = '5s'; SET LOCAL idle_in_transa
 // apply that comes from a deadlock, a wait for a lock, a full disk, or the end of the connection,
 // is an [eventstore.ErrStoreBusy] too: the event is not at fault.
 func (s *Sink) Transact(ctx context.Context, of projection.Generation, move projection.Move, apply func(ctx context.Context, tx pgx.Tx) error) error {
+	return s.handle(ctx, apply, func(on session, _ pgx.Tx) error {
+		if err := s.move(ctx, on, s.db.sql.moveCheckpoint, of, move); err != nil {
+			return err
+		}
+		return s.park(ctx, on, of, move)
+	})
+}
+
+// handle does something of ours, and then of the handler's, in one transaction.
+func (s *Sink) handle(ctx context.Context, apply func(ctx context.Context, tx pgx.Tx) error, ours func(on session, tx pgx.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -32,10 +42,7 @@ func (s *Sink) Transact(ctx context.Context, of projection.Generation, move proj
 			if _, err := tx.Exec(ctx, boundHandlerSQL); err != nil {
 				return explain(err)
 			}
-			if err := s.move(ctx, on, s.db.sql.moveCheckpoint, of, move); err != nil {
-				return err
-			}
-			if err := s.park(ctx, on, of, move); err != nil {
+			if err := ours(on, tx); err != nil {
 				return err
 			}
 			if err := apply(ctx, handlerTx{tx}); err != nil {

@@ -13,7 +13,8 @@ import (
 // SwitchInline makes the projections of [Options].Inline the inline ones of the store: these and
 // no others, from one append to the next. A projection that becomes inline goes on from where
 // its workers were and is brought to the head first; the workers wait. One that is inline no
-// more is left to workers, at the head. If nothing differs, nothing is done.
+// more is left to workers, at the head. A later version of a projection replaces the live one at
+// once. If nothing differs, nothing is done; after a failure, call it again.
 //
 // Every program that appends must have the same projections from then on. So switch when the
 // programs change, as one migrates a schema, and not whenever one starts: an older one that

@@ -26,6 +26,7 @@ type news struct {
 	telling bool // a goroutine does
 	more    bool // a commit since it told the last one
 	hearing bool // a goroutine does
+	closed  bool // no goroutine begins any more
 	running sync.WaitGroup
 }
 
@@ -42,7 +43,7 @@ func (n *news) committed() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.more = true
-	if !n.telling && !n.db.reading.over() {
+	if !n.telling && !n.closed {
 		n.telling = true
 		n.running.Go(n.tell)
 	}
@@ -72,7 +73,7 @@ func (n *news) hasMore() bool {
 func (n *news) next() <-chan struct{} {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !n.hearing && n.direct != nil && !n.db.reading.over() {
+	if !n.hearing && n.direct != nil && !n.closed {
 		n.hearing = true
 		n.running.Go(n.hear)
 	}
@@ -109,5 +110,10 @@ func (n *news) listen(ctx context.Context) {
 	}
 }
 
-// close waits for the goroutines. The lifetime of reads is over.
-func (n *news) close() { n.running.Wait() }
+// close waits for the goroutines, which end with the lifetime of reads.
+func (n *news) close() {
+	n.mu.Lock()
+	n.closed = true
+	n.mu.Unlock()
+	n.running.Wait()
+}

@@ -371,6 +371,13 @@ func (m unfenced) Reset(ctx context.Context, of projection.Generation, source ev
 	return err
 }
 
+// resuming ends a pause by a reset.
+type resuming struct{ mutant }
+
+func (m resuming) Reset(ctx context.Context, of projection.Generation, source eventstore.Identity) error {
+	return first(m.Sink.Reset(ctx, of, source), m.Leases(of, source.Store).Resume(ctx))
+}
+
 // late removes the rows some time after it has put the checkpoints at position 0.
 type late struct{ mutant }
 
@@ -432,6 +439,7 @@ func TestEveryMutantSinkIsCaught(t *testing.T) {
 		{"opens what was retired", reopening{plain()}, "an older generation is neither opened nor promoted, unless it was live"},
 		{"retires the live one", ruthless{plain()}, "the live generation, and one that is attended, are not retired"},
 		{"resets without fences", unfenced{plain()}, "a reset takes rows and parked keys, and puts all segments at position 0 under fences that nobody holds"},
+		{"resumes when it resets", resuming{plain()}, "a pause outlives a reset, and a moment in which the segments are held"},
 		{"resets in two steps", late{plain()}, "rows and checkpoint are of one moment, however often it is reset meanwhile"},
 		{"never deletes", keeper{plain()}, "a deleted row is gone, and deleting what is not there changes nothing"},
 		{"cursor includes its row", repeating{plain()}, "pages of a list hold every row once, equal values included"},

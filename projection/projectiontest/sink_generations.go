@@ -248,6 +248,23 @@ var generationClauses = []clause[projection.Sink]{
 		return first(err, acquired, same("the other source", second, subscription.Checkpoint{Source: other, Generation: one.model.String(), Segment: subscription.Whole, Fence: 1, Parks: 1}),
 			one.has(ctx), one.parks(ctx), one.are(ctx, projection.Live, projection.Building), two.stays(ctx), two.has(ctx, plainRow("b", 2, "two")))
 	}),
+	generationClause("a pause outlives a reset, and a moment in which the segments are held", func(ctx context.Context, one, _ *stand) error {
+		leases := one.Leases(one.model.Generation, source.Store)
+		paused := leaseStand{one, leases}
+		if err := leases.Pause(ctx); err != nil {
+			return err
+		}
+		held, err := leases.Seize(ctx, ann, long)
+		if err := first(err, paused.heldBy(ctx, subscription.OnPause)); err != nil {
+			return err
+		}
+		for _, at := range held {
+			if err := leases.Release(ctx, ann, at); err != nil {
+				return err
+			}
+		}
+		return first(paused.heldBy(ctx, subscription.OnPause), one.Reset(ctx, one.model.Generation, source), paused.heldBy(ctx, subscription.OnPause))
+	}),
 	generationClause("rows and checkpoint are of one moment, however often it is reset meanwhile", func(ctx context.Context, one, _ *stand) error {
 		return one.resets(ctx)
 	}),
