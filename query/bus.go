@@ -15,10 +15,8 @@ type Bus struct {
 }
 
 type handler struct {
-	name    string
-	reads   []string
-	answers reflect.Type
-	call    func(ctx context.Context, question any) (any, error)
+	Registration
+	call func(ctx context.Context, question any) (any, error)
 }
 
 // NewBus returns an empty bus.
@@ -30,7 +28,7 @@ type HandleOption func(*handler)
 // Reads declares the read models that the handler answers from. Each call must open a
 // reader of every one of them.
 func Reads(models ...string) HandleOption {
-	return func(h *handler) { h.reads = append(h.reads, models...) }
+	return func(h *handler) { h.Reads = append(h.Reads, models...) }
 }
 
 // Handle registers the handler of the queries of type Q under a name, the one that
@@ -46,13 +44,13 @@ func Handle[Q, R any](bus *Bus, name string, handle func(ctx context.Context, qu
 		panic(fmt.Sprintf("query.Handle: %q has no function", name))
 	}
 	for taken, h := range bus.handlers {
-		if taken == question || h.name == name {
-			panic(fmt.Sprintf("query.Handle: %q (%v) clashes with %q (%v)", name, question, h.name, taken))
+		if taken == question || h.Name == name {
+			panic(fmt.Sprintf("query.Handle: %q (%v) clashes with %q (%v)", name, question, h.Name, taken))
 		}
 	}
 	h := handler{
-		name: name, answers: reflect.TypeFor[R](),
-		call: func(ctx context.Context, q any) (any, error) { return handle(ctx, q.(Q)) },
+		Registration: Registration{Name: name, Question: question, Answer: reflect.TypeFor[R]()},
+		call:         func(ctx context.Context, q any) (any, error) { return handle(ctx, q.(Q)) },
 	}
 	for _, option := range options {
 		option(&h)
@@ -64,7 +62,7 @@ func Handle[Q, R any](bus *Bus, name string, handle func(ctx context.Context, qu
 func (b *Bus) Names() []string {
 	names := make([]string, 0, len(b.handlers))
 	for _, h := range b.handlers {
-		names = append(names, h.name)
+		names = append(names, h.Name)
 	}
 	slices.Sort(names)
 	return names
@@ -87,16 +85,16 @@ func Ask[R any](ctx context.Context, bus *Bus, question any, options ...AskOptio
 	if !ok {
 		return none, fmt.Errorf("no handler for query %T; registered are: %s", question, strings.Join(bus.Names(), ", "))
 	}
-	if want := reflect.TypeFor[R](); h.answers != want && !h.answers.AssignableTo(want) {
-		return none, fmt.Errorf("query %s answers with %v, not %v", h.name, h.answers, want)
+	if want := reflect.TypeFor[R](); h.Answer != want && !h.Answer.AssignableTo(want) {
+		return none, fmt.Errorf("query %s answers with %v, not %v", h.Name, h.Answer, want)
 	}
 	required := newRequirement(ctx, options)
 	answer, err := h.call(context.WithValue(ctx, requirementKey{}, required), question)
 	if err != nil {
-		return none, fmt.Errorf("query %s: %w", h.name, err)
+		return none, fmt.Errorf("query %s: %w", h.Name, err)
 	}
-	if err := required.honoured(h.reads); err != nil {
-		return none, fmt.Errorf("query %s: %w", h.name, err)
+	if err := required.honoured(h.Reads); err != nil {
+		return none, fmt.Errorf("query %s: %w", h.Name, err)
 	}
 	typed, _ := answer.(R) // it fits, or it is a nil interface, and so is the zero R
 	return typed, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -39,6 +40,16 @@ func TestAQuestionReachesTheHandlerOfItsType(t *testing.T) {
 	none, err := query.Ask[fmt.Stringer](t.Context(), bus, label{1})
 	require.NoError(t, err)
 	assert.Nil(t, none, "a nil interface is an answer")
+}
+
+func TestTheBusSaysWhatItAnswers(t *testing.T) {
+	bus := arithmetic()
+	query.Handle(bus, "both", func(context.Context, howFar) (int, error) { return 0, nil }, query.Reads("orders", "stock"))
+	assert.Equal(t, []query.Registration{
+		{Name: "both", Question: reflect.TypeFor[howFar](), Answer: reflect.TypeFor[int](), Reads: []string{"orders", "stock"}},
+		{Name: "double", Question: reflect.TypeFor[double](), Answer: reflect.TypeFor[int]()},
+		{Name: "label", Question: reflect.TypeFor[label](), Answer: reflect.TypeFor[fmt.Stringer]()},
+	}, bus.Queries())
 }
 
 func TestAQuestionThatCannotBeAnsweredSaysWhy(t *testing.T) {
