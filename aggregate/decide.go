@@ -66,7 +66,7 @@ type boundary[S any] struct {
 }
 
 func (d boundary[S]) execute(ctx context.Context, s settings) (eventstore.Receipt, error) {
-	if s.expected != nil {
+	if s = s.expecting(ctx); s.expected != nil {
 		return eventstore.Receipt{}, &eventstore.InvalidError{What: "ExpectVersion", Reason: "a query has no version; give the Write an Expected"}
 	}
 	// Elsewhere the id is made of the streams written. They are known only after
@@ -88,7 +88,7 @@ func (d boundary[S]) propose(ctx context.Context) (proposal, error) {
 	}
 	writes, err := d.decide(state)
 	if err != nil {
-		return proposal{}, err
+		return proposal{}, &RefusedError{err}
 	}
 	p := proposal{request: eventstore.AppendRequest{
 		Condition: &eventstore.Condition{FailIf: d.query, After: through},

@@ -231,3 +231,19 @@ func TestDecideSeesWhatIsAppendedWhileItFolds(t *testing.T) {
 	require.ErrorIs(t, err, ErrFull)
 	assert.Equal(t, 2, enrolled(t, store))
 }
+
+func TestARefusalIsFoundInTheError(t *testing.T) {
+	store, refusal := memory.NewStore(), errors.New("no")
+	refuse := func(int) ([]aggregate.Write, error) { return nil, refusal }
+	_, err := aggregate.Decide(t.Context(), store, enrolments, inCourse("go"), countEnrolled, refuse)
+	var refused *aggregate.RefusedError
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, refusal, refused.Err)
+	require.EqualError(t, err, "decide over student.enrolled tagged course:go: no", "it reads as the decision's own")
+
+	accounts := aggregate.NewRepository(store, Accounts)
+	_, err = accounts.Execute(t.Context(), "1", func(Account) ([]Event, error) { return nil, refusal })
+	require.ErrorAs(t, err, &refused)
+	_, err = accounts.Execute(t.Context(), "", Deposit(5))
+	require.NotErrorAs(t, err, &refused, "a bad id is no refusal")
+}

@@ -27,6 +27,7 @@ func ExecuteAll(ctx context.Context, store Store, plans []Plan, options ...Execu
 }
 
 func executeAll(ctx context.Context, store Store, plans []Plan, s settings) (eventstore.Receipt, error) {
+	s = s.expecting(ctx)
 	streams := streamsOf(plans)
 	if err := checkPlans(plans, streams, s); err != nil {
 		return eventstore.Receipt{}, fmt.Errorf("execute %s: %w", strings.Join(streams, ", "), err)

@@ -36,7 +36,8 @@ func CommandID(id string) ExecuteOption { return func(s *settings) { s.commandID
 // ExpectVersion refuses the call with a version conflict if the aggregate is not at the
 // version: what the user decided on is not what is there. It is not decided again. It
 // is for calls with one aggregate. Under a command id a repeat is no conflict: it gets the
-// first receipt. Default: the newest version, whatever it is.
+// first receipt. Default: what ctx expects ([eventstore.WithExpected], as the command bus
+// does), if no earlier call has taken it; else the newest version, whatever it is.
 func ExpectVersion(v eventstore.Version) ExecuteOption {
 	return func(s *settings) { s.expected, s.maxAttempts = &v, 1 }
 }
@@ -60,6 +61,17 @@ func (s settings) command(ctx context.Context, boundary ...string) eventstore.Co
 		return eventstore.Command{ID: eventstore.DeriveCommandID("", s.commandID, boundary, 0)}
 	}
 	return eventstore.NextCommand(ctx, boundary...)
+}
+
+// expecting returns the settings with the version that ctx expects, unless the call names
+// one itself.
+func (s settings) expecting(ctx context.Context) settings {
+	if s.expected == nil {
+		if v, ok := eventstore.TakeExpected(ctx); ok {
+			ExpectVersion(v)(&s)
+		}
+	}
+	return s
 }
 
 func (s settings) checkExpected(stream eventstore.StreamID, actual eventstore.Version) error {

@@ -72,7 +72,7 @@ func (r *Repository[S, E]) With(store Store) *Repository[S, E] {
 // receipt's token makes a query see them. A decision without events appends nothing; the
 // token is then that of the head.
 //
-// Errors wrap the decision's own, a decode error, those of [eventstore.Appender] and of
+// Errors wrap the decision's own in a [RefusedError], a decode error, those of [eventstore.Appender] and of
 // ctx, so errors.Is finds a refusal. A conflict that outlasted the attempts is
 // [eventstore.ErrVersionConflict]. On any error but [eventstore.ErrOutcomeUnknown] nothing
 // was appended. Under a
@@ -99,7 +99,7 @@ func (r *Repository[S, E]) Plan(id string, decide Decision[S, E]) Plan {
 		}
 		decided, err := decide(state)
 		if err != nil {
-			return eventstore.Write{}, 0, err
+			return eventstore.Write{}, 0, &RefusedError{err}
 		}
 		events, err := encode(r.typ.events, decided, s.metadata)
 		if err != nil {

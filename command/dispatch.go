@@ -25,6 +25,13 @@ func ID(id string) DispatchOption { return func(i *Info) { i.ID = id } }
 // handler dispatches another; else none.
 func Principal(principal string) DispatchOption { return func(i *Info) { i.Principal = principal } }
 
+// Expect refuses the command with [eventstore.ErrVersionConflict] if the aggregate is not
+// at the version, such as that of an If-Match header: what the user decided on is not what
+// is there. The aggregate is the first one that the handler executes a decision on, with
+// its context; a handler that makes none under an expected version fails, because the
+// version went unchecked. A repeat under an [ID] is no conflict. Default: any version.
+func Expect(v eventstore.Version) DispatchOption { return func(i *Info) { i.Expected = &v } }
+
 // Dispatch hands the command, a value of a registered type, to its handler and returns
 // the handler's receipt.
 //
@@ -55,6 +62,7 @@ type Info struct {
 	Name      string
 	ID        string // empty: it has none of its own
 	Principal string
+	Expected  *eventstore.Version // nil: any; see [Expect]
 }
 
 // InfoFrom returns the info of the command that is being handled, and whether there is
@@ -89,16 +97,25 @@ func newDispatch(ctx context.Context, name string, cmd any, options []DispatchOp
 	return d, nil
 }
 
-// inScope starts the scope in which the command's appends are counted, each time the
-// handler is called. A scope made once, in Dispatch, would break a handler that
+// inScope starts the scope in which the command's appends are counted and its expected
+// version is checked, each time the handler is called. A scope made once, in Dispatch, would break a handler that
 // appends to A and then to B: A is appended, B finds the store busy, middleware tries
 // again, A is counted as the second append to A, gets a new id and is appended twice.
 func inScope(next Handler) Handler {
 	return func(ctx context.Context, cmd any) (eventstore.Receipt, error) {
-		if d, _ := ctx.Value(dispatchKey{}).(dispatch); d.ID != "" {
+		d, _ := ctx.Value(dispatchKey{}).(dispatch)
+		if d.ID != "" {
 			ctx = eventstore.WithCommand(ctx, d.Principal, d.ID, d.hash)
 		}
-		return next(ctx, cmd)
+		if d.Expected == nil {
+			return next(ctx, cmd)
+		}
+		ctx = eventstore.WithExpected(ctx, *d.Expected)
+		receipt, err := next(ctx, cmd)
+		if _, unchecked := eventstore.TakeExpected(ctx); unchecked && err == nil {
+			return eventstore.Receipt{}, fmt.Errorf("version %d was expected, and the handler did not check it: execute its decision with the handler's context and without ExpectVersion", *d.Expected)
+		}
+		return receipt, err
 	}
 }
 
