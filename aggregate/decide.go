@@ -46,8 +46,8 @@ func Decide[S any](
 	decide func(state S) ([]Write, error),
 	options ...ExecuteOption,
 ) (eventstore.Receipt, error) {
-	s := newSettings(options)
-	d := boundary[S]{store: store, events: events, query: query, fold: fold, decide: decide, metadata: s.metadata}
+	s := newSettings(ctx, options)
+	d := boundary[S]{store: store, events: events, query: query, fold: fold, decide: decide, metadata: s.encoded}
 	receipt, err := d.execute(ctx, s)
 	if err != nil {
 		return eventstore.Receipt{}, fmt.Errorf("decide over %s: %w", query, err)

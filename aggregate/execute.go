@@ -23,7 +23,7 @@ type Plan struct {
 // The plans may come from repositories of different types, but their aggregates must
 // live in store, and be different ones.
 func ExecuteAll(ctx context.Context, store Store, plans []Plan, options ...ExecuteOption) (eventstore.Receipt, error) {
-	return executeAll(ctx, store, plans, newSettings(options))
+	return executeAll(ctx, store, plans, newSettings(ctx, options))
 }
 
 func executeAll(ctx context.Context, store Store, plans []Plan, s settings) (eventstore.Receipt, error) {

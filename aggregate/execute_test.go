@@ -205,3 +205,34 @@ func TestExecuteAllRefusesPlansThatCannotWork(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 }
+
+// Each way to append takes the metadata that ctx carries; those of the option hold against them.
+func TestMetadataOfTheContextAreStored(t *testing.T) {
+	t.Parallel()
+	store := memory.NewStore()
+	accounts := aggregate.NewRepository(store, Accounts)
+	ctx := eventstore.WithMetadata(t.Context(), eventstore.Metadata{"actor": "ada", "correlation_id": "request-1"})
+
+	_, err := accounts.Execute(ctx, "1", Deposit(5))
+	require.NoError(t, err)
+	_, err = aggregate.ExecuteAll(ctx, store, []aggregate.Plan{accounts.Plan("2", Deposit(5)), accounts.Plan("3", Deposit(5))})
+	require.NoError(t, err)
+	_, err = aggregate.Decide(ctx, store, Accounts.Events(), eventstore.Types("account.opened"),
+		func(*int, any, eventstore.Recorded) {},
+		func(int) ([]aggregate.Write, error) {
+			return []aggregate.Write{{Stream: "account-4", Events: []any{Opened{"ada"}}}}, nil
+		}, aggregate.Metadata(eventstore.Metadata{"actor": "bob"}))
+	require.NoError(t, err)
+	_, err = store.Append(ctx, eventstore.AppendRequest{Writes: []eventstore.Write{{Stream: "account-5", Events: []eventstore.EventData{{Type: "account.opened"}}}}})
+	require.NoError(t, err)
+
+	read, err := store.ReadLog(t.Context(), eventstore.LogQuery{})
+	require.NoError(t, err)
+	var all []string
+	for event, err := range read.Events() {
+		require.NoError(t, err)
+		all = append(all, string(event.Metadata))
+	}
+	both := `{"actor":"ada","correlation_id":"request-1"}`
+	assert.Equal(t, []string{both, both, both, `{"actor":"bob","correlation_id":"request-1"}`, ""}, all, "a plain append adds nothing")
+}

@@ -2,6 +2,7 @@ package aggregate
 
 import (
 	"context"
+	"maps"
 
 	"github.com/leftfold/leftfold/eventstore"
 )
@@ -13,15 +14,17 @@ type ExecuteOption func(*settings)
 type settings struct {
 	commandID   string
 	expected    *eventstore.Version
-	metadata    []byte
+	metadata    eventstore.Metadata // given by the option
+	encoded     []byte              // with those of ctx
 	maxAttempts int
 }
 
-func newSettings(options []ExecuteOption) settings {
+func newSettings(ctx context.Context, options []ExecuteOption) settings {
 	var s settings
 	for _, option := range options {
 		option(&s)
 	}
+	s.encoded = eventstore.MetadataFrom(eventstore.WithMetadata(ctx, s.metadata)).Encode()
 	return s
 }
 
@@ -42,12 +45,14 @@ func ExpectVersion(v eventstore.Version) ExecuteOption {
 	return func(s *settings) { s.expected, s.maxAttempts = &v, 1 }
 }
 
-// Metadata is stored with every event of the call; for usual keys see
-// [eventstore.MetadataCorrelationID]. Nothing is taken from ctx or from the command bus.
-// Default: none.
+// Metadata is stored with every event of the call, together with what ctx carries: the
+// command bus gives the conversation, the cause, who acts and the command's name, see
+// [eventstore.MetadataCorrelationID] and [eventstore.WithMetadata]. Of two values of one key,
+// that of m holds. Under a command id the metadata are no part of the command: a repeat with
+// others is still a repeat. Default: what ctx carries.
 func Metadata(m eventstore.Metadata) ExecuteOption {
-	encoded := m.Encode()
-	return func(s *settings) { s.metadata = encoded }
+	m = maps.Clone(m)
+	return func(s *settings) { s.metadata = m }
 }
 
 // NoRetry returns the first conflict ([eventstore.ErrVersionConflict], for [Decide] also

@@ -79,7 +79,7 @@ func (r *Repository[S, E]) With(store Store) *Repository[S, E] {
 // command id an append of unknown outcome is repeated a few times, which mostly settles
 // it; the receipt may then say Repeated of this very call. Repeat the command if not.
 func (r *Repository[S, E]) Execute(ctx context.Context, id string, decide Decision[S, E], options ...ExecuteOption) (eventstore.Receipt, error) {
-	s := newSettings(options)
+	s := newSettings(ctx, options)
 	if s.maxAttempts == 0 {
 		s.maxAttempts = r.options.MaxAttempts
 	}
@@ -101,7 +101,7 @@ func (r *Repository[S, E]) Plan(id string, decide Decision[S, E]) Plan {
 		if err != nil {
 			return eventstore.Write{}, 0, &RefusedError{err}
 		}
-		events, err := encode(r.typ.events, decided, s.metadata)
+		events, err := encode(r.typ.events, decided, s.encoded)
 		if err != nil {
 			return eventstore.Write{}, 0, err
 		}

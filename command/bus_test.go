@@ -130,11 +130,11 @@ func TestHandlersCanAskForTheInfo(t *testing.T) {
 		note(ctx)
 		return done(1), nil
 	})
-	_, err := bus.Dispatch(t.Context(), Close{}, command.ID("7"), command.Principal("ada"))
+	_, err := bus.Dispatch(t.Context(), Close{}, command.ID("7"), command.Principal("ada"), command.Correlation("r"))
 	require.NoError(t, err)
 	assert.Equal(t, []command.Info{
-		{Name: "account.close", ID: "7", Principal: "ada"},
-		{Name: "account.deposit", Principal: "ada"},
+		{Name: "account.close", ID: "7", Principal: "ada", Correlation: "r", Causation: "7"},
+		{Name: "account.deposit", Principal: "ada", Correlation: "r", Causation: "7"},
 	}, infos)
 
 	_, ok := command.InfoFrom(t.Context())

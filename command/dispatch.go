@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -21,8 +22,9 @@ type DispatchOption func(*Info)
 func ID(id string) DispatchOption { return func(i *Info) { i.ID = id } }
 
 // Principal says on whose behalf the command is dispatched. Ids of one principal do not
-// touch those of another. Default: the principal of the command being handled, if a
-// handler dispatches another; else none.
+// touch those of another. It is stored with every event as [eventstore.MetadataActor], for
+// ever. Default: the principal of the command being handled, if a handler dispatches another;
+// else none.
 func Principal(principal string) DispatchOption { return func(i *Info) { i.Principal = principal } }
 
 // Expect refuses the command with [eventstore.ErrVersionConflict] if the aggregate is not
@@ -32,15 +34,29 @@ func Principal(principal string) DispatchOption { return func(i *Info) { i.Princ
 // version went unchecked. A repeat under an [ID] is no conflict. Default: any version.
 func Expect(v eventstore.Version) DispatchOption { return func(i *Info) { i.Expected = &v } }
 
+// Correlation puts the command into a conversation, such as that of the request which led to
+// it. It is stored with every event as [eventstore.MetadataCorrelationID]. Default: the
+// conversation of ctx, which is that of the command being handled, or of the event that
+// [eventstore.CausedBy] names. Without one the command begins a new one; a repeat of a
+// command with an id begins the same again.
+func Correlation(id string) DispatchOption { return func(i *Info) { i.Correlation = id } }
+
 // Dispatch hands the command, a value of a registered type, to its handler and returns
 // the handler's receipt.
 //
 // A command dispatched by the handler of another, without an id of its own, is part of
 // that other command: its appends are remembered under the other's id.
 //
+// The context of the handler carries metadata, which package aggregate stores with every event
+// that is appended under it: the conversation, what caused the event, the principal and the
+// command's name. The cause is that of ctx, if it has one: the event that
+// [eventstore.CausedBy] names, or what caused the command being handled. Else it is the
+// command itself, by its id; one without an id gets a new one for this.
+//
 // Errors wrap the handler's and middleware's own. A command of a type that is not
-// registered is an [UnknownCommandError]; one with an id that JSON cannot encode is
-// [ErrInvalidCommand].
+// registered is an [UnknownCommandError]. One with an id that JSON cannot encode, or with an id,
+// a principal or a conversation of more than [eventstore.MaxNameBytes] bytes or not of printable
+// UTF-8, is [ErrInvalidCommand], and no handler sees it.
 func (b *Bus) Dispatch(ctx context.Context, cmd any, options ...DispatchOption) (eventstore.Receipt, error) {
 	route, found := b.routes[reflect.TypeOf(cmd)]
 	if !found {
@@ -50,7 +66,8 @@ func (b *Bus) Dispatch(ctx context.Context, cmd any, options ...DispatchOption) 
 	if err != nil {
 		return eventstore.Receipt{}, fmt.Errorf("dispatch %s: %w", route.Name, err)
 	}
-	receipt, err := route.handler(context.WithValue(ctx, dispatchKey{}, d), cmd)
+	ctx = eventstore.WithMetadata(context.WithValue(ctx, dispatchKey{}, d), d.metadata())
+	receipt, err := route.handler(ctx, cmd)
 	if err != nil {
 		return eventstore.Receipt{}, fmt.Errorf("dispatch %s: %w", route.Name, err)
 	}
@@ -63,6 +80,9 @@ type Info struct {
 	ID        string // empty: it has none of its own
 	Principal string
 	Expected  *eventstore.Version // nil: any; see [Expect]
+	// Correlation names the conversation, and Causation what caused the events of the command:
+	// an event, or the command that began the conversation, by its id.
+	Correlation, Causation string
 }
 
 // InfoFrom returns the info of the command that is being handled, and whether there is
@@ -82,10 +102,18 @@ type dispatchKey struct{}
 
 func newDispatch(ctx context.Context, name string, cmd any, options []DispatchOption) (dispatch, error) {
 	outer, _ := InfoFrom(ctx)
-	d := dispatch{Info: Info{Name: name, Principal: outer.Principal}}
+	of := eventstore.MetadataFrom(ctx)
+	d := dispatch{Info: Info{
+		Name: name, Principal: outer.Principal,
+		Correlation: of[eventstore.MetadataCorrelationID], Causation: of[eventstore.MetadataCausationID],
+	}}
 	for _, option := range options {
 		option(&d.Info)
 	}
+	if err := d.check(); err != nil {
+		return d, fmt.Errorf("%w: %w", ErrInvalidCommand, err)
+	}
+	d.begin()
 	if d.ID == "" {
 		return d, nil
 	}
@@ -97,8 +125,55 @@ func newDispatch(ctx context.Context, name string, cmd any, options []DispatchOp
 	return d, nil
 }
 
+// check refuses what cannot stand in the metadata of an event, before anything is done.
+func (i Info) check() error {
+	for _, name := range [...]struct{ what, value string }{
+		{"command id", i.ID}, {"principal", i.Principal}, {"correlation id", i.Correlation}, {"causation id", i.Causation},
+	} {
+		if name.value == "" {
+			continue
+		}
+		if err := eventstore.ValidateName(name.what, name.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// begin names the conversation and the cause of a command that has none. A command with an id
+// may be killed between two appends and repeated, so both are made of that id alone: all of its
+// events are of one conversation. Ids of two principals are not those of one command.
+func (i *Info) begin() {
+	if i.Correlation != "" && i.Causation != "" {
+		return
+	}
+	cause, conversation := i.ID, ""
+	if i.ID == "" {
+		cause = eventstore.NewEventID().String()
+		conversation = cause
+	} else {
+		conversation = eventstore.NewCommandID("conversation", i.Principal, i.ID).String()
+	}
+	i.Causation = cmp.Or(i.Causation, cause)
+	i.Correlation = cmp.Or(i.Correlation, conversation)
+}
+
+// metadata is what is stored with every event of the command.
+func (i Info) metadata() eventstore.Metadata {
+	m := eventstore.Metadata{
+		eventstore.MetadataCorrelationID: i.Correlation,
+		eventstore.MetadataCausationID:   i.Causation,
+		eventstore.MetadataCommand:       i.Name,
+	}
+	if i.Principal != "" {
+		m[eventstore.MetadataActor] = i.Principal
+	}
+	return m
+}
+
 // inScope starts the scope in which the command's appends are counted and its expected
-// version is checked, each time the handler is called. A scope made once, in Dispatch, would break a handler that
+// version is checked, each time the handler is called. A scope made once, in Dispatch, would
+// break a handler that
 // appends to A and then to B: A is appended, B finds the store busy, middleware tries
 // again, A is counted as the second append to A, gets a new id and is appended twice.
 func inScope(next Handler) Handler {

@@ -9,6 +9,9 @@
 //     so a repeat finds each of them and makes only those that are missing;
 //   - the same id with another command or payload is [eventstore.ErrIdempotencyMismatch].
 //
+// Every event that comes of a command says so in its metadata: in which conversation it was,
+// what caused it, who acted and by which command. [Bus.Dispatch] says how they are found.
+//
 // The bus keeps nothing itself; the store remembers, in the append's own transaction.
 // The promise covers appends made with the handler's context by package aggregate, not
 // what else a handler does.

@@ -60,7 +60,7 @@ func Log(logger *slog.Logger) Middleware {
 			start := time.Now()
 			receipt, err := next(ctx, cmd)
 			info, _ := InfoFrom(ctx)
-			with := logger.With("command", info.Name, "id", info.ID, "principal", info.Principal, "took", time.Since(start))
+			with := logger.With("command", info.Name, "id", info.ID, "principal", info.Principal, "correlation", info.Correlation, "took", time.Since(start))
 			if err != nil {
 				with.WarnContext(ctx, "command failed", "error", err)
 				return receipt, err

@@ -104,11 +104,11 @@ func TestLogWritesOneRecordPerCommand(t *testing.T) {
 		return done(7), nil
 	}, command.Log(logger))
 
-	_, _ = bus.Dispatch(t.Context(), Deposit{}, command.ID("1"), command.Principal("ada"))
+	_, _ = bus.Dispatch(t.Context(), Deposit{}, command.ID("1"), command.Principal("ada"), command.Correlation("r"))
 	fail = true
-	_, _ = bus.Dispatch(t.Context(), Deposit{})
-	assert.Equal(t, `level=INFO msg="command handled" command=account.deposit id=1 principal=ada position=7 repeated=false
-level=WARN msg="command failed" command=account.deposit id="" principal="" error="cents must be positive"
+	_, _ = bus.Dispatch(t.Context(), Deposit{}, command.Correlation("r"))
+	assert.Equal(t, `level=INFO msg="command handled" command=account.deposit id=1 principal=ada correlation=r position=7 repeated=false
+level=WARN msg="command failed" command=account.deposit id="" principal="" correlation=r error="cents must be positive"
 `, out.String())
 }
 

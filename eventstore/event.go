@@ -111,11 +111,17 @@ func (t Tag) Value() string { _, value, _ := strings.Cut(string(t), ":"); return
 // Metadata is the usual form of [EventData.Metadata]: a flat JSON object.
 type Metadata map[string]string
 
-// Well-known metadata keys.
+// Well-known metadata keys. The command bus sets them; see [WithMetadata].
 const (
-	MetadataCorrelationID = "correlation_id" // the whole conversation
-	MetadataCausationID   = "causation_id"   // what directly caused the event
-	MetadataActor         = "actor"          // who acted
+	// MetadataCorrelationID names the whole conversation: everything that came of one request.
+	MetadataCorrelationID = "correlation_id"
+	// MetadataCausationID is the id of what directly caused the event: another event, or the
+	// command that began the conversation.
+	MetadataCausationID = "causation_id"
+	// MetadataActor is who acted: the principal of the command.
+	MetadataActor = "actor"
+	// MetadataCommand is the name of the command that was handled.
+	MetadataCommand = "command"
 )
 
 // Encode returns the metadata as JSON with sorted keys; nil for an empty map.

@@ -124,7 +124,7 @@ func (w Write) prepare(limits Limits) (Write, error) {
 }
 
 func (e EventData) validate(limits Limits) error {
-	if err := validateName("event type", e.Type); err != nil {
+	if err := ValidateName("event type", e.Type); err != nil {
 		return err
 	}
 	if strings.HasPrefix(e.Type, "$") {
@@ -172,7 +172,7 @@ func (q Query) Validate() error {
 			return &LimitError{What: "query item: number of types", Size: n, Limit: MaxQueryTypes}
 		}
 		for _, name := range item.Types {
-			if err := validateName("event type", name); err != nil {
+			if err := ValidateName("event type", name); err != nil {
 				return err
 			}
 		}
@@ -186,7 +186,7 @@ func (q Query) Validate() error {
 // Validate checks the name: "category-id", neither part empty, at most
 // [MaxNameBytes] bytes of printable UTF-8.
 func (s StreamID) Validate() error {
-	if err := validateName("stream id", string(s)); err != nil {
+	if err := ValidateName("stream id", string(s)); err != nil {
 		return err
 	}
 	if s.Category() == "" || s.ID() == "" {
@@ -206,7 +206,7 @@ func (e ExpectedVersion) Validate() error {
 // Validate checks the tag: "key:value", neither part empty, at most
 // [MaxNameBytes] bytes of printable UTF-8.
 func (t Tag) Validate() error {
-	if err := validateName("tag", string(t)); err != nil {
+	if err := ValidateName("tag", string(t)); err != nil {
 		return err
 	}
 	if t.Key() == "" || t.Value() == "" {
@@ -235,8 +235,10 @@ func (q LogQuery) Validate() error {
 	return q.Query.Validate()
 }
 
-// validateName keeps names safe in every index, log line, header and terminal.
-func validateName(what, name string) error {
+// ValidateName checks a name that is stored: 1 to [MaxNameBytes] bytes of printable UTF-8, which
+// keeps it safe in every index, log line, header and terminal. What says which name it is, for
+// the error.
+func ValidateName(what, name string) error {
 	bad := func(why string) error { return &InvalidError{What: what, Value: name, Reason: why} }
 	switch {
 	case name == "":
