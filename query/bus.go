@@ -11,16 +11,19 @@ import (
 // Bus routes queries to handlers by their Go type. Register everything before the
 // first Ask; after that it may be used from any goroutine.
 type Bus struct {
-	handlers map[reflect.Type]handler
+	middleware []Middleware
+	handlers   map[reflect.Type]handler
 }
 
 type handler struct {
 	Registration
-	call func(ctx context.Context, question any) (any, error)
+	call Handler
 }
 
-// NewBus returns an empty bus.
-func NewBus() *Bus { return &Bus{handlers: map[reflect.Type]handler{}} }
+// NewBus returns an empty bus. The first middleware is the outermost.
+func NewBus(middleware ...Middleware) *Bus {
+	return &Bus{middleware: slices.Clone(middleware), handlers: map[reflect.Type]handler{}}
+}
 
 // HandleOption describes a handler.
 type HandleOption func(*handler)
@@ -50,11 +53,18 @@ func Handle[Q, R any](bus *Bus, name string, handle func(ctx context.Context, qu
 	}
 	h := handler{
 		Registration: Registration{Name: name, Question: question, Answer: reflect.TypeFor[R]()},
-		call:         func(ctx context.Context, q any) (any, error) { return handle(ctx, q.(Q)) },
+		call: func(ctx context.Context, q any) (any, error) {
+			typed, ok := q.(Q)
+			if !ok {
+				return nil, fmt.Errorf("middleware replaced the %v by a %T", question, q)
+			}
+			return handle(ctx, typed)
+		},
 	}
 	for _, option := range options {
 		option(&h)
 	}
+	h.call = bus.wrap(h)
 	bus.handlers[question] = h
 }
 
@@ -88,14 +98,14 @@ func Ask[R any](ctx context.Context, bus *Bus, question any, options ...AskOptio
 	if want := reflect.TypeFor[R](); h.Answer != want && !h.Answer.AssignableTo(want) {
 		return none, fmt.Errorf("query %s answers with %v, not %v", h.Name, h.Answer, want)
 	}
-	required := newRequirement(ctx, options)
+	required := newRequirement(ctx, h.Name, options)
 	answer, err := h.call(context.WithValue(ctx, requirementKey{}, required), question)
 	if err != nil {
 		return none, fmt.Errorf("query %s: %w", h.Name, err)
 	}
-	if err := required.honoured(h.Reads); err != nil {
-		return none, fmt.Errorf("query %s: %w", h.Name, err)
+	typed, fits := answer.(R)
+	if isNil := answer == nil && h.Answer.Kind() == reflect.Interface; !fits && !isNil { // of a nil interface R is the zero one
+		return none, fmt.Errorf("query %s: middleware replaced its %v by a %T", h.Name, h.Answer, answer)
 	}
-	typed, _ := answer.(R) // it fits, or it is a nil interface, and so is the zero R
 	return typed, nil
 }

@@ -35,6 +35,7 @@ const defaultWait = 5 * time.Second
 
 // requirement travels in the context from Ask to the readers.
 type requirement struct {
+	name   string       // the query's
 	outer  *requirement // of the Ask whose handler asks this one
 	tokens []eventstore.Token
 	wait   time.Duration
@@ -42,12 +43,13 @@ type requirement struct {
 	mu     sync.Mutex
 	opened map[string]bool             // read models that a reader was opened on
 	met    map[eventstore.StoreID]bool // stores whose token a reader has waited for
+	waited time.Duration
 }
 
 type requirementKey struct{}
 
-func newRequirement(ctx context.Context, options []AskOption) *requirement {
-	r := &requirement{wait: defaultWait, opened: map[string]bool{}, met: map[eventstore.StoreID]bool{}}
+func newRequirement(ctx context.Context, name string, options []AskOption) *requirement {
+	r := &requirement{name: name, wait: defaultWait, opened: map[string]bool{}, met: map[eventstore.StoreID]bool{}}
 	r.outer, _ = ctx.Value(requirementKey{}).(*requirement)
 	for _, option := range options {
 		option(r)
@@ -133,6 +135,7 @@ func (r *requirement) await(ctx context.Context, model ReadModel) error {
 	if len(r.tokens) == 0 {
 		return nil
 	}
+	defer r.count(time.Now())
 	if r.wait > 0 {
 		waiting, cancel := context.WithTimeout(ctx, r.wait)
 		defer cancel()
@@ -148,6 +151,13 @@ func (r *requirement) await(ctx context.Context, model ReadModel) error {
 		}
 	}
 	return nil
+}
+
+// count adds up what has been waited since the start. Readers of one query may wait at a time.
+func (r *requirement) count(start time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.waited += time.Since(start)
 }
 
 // Bounds of the pause between two looks at a read model.
