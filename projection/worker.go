@@ -57,6 +57,10 @@ type Worker struct {
 
 // Hooks are called from many goroutines, which they hold up. Those that are nil are not called.
 type Hooks struct {
+	// Window is called before a window of the log is applied to a segment, each time that is
+	// tried. It is applied under the context that Window returns, which handlers see, and the
+	// function that it returns is called with the outcome.
+	Window func(ctx context.Context, of Generation, window subscription.Window) (context.Context, func(error))
 	// Progress is called after each window.
 	Progress func(Progress)
 	// Failed is called with what keeps the worker from a projection as a whole: its store or its
@@ -170,7 +174,9 @@ func (w Worker) engine(o *building) *subscription.Worker {
 	worker := &subscription.Worker{
 		Name: task.String(), ID: o.id, Log: w.Log, Query: b.query,
 		Leases: b.sink.Leases(task.generation, o.source), Segments: segments, TTL: w.TTL,
-		Target:  func(segment subscription.Segment) subscription.Target { return b.target(segment, maxParked) },
+		Target: func(segment subscription.Segment) subscription.Target {
+			return w.Hooks.watch(task.generation, b.target(segment, maxParked))
+		},
 		Options: subscription.Options{Window: w.Window, Prepare: b.prepare, OnProgress: w.Hooks.Progress},
 	}
 	if tell := w.Hooks.Failed; tell != nil {
@@ -180,6 +186,28 @@ func (w Worker) engine(o *building) *subscription.Worker {
 		worker.OnReport = func(report subscription.Report) { tell(task.generation, report) }
 	}
 	return worker
+}
+
+// watch has the hook told of each window that the target applies.
+func (h Hooks) watch(of Generation, target subscription.Target) subscription.Target {
+	if h.Window == nil {
+		return target
+	}
+	return watched{target, of, h.Window}
+}
+
+type watched struct {
+	subscription.Target
+
+	of     Generation
+	window func(context.Context, Generation, subscription.Window) (context.Context, func(error))
+}
+
+func (t watched) Apply(ctx context.Context, window subscription.Window) error {
+	ctx, done := t.window(ctx, t.of, window)
+	err := t.Target.Apply(ctx, window)
+	done(err)
+	return err
 }
 
 func hostName() string {
