@@ -19,22 +19,19 @@ type Definition struct {
 // sets can be recognized: the functions in it cannot be compared.
 type definition struct {
 	name    string
-	goType  reflect.Type
+	goType  reflect.Type // nil: it is not written any more
 	version int
 	format  Format
-	steps   []step
+	current reader // of a payload in the current version
+	steps   []step // in the order of their versions
 	tags    func(event any) []eventstore.Tag
 	tagType reflect.Type
-
-	// decoders[v-1] reads a payload of schema version v. They are composed once, so
-	// that an old event costs its upcasts and no search.
-	decoders []decoder
 
 	errs []error
 }
 
-// decoder reads a payload into a value of the definition's type.
-type decoder func(f Format, data []byte) (any, error)
+// reader reads a payload into a value of one of the definition's shapes.
+type reader func(f Format, data []byte) (any, error)
 
 // Option refines an event's definition.
 type Option func(*definition)
@@ -42,19 +39,31 @@ type Option func(*definition)
 // Event defines that values of T are stored as events of the type name, such as
 // "order.placed". The name is for ever: the log holds it.
 func Event[T any](name string, options ...Option) Definition {
-	d := &definition{name: name, goType: reflect.TypeFor[T](), version: 1, format: encodingJSON{}}
+	return define(name, reflect.TypeFor[T](), readAs[T], options)
+}
+
+// Retired defines an event type that the log holds and the program does not write any more.
+// There is no Go type for it: the step of its last schema version leads to other events, by
+// [Upcast] or [UpcastEach], or to none, by [Drop].
+//
+//	codec.Retired("cart.viewed", codec.Drop(1))
+//
+// Keep it as long as the log: without it the events are of an unknown type, and the streams that
+// hold them cannot be loaded.
+func Retired(name string, options ...Option) Definition { return define(name, nil, nil, options) }
+
+func define(name string, goType reflect.Type, current reader, options []Option) Definition {
+	d := &definition{name: name, goType: goType, version: 1, format: encodingJSON{}, current: current}
 	for _, option := range options {
 		option(d)
 	}
 	d.check()
-	if len(d.errs) == 0 {
-		d.decoders = compose(decodeAs[T], d.steps)
-	}
 	return Definition{d}
 }
 
 // Version says that n is the schema version written now. Default: 1. Every version
-// below n needs an [Upcast].
+// below n needs an [Upcast], an [UpcastEach] or a [Drop]. For a [Retired] event n is the last
+// version that was written, and needs one too.
 func Version(n int) Option { return func(d *definition) { d.version = n } }
 
 // Tags computes an event's tags when it is encoded. T must be the event's type.
@@ -77,17 +86,13 @@ func (d *definition) check() {
 	if strings.HasPrefix(d.name, "$") {
 		d.failf("names that start with $ are the store's own")
 	}
-	if kind := d.goType.Kind(); kind == reflect.Interface || kind == reflect.Pointer {
-		d.failf("%s is not a value type; events are passed and stored as values", d.goType)
-	} else {
-		d.checkShape()
-	}
+	d.checkShapes()
 	if d.version < 1 || d.version > eventstore.MaxSchemaVersion {
 		d.failf("schema version %d, want 1 to %d", d.version, eventstore.MaxSchemaVersion)
 		return // the steps would only repeat it
 	}
 	if d.tagType != nil && d.tagType != d.goType {
-		d.failf("Tags takes %s, the event is %s", d.tagType, d.goType)
+		d.failf("Tags takes %s, the event is %s", d.tagType, d.described())
 	}
 	d.checkSteps()
 }
@@ -96,13 +101,28 @@ func (d *definition) failf(format string, args ...any) {
 	d.errs = append(d.errs, fmt.Errorf(format, args...))
 }
 
+// described returns the Go type, in words.
+func (d *definition) described() string {
+	if d.goType == nil {
+		return "retired"
+	}
+	return d.goType.String()
+}
+
 // err returns everything that is wrong with the definition.
 func (d *definition) err() error {
 	named := make([]error, len(d.errs))
 	for n, err := range d.errs {
-		named[n] = fmt.Errorf("event %q of type %s: %w", d.name, d.goType, err)
+		named[n] = d.wrong(err)
 	}
 	return errors.Join(named...)
+}
+
+func (d *definition) wrong(err error) error {
+	if d.goType == nil {
+		return fmt.Errorf("retired event %q: %w", d.name, err)
+	}
+	return fmt.Errorf("event %q of type %s: %w", d.name, d.goType, err)
 }
 
 // same reports whether two definitions mean the same: they are one definition, or they

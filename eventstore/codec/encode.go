@@ -38,11 +38,7 @@ func (d *definition) encode(event any) (data eventstore.EventData, err error) {
 // recoverTo turns a panic in a user's function (an upcast, tags, a JSON method) into
 // an error: one bad event must not take the process with every other command down.
 func recoverTo(err *error) {
-	switch p := recover().(type) {
-	case nil:
-	case error:
-		*err = fmt.Errorf("panic: %w", p)
-	default:
-		*err = fmt.Errorf("panic: %v", p)
+	if p := recover(); p != nil {
+		*err = &PanicError{p}
 	}
 }

@@ -57,6 +57,13 @@ type DecodeError struct {
 	Err           error
 }
 
+func decodeError(r eventstore.Recorded, err error) error {
+	return &DecodeError{
+		Type: r.Type, SchemaVersion: r.SchemaVersion,
+		Stream: r.Stream, Version: r.Version, Position: r.Position, Err: err,
+	}
+}
+
 func (e *DecodeError) Error() string {
 	return fmt.Sprintf("decode event %s (schema version %d) at position %d, version %d of %s: %v",
 		e.Type, e.SchemaVersion, e.Position, e.Version, e.Stream, e.Err)
@@ -64,6 +71,18 @@ func (e *DecodeError) Error() string {
 
 // Unwrap returns the reason.
 func (e *DecodeError) Unwrap() error { return e.Err }
+
+// PanicError is a panic of a function that the program gave: an upcast, tags, a method of an
+// event. It wraps what the function panicked with, if that is an error.
+type PanicError struct{ Value any }
+
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// Unwrap returns the error that the function panicked with.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
 
 // UnregisteredError says that a Go value is not of a type that the set holds.
 type UnregisteredError struct {

@@ -44,8 +44,9 @@ func ExampleSet_Decode() {
 		Stream: "student-ada", Version: 1, Position: 7,
 		EventData: eventstore.EventData{Type: "student.enrolled", SchemaVersion: 1, Data: []byte(`{"Course":"go","Student":"ada"}`)},
 	})
-	enrolled := decoded[0].(Enrolled) // always one value today
-	fmt.Println(enrolled.Course, enrolled.Student, err)
+	for _, event := range decoded { // an upcast may make several of one, or none
+		fmt.Println(event.(Enrolled).Course, event.(Enrolled).Student, err)
+	}
 
 	_, err = events.Decode(eventstore.Recorded{
 		Stream: "student-ada", Version: 2, Position: 8,
@@ -85,4 +86,62 @@ func ExampleTags() {
 	data, err := events.Encode(Enrolled{Course: "go", Student: "ada"})
 	fmt.Println(data.Type, data.Tags, string(data.Data), err)
 	// Output: student.enrolled [course:go student:ada] {"Course":"go","Student":"ada"} <nil>
+}
+
+func ExampleUpcastEach() {
+	type soldV1 struct {
+		Item  string
+		Cents int64 // as paid
+	}
+	type Sold struct{ Item string }
+	type Paid struct{ Cents int64 }
+
+	events, err := codec.NewSet(
+		codec.Event[Paid]("till.paid"),
+		codec.Event[Sold]("till.sold",
+			codec.Version(2),
+			codec.UpcastEach(1, func(old soldV1) ([]any, error) {
+				return []any{Sold{old.Item}, Paid{old.Cents}}, nil
+			})))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	decoded, err := events.Decode(stored("till.sold", 1, `{"Item":"cup","Cents":250}`))
+	fmt.Printf("%+v %v\n", decoded, err)
+	fmt.Println(events.StoredAs("till.paid"))
+	// Output:
+	// [{Item:cup} {Cents:250}] <nil>
+	// [till.paid till.sold]
+}
+
+// An event type that nobody needs any more is dropped. Its events stay in the log.
+func ExampleRetired() {
+	type Sold struct{ Item string }
+	events, _ := codec.NewSet(
+		codec.Event[Sold]("till.sold"),
+		codec.Retired("till.opened", codec.Drop(1)))
+
+	decoded, err := events.Decode(stored("till.opened", 1, `{"At":"09:00"}`))
+	fmt.Println(len(decoded), err)
+	// Output: 0 <nil>
+}
+
+// A field that was taken out of a type is still in the log.
+func ExampleSet_Losses() {
+	type Sold struct{ Item string }
+	events, _ := codec.NewSet(codec.Event[Sold]("till.sold"))
+
+	losses, err := events.Losses(stored("till.sold", 1, `{"Item":"cup","Discount":5}`))
+	fmt.Println(losses, err)
+	// Output: [Discount: the type does not take it (5)] <nil>
+}
+
+// stored is an event as a store gives it back.
+func stored(name string, version int, payload string) eventstore.Recorded {
+	return eventstore.Recorded{
+		Stream: "till-1", Version: 1, Position: 1,
+		EventData: eventstore.EventData{Type: name, SchemaVersion: version, Data: []byte(payload)},
+	}
 }

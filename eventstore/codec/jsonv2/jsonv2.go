@@ -33,7 +33,10 @@ import (
 // Format is the format; its zero value is ready for use.
 type Format struct{}
 
-var _ codec.Format = Format{}
+var (
+	_ codec.Format     = Format{}
+	_ codec.LossFinder = Format{}
+)
 
 // options are those of encoding/json, as far as what is stored depends on them.
 var options = json.JoinOptions(
@@ -52,3 +55,13 @@ func (Format) Marshal(value any) ([]byte, error) { return json.Marshal(value, op
 
 // Unmarshal implements [codec.Format].
 func (Format) Unmarshal(data []byte, into any) error { return json.Unmarshal(data, into, options) }
+
+var strict = json.JoinOptions(options, json.RejectUnknownMembers(true))
+
+// Losses implements [codec.LossFinder].
+func (f Format) Losses(data []byte, value any) ([]codec.Loss, error) {
+	return codec.JSONLosses(data, value, codec.JSONReading{
+		Marshal: f.Marshal,
+		Strict:  func(data []byte, into any) error { return json.Unmarshal(data, into, strict) },
+	})
+}
