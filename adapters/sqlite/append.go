@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/internal/groupcommit"
@@ -20,19 +22,32 @@ func (s *Store) Append(ctx context.Context, request eventstore.AppendRequest) (e
 	if err != nil {
 		return eventstore.Receipt{}, err
 	}
+	return s.submit(ctx, request)
+}
+
+func (s *Store) submit(ctx context.Context, request eventstore.AppendRequest) (eventstore.Receipt, error) {
+	if ctx.Value(insideInline{s.file}) != nil {
+		return eventstore.Receipt{}, errInsideInline
+	}
+	if ctx.Value(ownTransaction{s.file}) != nil {
+		return eventstore.Receipt{}, fmt.Errorf("%w: append through the store that Transact handed you", ErrOwnTransaction)
+	}
 	return s.queue.Submit(ctx, groupcommit.NewPending(request))
 }
 
 // DeleteStream implements [eventstore.StreamDeleter].
 func (s *Store) DeleteStream(ctx context.Context, stream eventstore.StreamID, expected eventstore.ExpectedVersion) (eventstore.Receipt, error) {
-	if err := stream.Validate(); err != nil {
+	request, err := tombstone(stream, expected)
+	if err != nil {
 		return eventstore.Receipt{}, err
 	}
-	if err := expected.Validate(); err != nil {
-		return eventstore.Receipt{}, err
+	return s.submit(ctx, request)
+}
+
+func tombstone(stream eventstore.StreamID, expected eventstore.ExpectedVersion) (eventstore.AppendRequest, error) {
+	if err := errors.Join(stream.Validate(), expected.Validate()); err != nil {
+		return eventstore.AppendRequest{}, err
 	}
-	tombstone := eventstore.EventData{ID: eventstore.NewEventID(), Type: eventstore.TombstoneType, SchemaVersion: 1}
-	return s.queue.Submit(ctx, groupcommit.NewPending(eventstore.AppendRequest{
-		Writes: []eventstore.Write{{Stream: stream, Expected: expected, Events: []eventstore.EventData{tombstone}}},
-	}))
+	event := eventstore.EventData{ID: eventstore.NewEventID(), Type: eventstore.TombstoneType, SchemaVersion: 1}
+	return eventstore.AppendRequest{Writes: []eventstore.Write{{Stream: stream, Expected: expected, Events: []eventstore.EventData{event}}}}, nil
 }

@@ -120,12 +120,25 @@ func (a *appender) attempt(ctx context.Context, batch []*groupcommit.Pending) er
 }
 
 func (a *appender) write(ctx context.Context, tx *transaction, batch []*groupcommit.Pending) error {
+	written, err := a.add(ctx, tx, batch)
+	switch {
+	case err != nil:
+		return err
+	case !written:
+		return errNothingWritten
+	}
+	return a.mark(ctx, tx)
+}
+
+// add appends the batch in a transaction that has the write lock, ours or a caller's, with what the
+// inline projections make of it. It reports whether anything was written.
+func (a *appender) add(ctx context.Context, tx *transaction, batch []*groupcommit.Pending) (written bool, err error) {
 	log, err := openLog(ctx, tx, a.now())
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := a.checkInline(ctx, tx, log.inline); err != nil {
-		return err
+		return false, err
 	}
 	before := log.head
 	log.collects = a.inline != nil
@@ -134,16 +147,10 @@ func (a *appender) write(ctx context.Context, tx *transaction, batch []*groupcom
 		receipt, err := log.append(ctx, p.Request)
 		refused, ok := errors.AsType[refusal](err)
 		if err != nil && !ok {
-			return err
+			return false, err
 		}
 		p.Receipt, p.Err = receipt, refused.error
 		appends[n], log.recorded = log.recorded, nil
 	}
-	if err := a.applyInline(ctx, log, before, appends); err != nil {
-		return err
-	}
-	if !log.written {
-		return errNothingWritten
-	}
-	return a.mark(ctx, tx)
+	return log.written, a.applyInline(ctx, log, before, appends)
 }

@@ -9,8 +9,12 @@ import (
 )
 
 // LookupCommand implements [eventstore.Appender].
-func (s *Store) LookupCommand(ctx context.Context, c eventstore.Command) (receipt eventstore.Receipt, known bool, err error) {
-	err = s.file.read(ctx, func(tx *transaction) error {
+func (s *Store) LookupCommand(ctx context.Context, c eventstore.Command) (eventstore.Receipt, bool, error) {
+	return reader(s.file.read).lookup(ctx, c)
+}
+
+func (r reader) lookup(ctx context.Context, c eventstore.Command) (receipt eventstore.Receipt, known bool, err error) {
+	err = r(ctx, func(tx *transaction) error {
 		end, err := head(ctx, tx)
 		if err != nil {
 			return err

@@ -29,6 +29,18 @@ var (
 	// ErrReplaced: the file was removed, or another one put in its place, while it was
 	// open; nothing was written. Close it and open it again.
 	ErrReplaced = errors.New("sqlite: file was removed or replaced while it was open")
+	// ErrOwnTransaction: an append outside a transaction would wait for one that its own caller
+	// holds open. Append through [Store.InSQL] there.
+	ErrOwnTransaction = errors.New("sqlite: append would wait for the caller's own transaction")
+	// ErrStale: the transaction has read the file before another one wrote to it, so that it cannot
+	// write any more; nothing was appended. Roll it back and begin it again. It is also an
+	// [eventstore.ErrStoreBusy].
+	ErrStale = fmt.Errorf("sqlite: the transaction has read an older state of the file: %w", eventstore.ErrStoreBusy)
+	// ErrOtherFile: the transaction is on another file than the store; nothing was appended.
+	ErrOtherFile = errors.New("sqlite: transaction on another file than the store's")
+	// ErrNotDurable: what the transaction's connection commits would not survive a power cut;
+	// nothing was appended.
+	ErrNotDurable = errors.New("sqlite: commits of the transaction's connection are not durable")
 	// ErrCannotOpen: there is no such directory, or it may not be used.
 	ErrCannotOpen = errors.New("sqlite: cannot open the file")
 )

@@ -59,6 +59,9 @@ func connect(path string, readers int) (*file, error) {
 	return f, nil
 }
 
+// reader runs what reads in a transaction, of ours or of the caller's.
+type reader func(ctx context.Context, do func(*transaction) error) error
+
 // read runs do in a transaction that sees one consistent state of the file.
 func (f *file) read(ctx context.Context, do func(*transaction) error) error {
 	if err := f.accepting(ctx); err != nil {

@@ -11,8 +11,12 @@ import (
 var errUnnamed = errors.New("sqlite: the store has no identity")
 
 // Head implements [eventstore.LogReader].
-func (s *Store) Head(ctx context.Context) (token eventstore.Token, err error) {
-	err = s.file.read(ctx, func(tx *transaction) error {
+func (s *Store) Head(ctx context.Context) (eventstore.Token, error) {
+	return reader(s.file.read).head(ctx)
+}
+
+func (r reader) head(ctx context.Context) (token eventstore.Token, err error) {
+	err = r(ctx, func(tx *transaction) error {
 		token, err = head(ctx, tx)
 		return err
 	})

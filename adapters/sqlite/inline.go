@@ -133,6 +133,7 @@ func (a *appender) applyInline(ctx context.Context, log *tail, before eventstore
 	if a.inline == nil || log.head == before {
 		return nil
 	}
+	ctx = context.WithValue(ctx, insideInline{a.file}, true)
 	return a.inline.Apply(ctx, inlineTx{tx: log.tx, log: log, before: before}, appends)
 }
 
@@ -181,8 +182,18 @@ func (t inlineTx) move(ctx context.Context, of projection.Generation) error {
 }
 
 func (t inlineTx) Handle(ctx context.Context, do func(ctx context.Context, tx *sql.Tx) error) error {
-	return do(ctx, t.tx.Tx)
+	if err := do(ctx, t.tx.Tx); err != nil || !t.tx.callers {
+		return err
+	}
+	// No guard keeps a handler from ending the caller's transaction: what is written next would be
+	// committed without the events.
+	return checkOpen(t.tx.Tx)
 }
+
+// insideInline marks the context of a handler that runs in an append.
+type insideInline struct{ file *file }
+
+var errInsideInline = fmt.Errorf("%w: an inline handler runs inside of an append; write what follows from an event as rows, or append by a subscription", ErrOwnTransaction)
 
 // txLog reads the log in a transaction.
 type txLog struct{ tx *transaction }

@@ -10,15 +10,19 @@ import (
 // ReadLog implements [eventstore.LogReader]. Identity, head, anchors and the first page
 // come from one state of the file.
 func (s *Store) ReadLog(ctx context.Context, query eventstore.LogQuery) (*eventstore.LogRead, error) {
+	return reader(s.file.read).log(ctx, query)
+}
+
+func (r reader) log(ctx context.Context, query eventstore.LogQuery) (*eventstore.LogRead, error) {
 	if err := query.Validate(); err != nil {
 		return nil, err
 	}
 	read := logRead{query: query}
-	if err := s.file.read(ctx, func(tx *transaction) error { return read.start(ctx, tx) }); err != nil {
+	if err := r(ctx, func(tx *transaction) error { return read.start(ctx, tx) }); err != nil {
 		return nil, err
 	}
 	next := func(last eventstore.Recorded) (p page, err error) {
-		err = s.file.read(ctx, func(tx *transaction) error {
+		err = r(ctx, func(tx *transaction) error {
 			p, err = read.page(ctx, tx, last.Position)
 			return err
 		})

@@ -53,6 +53,7 @@ func (p *pool) close() error {
 type transaction struct {
 	*sql.Tx
 	prepared, bound map[string]*sql.Stmt
+	callers         bool // and not of one of our pools, see tx.go
 }
 
 // statement returns the statement of a text, ready for this transaction. A text that

@@ -27,6 +27,13 @@ var (
 	//go:embed sql/insert_command.sql
 	insertCommandSQL string
 
+	// Those of the caller's transactions.
+
+	//go:embed sql/lock.sql
+	lockSQL string
+	//go:embed sql/main_file.sql
+	mainFileSQL string
+
 	//go:embed sql/writer_batch.sql
 	writerBatchSQL string
 	//go:embed sql/mark_batch.sql
@@ -121,6 +128,13 @@ const (
 	savepointSQL  = "SAVEPOINT share"
 	releaseSQL    = "RELEASE share"
 	rollBackToSQL = "ROLLBACK TO share"
+)
+
+// So is an append in the caller's transaction, see tx.go.
+const (
+	savepointAppendSQL  = "SAVEPOINT leftfold_append"
+	releaseAppendSQL    = "RELEASE leftfold_append"
+	rollBackToAppendSQL = "ROLLBACK TO leftfold_append"
 )
 
 // What runs often enough to be kept prepared: by stores and by sinks, on connections

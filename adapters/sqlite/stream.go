@@ -11,14 +11,18 @@ import (
 // ReadStream implements [eventstore.StreamReader]. The prefix of the log is fixed when
 // the loop starts.
 func (s *Store) ReadStream(ctx context.Context, stream eventstore.StreamID, in eventstore.StreamRange) iter.Seq2[eventstore.Recorded, error] {
+	return reader(s.file.read).stream(ctx, stream, in)
+}
+
+func (r reader) stream(ctx context.Context, stream eventstore.StreamID, in eventstore.StreamRange) iter.Seq2[eventstore.Recorded, error] {
 	return func(yield func(eventstore.Recorded, error) bool) {
 		read := streamRead{stream: stream, rest: in}
-		first, err := s.startStream(ctx, &read)
+		first, err := r.startStream(ctx, &read)
 		if err != nil {
 			yield(eventstore.Recorded{}, err)
 			return
 		}
-		paged(first, in.Limit, func(last eventstore.Recorded) (page, error) { return s.continueStream(ctx, &read, last) })(yield)
+		paged(first, in.Limit, func(last eventstore.Recorded) (page, error) { return r.continueStream(ctx, &read, last) })(yield)
 	}
 }
 
@@ -30,39 +34,39 @@ type streamRead struct {
 
 // startStream fixes the end of the read and fetches its first page, both from one state
 // of the file. Events never change, so later pages up to that end belong to it too.
-func (s *Store) startStream(ctx context.Context, r *streamRead) (first page, err error) {
-	if err := r.stream.Validate(); err != nil {
+func (r reader) startStream(ctx context.Context, read *streamRead) (first page, err error) {
+	if err := read.stream.Validate(); err != nil {
 		return page{}, err
 	}
-	if err := r.rest.Validate(); err != nil {
+	if err := read.rest.Validate(); err != nil {
 		return page{}, err
 	}
-	err = s.file.read(ctx, func(tx *transaction) error {
-		end, err := readEnd(ctx, tx, r.stream)
+	err = r(ctx, func(tx *transaction) error {
+		end, err := readEnd(ctx, tx, read.stream)
 		if err != nil {
 			return err
 		}
 		if end.deleted {
-			return fmt.Errorf("read %s: %w", r.stream, eventstore.ErrStreamDeleted)
+			return fmt.Errorf("read %s: %w", read.stream, eventstore.ErrStreamDeleted)
 		}
-		if r.rest.Through == 0 || r.rest.Through > end.version {
-			r.rest.Through = end.version
+		if read.rest.Through == 0 || read.rest.Through > end.version {
+			read.rest.Through = end.version
 		}
-		first, err = r.page(ctx, tx)
+		first, err = read.page(ctx, tx)
 		return err
 	})
 	return first, err
 }
 
 // continueStream fetches the page behind the last event.
-func (s *Store) continueStream(ctx context.Context, r *streamRead, last eventstore.Recorded) (p page, err error) {
-	if r.rest.Backwards {
-		r.rest.Through = last.Version - 1
+func (r reader) continueStream(ctx context.Context, read *streamRead, last eventstore.Recorded) (p page, err error) {
+	if read.rest.Backwards {
+		read.rest.Through = last.Version - 1
 	} else {
-		r.rest.After = last.Version
+		read.rest.After = last.Version
 	}
-	err = s.file.read(ctx, func(tx *transaction) error {
-		p, err = r.page(ctx, tx)
+	err = r(ctx, func(tx *transaction) error {
+		p, err = read.page(ctx, tx)
 		return err
 	})
 	return p, err

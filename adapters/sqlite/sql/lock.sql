@@ -1,0 +1,2 @@
+-- Takes the file's write lock for the rest of the transaction, and changes nothing.
+UPDATE store SET id = id WHERE false;
