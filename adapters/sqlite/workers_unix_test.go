@@ -38,9 +38,10 @@ func TestTortureWorkersThatAreKilledAndPausedApplyEachEventOnce(t *testing.T) {
 }
 
 func TestTortureOfWorkersCatchesItsMutants(t *testing.T) {
+	faults := map[projectiontest.Bug]int{projectiontest.SecondTransaction: 40, projectiontest.BlindCheckpoint: 10, projectiontest.NoFence: 40}
 	for _, bug := range projectiontest.Bugs {
 		t.Run(string(bug), func(t *testing.T) {
-			_, err := torturedWorkers(t, projectiontest.Torture{Events: 5_000, Faults: 40, Bug: bug, NoPauses: bug != projectiontest.NoFence})
+			_, err := torturedWorkers(t, projectiontest.Torture{Events: 5_000, Faults: faults[bug], Bug: bug, NoPauses: bug != projectiontest.NoFence})
 			require.ErrorContains(t, err, "want")
 			t.Log(err)
 		})

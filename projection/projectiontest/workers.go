@@ -2,8 +2,11 @@ package projectiontest
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/leftfold/leftfold/eventstore/subscription"
@@ -20,7 +23,7 @@ func WorkUntilKilled(ctx context.Context, p Parts) error {
 	if plant := plants[Bug(os.Getenv(bugVariable))]; plant != nil {
 		p.Sink = plant(p.Sink)
 	}
-	p.Sink = hesitant{p.Sink}
+	p.Sink = &network{Sink: p.Sink, sent: map[string]sent{}}
 	return projection.Worker{
 		Log: p.Store, Events: tallyEvents, Window: 100, TTL: tortureTTL,
 		Segments: 1 + int(time.Now().Unix()/3)%4,
@@ -28,12 +31,35 @@ func WorkUntilKilled(ctx context.Context, p Parts) error {
 	}.Run(ctx)
 }
 
-// hesitant takes its time before it commits: there a pause and a rival do most harm.
-type hesitant struct{ projection.Sink }
+// network is what may lie between a worker and its sink. It takes its time before a commit: there
+// a pause and a rival do most harm. Now and then a commit arrives once more, after the next one
+// of the segment, and must take no effect then.
+type network struct {
+	projection.Sink
 
-func (s hesitant) Commit(ctx context.Context, model projection.Model, move projection.Move, changes []projection.Change) error {
+	mu   sync.Mutex
+	sent map[string]sent // the newest commit of each segment
+}
+
+type sent struct {
+	move    projection.Move
+	changes []projection.Change
+}
+
+func (s *network) Commit(ctx context.Context, model projection.Model, move projection.Move, changes []projection.Change) error {
 	time.Sleep(rand.N(30 * time.Millisecond))
-	return s.Sink.Commit(ctx, model, move, changes)
+	if err := s.Sink.Commit(ctx, model, move, changes); err != nil {
+		return err
+	}
+	segment := fmt.Sprint(model.Generation, move.To.Segment)
+	s.mu.Lock()
+	late, again := s.sent[segment]
+	s.sent[segment] = sent{move, slices.Clone(changes)}
+	s.mu.Unlock()
+	if again && rand.N(10) == 0 {
+		_ = s.Sink.Commit(ctx, model, late.move, late.changes)
+	}
+	return nil
 }
 
 // Bug is a bug to plant in the sinks of the workers: [CheckWorkers] must find it.
@@ -86,6 +112,7 @@ type misled struct {
 }
 
 func (s misled) Commit(ctx context.Context, model projection.Model, move projection.Move, changes []projection.Change) error {
+	ctx = context.WithoutCancel(ctx)           // it is on its way: who has lost the lease cannot call it back
 	time.Sleep(rand.N(100 * time.Millisecond)) // room for a pause
 	roster, err := s.Leases(model.Generation, move.To.Source.Store).Roster(ctx)
 	if err != nil {

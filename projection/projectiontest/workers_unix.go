@@ -117,7 +117,7 @@ func (p Parts) standStill(ctx context.Context) error {
 			continue // no worker has got so far yet
 		}
 		before, at := p.places(ctx, of)
-		time.Sleep(50 * time.Millisecond) // time for what is under way to arrive
+		time.Sleep(150 * time.Millisecond) // time for what is under way to arrive
 		after, then := p.places(ctx, of)
 		if err := first(err, at, then, same("places of the segments of "+of.Name+", which is paused", after, before), projection.Resume(ctx, p.Store, p.Sink, of)); err != nil {
 			return err
