@@ -54,7 +54,8 @@ var importTable = []rule{
 	{pkg: "adapters/memory", own: core},
 	{pkg: "adapters/sqlite", own: core, modules: list("modernc.org/sqlite")},
 	{pkg: "adapters/postgres", own: core, modules: list(pgx)},
-	{pkg: "adapters/redisstore", own: core, modules: list("github.com/redis/go-redis/v9")}, // ADR 0011
+	{pkg: "adapters/redisstore", own: core, modules: list("github.com/redis/go-redis/v9")},    // ADR 0011
+	{pkg: "adapters/httpapi", own: core, modules: list("github.com/go-json-experiment/json")}, // ADR 0017
 
 	// What puts the parts together.
 	{pkg: "examples/...", own: everything},

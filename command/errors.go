@@ -28,6 +28,17 @@ func (e *UnknownCommandError) Error() string {
 	return fmt.Sprintf("dispatch %v: no handler; the bus handles %s", e.GoType, list(e.Registered))
 }
 
+// ForbiddenError says that the principal may not send a command. See [Authorize].
+type ForbiddenError struct {
+	Principal string
+	Err       error // the rule's
+}
+
+func (e *ForbiddenError) Error() string { return fmt.Sprintf("authorize %q: %v", e.Principal, e.Err) }
+
+// Unwrap returns the error of the rule.
+func (e *ForbiddenError) Unwrap() error { return e.Err }
+
 // PanicError is a panic in a handler, as an error. See [Recover].
 type PanicError struct {
 	Value any

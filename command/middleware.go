@@ -25,14 +25,14 @@ func Validate() Middleware {
 	}
 }
 
-// Authorize refuses the commands that allow returns an error for. Errors wrap it. The
+// Authorize refuses the commands that allow returns an error for, with a [ForbiddenError]. The
 // principal is what the caller of [Bus.Dispatch] gave; empty if it gave none.
 func Authorize(allow func(ctx context.Context, principal, name string, cmd any) error) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, cmd any) (eventstore.Receipt, error) {
 			info, _ := InfoFrom(ctx)
 			if err := allow(ctx, info.Principal, info.Name, cmd); err != nil {
-				return eventstore.Receipt{}, fmt.Errorf("authorize %q: %w", info.Principal, err)
+				return eventstore.Receipt{}, &ForbiddenError{Principal: info.Principal, Err: err}
 			}
 			return next(ctx, cmd)
 		}

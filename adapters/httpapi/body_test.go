@@ -1,0 +1,126 @@
+package httpapi_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leftfold/leftfold/adapters/httpapi"
+	"github.com/leftfold/leftfold/command"
+)
+
+func TestABodyThatIsNotUnderstoodNamesTheField(t *testing.T) {
+	s := newService(httpapi.Options{}, nil)
+	for body, want := range map[string]httpapi.FieldError{
+		`{"account":"ada","cents":1,"tip":2}`:            {Pointer: "#/tip", Detail: "there is no such field; names are exact, upper and lower case count"},
+		`{"account":"ada","Cents":1}`:                    {Pointer: "#/Cents", Detail: "there is no such field; names are exact, upper and lower case count"},
+		`{"account":"ada","cents":1,"cents":2}`:          {Pointer: "#/cents", Detail: "it is given twice"},
+		`{"account":"ada","cents":1,"c\u0065nts":2}`:     {Pointer: "#/cents", Detail: "it is given twice"},
+		`{"account":7,"cents":1}`:                        {Pointer: "#/account", Detail: "it is to be a string"},
+		`{"account":"ada","cents":"1"}`:                  {Pointer: "#/cents", Detail: "it is to be a whole number of 32 bits"},
+		`{"account":"ada","cents":1.5}`:                  {Pointer: "#/cents", Detail: "it is to be a whole number of 32 bits"},
+		`{"account":"ada","cents":1e3}`:                  {Pointer: "#/cents", Detail: "it is to be a whole number of 32 bits"},
+		`{"account":"ada","cents":2147483648}`:           {Pointer: "#/cents", Detail: "2147483648 is out of range, it is to be a whole number of 32 bits"},
+		`{"account":"ada","cents":null}`:                 {Pointer: "#/cents", Detail: "it cannot be null; leave it out or give a value"},
+		`{"account":"ada","lines":[{},{"Quantity":-1}]}`: {Pointer: "#/lines/1/Quantity", Detail: "it is to be a whole number of 8 bits, not negative"},
+		`{"account":"ada","lines":[{"Quantity":256}]}`:   {Pointer: "#/lines/0/Quantity", Detail: "256 is out of range, it is to be a whole number of 8 bits, not negative"},
+		`{"account":"ada","lines":{}}`:                   {Pointer: "#/lines", Detail: "it is to be an array"},
+		`{"account":"ada","lines":[{"a/b~c d":1}]}`:      {Pointer: "#/lines/0/a~1b~0c%20d", Detail: "there is no such field; names are exact, upper and lower case count"},
+		`{"account":"ada","Note":{}}`:                    {Pointer: "#/Note", Detail: "it is to be a string"},
+		`{"account":"ada","cents":1}{}`:                  {Pointer: "#", Detail: "invalid character '{' after top-level value, at byte 27"},
+		`{"account":"ada","cents":1} x`:                  {Pointer: "#", Detail: "invalid character 'x' after top-level value, at byte 28"},
+		"{\"account\":\"a\xffda\"}":                      {Pointer: "#/account", Detail: "invalid UTF-8, at byte 13"},
+		`{"account":"\ud800"}`:                           {Pointer: "#/account", Detail: "invalid surrogate pair `\\ud800\"}` in string, at byte 12"},
+		`{"account":"ada",}`:                             {Pointer: "#", Detail: "invalid character ',' at start of value, at byte 16"},
+		`{"account":"ada"`:                               {Pointer: "#", Detail: "unexpected EOF, at byte 16"},
+		`{"account":NaN}`:                                {Pointer: "#/account", Detail: "invalid character 'N' at start of value, at byte 11"},
+		"\ufeff{}":                                       {Pointer: "#", Detail: "invalid character '\\ufeff' at start of value, at byte 0"},
+		`[]`:                                             {Pointer: "#", Detail: "it is to be an object"},
+		`null`:                                           {Pointer: "#", Detail: "it cannot be null; leave it out or give a value"},
+		` `:                                              {Pointer: "#", Detail: "unexpected EOF, at byte 1"},
+		`{"lines":` + strings.Repeat("[", 20_000) + `}`:  {Pointer: "#/lines/0", Detail: "it is to be an object"},
+		`{"` + strings.Repeat("long", 100) + `":1}`:      {Pointer: "#/" + strings.Repeat("long", 50)[:199] + "...", Detail: "there is no such field; names are exact, upper and lower case count"},
+		`{"account":"ada","cents":` + strings.Repeat("9", 1000) + `}`: {Pointer: "#/cents", Detail: strings.Repeat("9", 40) + " is out of range, it is to be a whole number of 32 bits"},
+	} {
+		problem := told(t, post(s, "account.deposit", body), http.StatusBadRequest, httpapi.TypeMalformed)
+		if assert.Len(t, problem.Errors, 1, "%.80s", body) {
+			assert.Equal(t, want, problem.Errors[0], "%.80s", body)
+		}
+	}
+	assert.Zero(t, s.head(t), "nothing was appended")
+}
+
+func TestABodyIsReadAsEncodingJSONWritesIt(t *testing.T) {
+	s := newService(httpapi.Options{}, nil)
+	for _, body := range []string{
+		`{"account":"ada","cents":1}`,
+		" {\n\t\"cents\" : 1, \"account\":\"\\u0061da\", \"Note\":null, \"lines\": null } \r\n",
+		`{"account":"ada","cents":1,"Note":"x","lines":[{"Quantity":255},{}]}`,
+	} {
+		receiptOf(t, post(s, "account.deposit", body))
+	}
+	assert.EqualValues(t, 3, s.head(t))
+}
+
+func TestABodyOfAnotherKindIsRefused(t *testing.T) {
+	s := newService(httpapi.Options{BodyBytes: 40}, nil)
+	const path, body = "/commands/account.deposit", `{"account":"ada","cents":1}`
+	for name, c := range map[string]struct {
+		status  int
+		kind    string
+		body    string
+		headers []string
+	}{
+		"no type":               {415, httpapi.TypeMediaType, body, nil},
+		"text":                  {415, httpapi.TypeMediaType, body, []string{"Content-Type: text/plain"}},
+		"a form":                {415, httpapi.TypeMediaType, body, []string{"Content-Type: application/x-www-form-urlencoded"}},
+		"two types":             {415, httpapi.TypeMediaType, body, []string{"Content-Type: application/json", "Content-Type: text/plain"}},
+		"a broken type":         {415, httpapi.TypeMediaType, body, []string{"Content-Type: application/json; charset"}},
+		"another character set": {415, httpapi.TypeMediaType, body, []string{"Content-Type: application/json; charset=utf-16"}},
+		"compressed":            {415, httpapi.TypeMediaType, body, []string{"Content-Type: application/json", "Content-Encoding: gzip"}},
+		"too large":             {413, httpapi.TypeTooLarge, body + strings.Repeat(" ", 14), []string{"Content-Type: application/json"}},
+		"empty":                 {400, httpapi.TypeMalformed, "", []string{"Content-Type: application/json"}},
+	} {
+		told(t, do(s, http.MethodPost, path, c.body, c.headers...), c.status, c.kind)
+		assert.Zero(t, s.head(t), name)
+	}
+	receiptOf(t, do(s, http.MethodPost, path, body+strings.Repeat(" ", 13), "Content-Type: Application/JSON;charset=UTF-8"))
+}
+
+func TestABodyOfUnknownLengthIsCutOffAtTheLimit(t *testing.T) {
+	s := newService(httpapi.Options{BodyBytes: 10}, nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "/commands/account.deposit", &endless{})
+	require.NoError(t, err)
+	r.Header.Set("Content-Type", "application/json")
+	w := recorded(s, r)
+	told(t, w, http.StatusRequestEntityTooLarge, httpapi.TypeTooLarge)
+}
+
+// endless is a body without an end.
+type endless struct{ read int }
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.read += len(p); e.read > 1<<20 {
+		panic("the limit does not hold")
+	}
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
+}
+
+func TestATypeThatCannotBeReadIsFoundAtTheStart(t *testing.T) {
+	type Twice struct {
+		A int `json:"x"`
+		B int `json:"x"`
+	}
+	bus := command.NewBus()
+	command.Handle(bus, "twice", handled[Twice])
+	assert.Panics(t, func() { httpapi.Commands(bus, httpapi.Options{}) })
+	assert.PanicsWithValue(t, `httpapi: Options.Names has "once", and the bus does not; register every handler first`, func() {
+		httpapi.Commands(bus, httpapi.Options{Names: []string{"once"}})
+	})
+}

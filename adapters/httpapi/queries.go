@@ -1,0 +1,100 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/leftfold/leftfold/query"
+)
+
+const queriesPath = "/queries/"
+
+// Queries serves the queries of the bus: GET /queries/{name} with the question as
+// parameters, and HEAD. Mount it at /queries/, or below a prefix with [http.StripPrefix].
+// Register every handler before; it panics on a question that parameters cannot say.
+//
+// A question is a struct. Its exported fields are the parameters, by their JSON names: text,
+// true or false, numbers as JSON writes them, times as RFC 3339 and whatever else reads text,
+// slices of those (the parameter is repeated) and pointers to those. Fields of an embedded
+// struct count as its own. An unknown parameter, one given twice, or a value that does not fit is
+// a 400 that names it; one that is left out is zero, nil for a pointer.
+//
+// The answer is 200 with the handler's answer as JSON, as encoding/json writes it: integers
+// have all their digits, and what reads them must be able to keep them.
+//
+// With Leftfold-After ([HeaderAfter]) the answer includes what the tokens stand for; the
+// query waits for that, up to Options.Wait or as long as the client says, such as
+// Prefer: wait=2 (whole seconds, at most Options.MaxWait; Preference-Applied says how
+// long). Not there in time is a 503 with Retry-After.
+func Queries(bus *query.Bus, options Options) http.Handler {
+	questions := map[string]question{}
+	for _, r := range bus.Queries() {
+		if !options.serves(r.Name) {
+			continue
+		}
+		q, err := newQuestion(r.Question)
+		if err != nil {
+			panic(fmt.Sprintf("httpapi: query %q: %v; leave it out of Options.Names or change it", r.Name, err))
+		}
+		questions[r.Name] = q
+	}
+	checkNames(options, questions)
+	options = options.withDefaults()
+	return options.handler(queries{options, bus, questions}.serve)
+}
+
+type queries struct {
+	Options
+	bus       *query.Bus
+	questions map[string]question
+}
+
+func (q queries) serve(w http.ResponseWriter, r *http.Request) error {
+	principal, err := q.principal(r)
+	if err != nil {
+		return err
+	}
+	name, question, err := named(r.URL.Path, queriesPath, "query", q.questions, q.Options)
+	if err != nil {
+		return err
+	}
+	if err := allowed(r, http.MethodGet, http.MethodHead); err != nil {
+		return err
+	}
+	asked, err := question.parse(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	tokens, err := after(r.Header)
+	if err != nil {
+		return err
+	}
+	if err := q.authorize(r.Context(), Request{principal, name, asked}); err != nil {
+		return err
+	}
+	wait, preferred := q.wait(r.Header)
+	found, err := query.Ask[any](r.Context(), q.bus, asked, query.After(tokens...), query.Wait(wait))
+	if err != nil {
+		return q.queryProblem(err)
+	}
+	body, err := json.Marshal(found)
+	if err != nil {
+		return err
+	}
+	if preferred {
+		w.Header().Set("Preference-Applied", fmt.Sprintf("wait=%d", wait/time.Second))
+	}
+	send(w, http.StatusOK, "application/json", body)
+	return nil
+}
+
+// wait returns how long to wait, and whether that is the client's wish.
+func (o Options) wait(header http.Header) (time.Duration, bool) {
+	wait, preferred := preferredWait(header)
+	if !preferred {
+		return o.Wait, false
+	}
+	return min(wait, o.MaxWait), true
+}
