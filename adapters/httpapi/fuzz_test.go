@@ -1,0 +1,139 @@
+package httpapi_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/leftfold/leftfold/adapters/httpapi"
+	"github.com/leftfold/leftfold/eventstore"
+)
+
+// fuzzed is what every request must leave behind, whatever it holds: a known status, a
+// problem if it is refused, no panic, and no event unless it is accepted.
+type fuzzed struct {
+	service
+	options  httpapi.Options
+	statuses []int // that may be
+}
+
+func newFuzzed(options httpapi.Options, statuses ...int) *fuzzed {
+	return &fuzzed{newService(options, nil), options, statuses}
+}
+
+func (f *fuzzed) send(t *testing.T, r *http.Request) *httptest.ResponseRecorder {
+	before := f.head(t)
+	if before > 100 { // long streams are slow
+		f.service, before = newService(f.options, nil), 0
+	}
+	w := recorded(f, r)
+	appended := f.head(t) - before
+	if !slices.Contains(f.statuses, w.Code) {
+		t.Fatalf("status %d: %s\n%s", w.Code, w.Body, f.logs)
+	}
+	if w.Code == http.StatusOK {
+		f.accepted(t, w, appended)
+		return w
+	}
+	if appended != 0 {
+		t.Fatalf("a request was refused with %d, and appended %d events", w.Code, appended)
+	}
+	var problem httpapi.Problem
+	if err := json.Unmarshal(w.Body.Bytes(), &problem); err != nil || problem.Status != w.Code || w.Header().Get("Content-Type") != "application/problem+json" {
+		t.Fatalf("not a problem: %s (%v)", w.Body, err)
+	}
+	if w.Body.Len() > 4<<10 {
+		t.Fatalf("a problem of %d bytes sends the request back", w.Body.Len())
+	}
+	return w
+}
+
+func (f *fuzzed) accepted(t *testing.T, w *httptest.ResponseRecorder, appended eventstore.Position) {
+	if !json.Valid(w.Body.Bytes()) {
+		t.Fatalf("not JSON: %s", w.Body)
+	}
+	if position := w.Header().Get("Leftfold-Position"); position != "" {
+		receipt := receiptOf(t, w)
+		if receipt.Repeated == (appended > 0) || appended > 1 {
+			t.Fatalf("%d events were appended, repeated is %v", appended, receipt.Repeated)
+		}
+	}
+}
+
+func FuzzBody(f *testing.F) {
+	for _, body := range []string{
+		`{"account":"ada","cents":500}`, `{"account":"ada","cents":1,"Note":"x","lines":[{"Quantity":255}]}`, `{"account":"a-\u0000","cents":1}`,
+		`{"account":"ada","cents":1,"cents":2}`, `{"ACCOUNT":"ada","cents":1}`, `{"account":"ada","cents":99999999999}`, `{"account":"\ud800","cents":1}`,
+		`{"account":"ada","cents":1}{}`, `{"account":null,"cents":1e9}`, `[]`, `null`, ``, "\xff", `{"lines":[[[[[[`, `{"account":"` + strings.Repeat("x", 300) + `","cents":1}`,
+	} {
+		f.Add(body)
+	}
+	s := newFuzzed(httpapi.Options{BodyBytes: 16 << 10}, 200, 400, 413, 422)
+	f.Fuzz(func(t *testing.T, body string) {
+		w := s.send(t, request(http.MethodPost, "/commands/account.deposit", body, http.Header{"Content-Type": {"application/json"}}))
+		if w.Code == http.StatusOK && !isStrictly(body) {
+			t.Fatalf("accepted: %q", body)
+		}
+	})
+}
+
+// isStrictly reports, by encoding/json alone, whether the body can be a Deposit.
+func isStrictly(body string) bool {
+	decoder := json.NewDecoder(strings.NewReader(body))
+	decoder.DisallowUnknownFields()
+	var deposit Deposit
+	return json.Valid([]byte(body)) && decoder.Decode(&deposit) == nil && deposit.Cents > 0
+}
+
+func FuzzHeaders(f *testing.F) {
+	token := eventstore.Token{Identity: eventstore.Identity{Store: eventstore.StoreID{1}, Incarnation: 1}, Position: 1}.String()
+	f.Add("application/json", "", `"1"`, `"0"`, "1")
+	f.Add("application/json; charset=utf-8", "identity", `"a \"b\" \\"`, `"7"`, "2")
+	f.Add("text/json", "gzip", "a b", `W/"7"`, token)
+	f.Add("application/json;", "", "\"\x00\"", `"99999999999999999999"`, "\xff")
+	f.Add("application/json", "", "bare", "*", strings.Repeat("7", 300))
+	s := newFuzzed(httpapi.Options{}, 200, 400, 412, 413, 415, 422)
+	f.Fuzz(func(t *testing.T, contentType, encoding, key, ifMatch, account string) {
+		header := http.Header{}
+		for name, value := range map[string]string{"Content-Type": contentType, "Content-Encoding": encoding, "Idempotency-Key": key, "If-Match": ifMatch} {
+			if value != "" {
+				header.Set(name, value)
+			}
+		}
+		body, err := json.Marshal(Withdraw{Account: account}) // of nothing: always possible
+		if err != nil {
+			t.Skip(err)
+		}
+		s.send(t, request(http.MethodPost, "/commands/account.withdraw", string(body), header))
+	})
+}
+
+func FuzzParameters(f *testing.F) {
+	token := eventstore.Token{Identity: eventstore.Identity{Store: eventstore.StoreID{1}, Incarnation: 1}, Position: 1}.String()
+	f.Add("id=ada&min=1&tag=a&tag=b&since=2026-11-26T18:00:00Z&factor=1.5&exact=true&limit=3&size=1", "", "")
+	f.Add("id=%ff&id=%zz;&&=&", token, "wait=0")
+	f.Add("min=32768&limit=-1&factor=NaN&exact=1", token+","+token, "wait=2, respond-async")
+	f.Add("id=%00&since=0000-00-00T00:00:00Z", ",", "wait=99999999999999999999")
+	s := newFuzzed(httpapi.Options{}, 200, 400)
+	f.Fuzz(func(t *testing.T, parameters, after, prefer string) {
+		header := http.Header{}
+		for name, value := range map[string]string{"Leftfold-After": after, "Prefer": prefer} {
+			if value != "" {
+				header.Set(name, value)
+			}
+		}
+		r := request(http.MethodGet, "/queries/echo", "", header)
+		r.URL.RawQuery = parameters
+		s.send(t, r)
+	})
+}
+
+// request makes one without the checks of a client.
+func request(method, path, body string, header http.Header) *http.Request {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Header = header
+	return r
+}
