@@ -25,6 +25,8 @@ var children = map[string]func(ctx context.Context, url, name string) error{
 	"projects":                  projectSales,
 	"projects blindly":          projectSalesBlindly,
 
+	"appends in a transaction of its own": transact,
+
 	"works on projections":  workOnProjections,
 	"rebuilds a projection": rebuild,
 

@@ -2,6 +2,8 @@ package postgres_test
 
 import (
 	"context"
+	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"sync"
 	"testing"
@@ -9,11 +11,171 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/adapters/postgres"
 	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/eventstore/eventstoretest"
 )
+
+func TestTransactionsOfTheCaller(t *testing.T) {
+	eventstoretest.RunTransactions(t, func(t testing.TB) eventstoretest.Transactions {
+		pool, store := withTable(t)
+		return transactionsOn(store, pool, func(ctx context.Context) (eventstoretest.Transaction, error) {
+			tx, err := pool.Begin(ctx)
+			if err != nil {
+				return eventstoretest.Transaction{}, err
+			}
+			t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
+			return eventstoretest.Transaction{
+				Log: store.In(tx),
+				PutRow: func(ctx context.Context) error {
+					_, err := tx.Exec(ctx, "INSERT INTO rows VALUES (1)")
+					return err
+				},
+				Commit:   tx.Commit,
+				Rollback: tx.Rollback,
+			}, nil
+		})
+	})
+}
+
+func TestTransactionsOfTheCallerByDatabaseSQL(t *testing.T) {
+	eventstoretest.RunTransactions(t, func(t testing.TB) eventstoretest.Transactions {
+		pool, store := withTable(t)
+		db := sqlDB(t, pool)
+		return transactionsOn(store, pool, func(ctx context.Context) (eventstoretest.Transaction, error) {
+			conn, err := db.Conn(ctx)
+			if err != nil {
+				return eventstoretest.Transaction{}, err
+			}
+			t.Cleanup(func() { _ = conn.Close() })
+			tx, err := conn.BeginTx(ctx, nil)
+			return eventstoretest.Transaction{
+				Log: store.InSQL(conn),
+				PutRow: func(ctx context.Context) error {
+					_, err := tx.ExecContext(ctx, "INSERT INTO rows VALUES ($1)", 1)
+					return err
+				},
+				Commit:   func(context.Context) error { return tx.Commit() },
+				Rollback: func(context.Context) error { return tx.Rollback() },
+			}, err
+		})
+	})
+}
+
+func transactionsOn(store *postgres.Store, pool *pgxpool.Pool, begin func(ctx context.Context) (eventstoretest.Transaction, error)) eventstoretest.Transactions {
+	return eventstoretest.Transactions{
+		Store: store,
+		Begin: begin,
+		Rows: func(ctx context.Context) (n int, err error) {
+			err = pool.QueryRow(ctx, "SELECT count(*) FROM rows").Scan(&n)
+			return n, err
+		},
+		Ended: pgx.ErrTxClosed,
+	}
+}
+
+func sqlDB(t testing.TB, pool *pgxpool.Pool) *sql.DB {
+	t.Helper()
+	db := stdlib.OpenDBFromPool(pool)
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+func TestTransactSQLCommitsOrRollsBackAll(t *testing.T) {
+	pool, store := withTable(t)
+	errChangedMind := errors.New("changed my mind")
+	for _, end := range []error{nil, errChangedMind} {
+		err := store.TransactSQL(t.Context(), sqlDB(t, pool), func(ctx context.Context, tx *sql.Tx, log eventstore.Store) error {
+			_, err := tx.ExecContext(ctx, "INSERT INTO rows VALUES (1)")
+			require.NoError(t, err)
+			_, err = store.Append(ctx, oneEvent("order-1"))
+			require.ErrorIs(t, err, postgres.ErrOwnTransaction)
+			_, err = log.Append(ctx, oneEvent("order-1"))
+			require.NoError(t, err)
+			for e, err := range log.ReadStream(ctx, "order-1", eventstore.StreamRange{}) {
+				require.NoError(t, err)
+				_, err = tx.ExecContext(ctx, "INSERT INTO rows VALUES ($1)", int64(e.Version)) // the connection is free
+				require.NoError(t, err)
+			}
+			return end
+		})
+		require.ErrorIs(t, err, end)
+	}
+	var rows int
+	require.NoError(t, pool.QueryRow(t.Context(), "SELECT count(*) FROM rows").Scan(&rows))
+	require.Equal(t, 2, rows)
+	require.EqualValues(t, 1, headOf(t, store))
+}
+
+// Nothing that goes wrong on the way may leave the transaction ended while database/sql goes on.
+func TestATransactionOfDatabaseSQLOutlivesWhatIsRefused(t *testing.T) {
+	pool, store := withTable(t)
+	conn, err := sqlDB(t, pool).Conn(t.Context())
+	require.NoError(t, err)
+	defer conn.Close()
+	log := store.InSQL(conn)
+	_, err = log.Append(t.Context(), oneEvent("order-1"))
+	require.ErrorIs(t, err, pgx.ErrTxClosed, "there is none yet")
+
+	tx, err := conn.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	defer tx.Rollback()
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = log.Append(over, oneEvent("order-1"))
+	require.ErrorIs(t, err, context.Canceled)
+	rows, err := tx.QueryContext(t.Context(), "SELECT generate_series(1, 10)")
+	require.NoError(t, err)
+	require.True(t, rows.Next())
+	_, err = log.Append(t.Context(), oneEvent("order-1"))
+	require.ErrorContains(t, err, "close them")
+	require.NoError(t, rows.Close())
+	_, err = log.Append(t.Context(), oneEvent("order-1"))
+	require.NoError(t, err)
+	_, err = tx.ExecContext(t.Context(), "SELECT 1/0") // the transaction has failed
+	require.Error(t, err)
+	_, err = log.Append(t.Context(), oneEvent("order-1"))
+	require.Error(t, err)
+	require.Error(t, tx.Commit())
+	require.Zero(t, headOf(t, store))
+	_, err = log.Append(t.Context(), oneEvent("order-1"))
+	require.ErrorIs(t, err, pgx.ErrTxClosed)
+}
+
+func TestATransactionOfAnotherDriverOrIsolationIsRefused(t *testing.T) {
+	pool, store := withTable(t)
+	conn, err := sqlDB(t, pool).Conn(t.Context())
+	require.NoError(t, err)
+	defer conn.Close()
+	tx, err := conn.BeginTx(t.Context(), &sql.TxOptions{Isolation: sql.LevelSerializable})
+	require.NoError(t, err)
+	defer tx.Rollback()
+	_, err = store.InSQL(conn).Append(t.Context(), oneEvent("order-1"))
+	require.ErrorIs(t, err, postgres.ErrIsolation)
+
+	db := sql.OpenDB(noDriver{})
+	defer db.Close()
+	other, err := db.Conn(t.Context())
+	require.NoError(t, err)
+	defer other.Close()
+	_, err = store.InSQL(other).Append(t.Context(), oneEvent("order-1"))
+	require.ErrorContains(t, err, "another driver than pgx")
+}
+
+// noDriver connects to nothing.
+type noDriver struct{}
+
+func (noDriver) Connect(context.Context) (driver.Conn, error) { return noConn{}, nil }
+func (noDriver) Driver() driver.Driver                        { return nil }
+
+type noConn struct{}
+
+func (noConn) Prepare(string) (driver.Stmt, error) { return nil, errors.ErrUnsupported }
+func (noConn) Begin() (driver.Tx, error)           { return nil, errors.ErrUnsupported }
+func (noConn) Close() error                        { return nil }
 
 func TestARowAndItsEventsCommitOrVanishTogether(t *testing.T) {
 	pool, store := withTable(t)
@@ -268,7 +430,7 @@ func TestOpenRowsMustBeClosedBeforeTheStoreIsUsed(t *testing.T) {
 	}))
 }
 
-func withTable(t *testing.T) (*pgxpool.Pool, *postgres.Store) {
+func withTable(t testing.TB) (*pgxpool.Pool, *postgres.Store) {
 	t.Helper()
 	pool := newPool(t)
 	_, err := pool.Exec(t.Context(), "CREATE TABLE rows (id integer)")

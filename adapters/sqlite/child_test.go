@@ -29,6 +29,7 @@ const (
 	childWorks         = "works on projections"
 	childRebuilds      = "rebuilds a projection"
 	childAppendsInline = "appends with inline projections"
+	childTransacts     = "appends in a transaction of its own"
 )
 
 func TestMain(m *testing.M) {
@@ -41,6 +42,8 @@ func TestMain(m *testing.M) {
 			does = rebuild
 		case childAppendsInline:
 			does = appendInline
+		case childTransacts:
+			does = transact
 		}
 		if err := does(path); err != nil {
 			fmt.Fprintln(os.Stderr, err)

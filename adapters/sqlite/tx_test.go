@@ -101,7 +101,7 @@ func (e endsOnRefusal) Append(ctx context.Context, request eventstore.AppendRequ
 }
 
 // The whole suite of stores, on one whose appends are made in transactions of a caller.
-func TestConformanceOfAppendsInTransactionsOfTheCaller(t *testing.T) {
+func TestTortureConformanceOfAppendsInTransactionsOfTheCaller(t *testing.T) {
 	eventstoretest.RunWith(t, func(t testing.TB) eventstore.Store {
 		store, db := withTable(t, "")
 		return inTransactions{store, db}
