@@ -43,6 +43,9 @@ func (x execution) run(ctx context.Context) (eventstore.Receipt, error) {
 	}
 	for attempt := 1; ; attempt++ {
 		p, err := x.propose(ctx)
+		if err == nil {
+			err = x.claim(ctx, &p)
+		}
 		if err != nil {
 			return x.refuse(ctx, err)
 		}

@@ -12,6 +12,7 @@
 //   - Each Execute appends once, all or nothing. A refused decision appends nothing.
 //   - Under a command id it takes effect at most once, however often it is repeated: a
 //     repeat returns the first receipt, even if the decision would be refused by now.
+//   - A value that an event claims ([eventstore.TagKey.Claim]) has one holder at a time.
 //   - An event that cannot be decoded aborts the command. No state is ever folded from
 //     part of its events.
 //

@@ -1,0 +1,148 @@
+package aggregate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/leftfold/leftfold/eventstore"
+)
+
+// ErrTaken: another stream holds a value that an event claims; see [TakenError].
+var ErrTaken = errors.New("value is taken")
+
+// TakenError says that a decision claims a value that another stream holds. It is a refusal, and
+// matches [ErrTaken].
+type TakenError struct {
+	Value    string // as "key:value"
+	Holder   eventstore.StreamID
+	Position eventstore.Position // of the event that took it
+}
+
+func (e *TakenError) Error() string {
+	return fmt.Sprintf("%s is taken by %s, at position %d", e.Value, e.Holder, e.Position)
+}
+
+// Is reports whether target is [ErrTaken].
+func (e *TakenError) Is(target error) bool { return target == ErrTaken }
+
+// Holder returns the stream that holds a value, given as [eventstore.TagKey.Claim] makes it, and
+// whether there is one.
+func Holder(ctx context.Context, log eventstore.LogReader, claim eventstore.Tag) (eventstore.StreamID, bool, error) {
+	value, ok := claim.Claims()
+	if !ok {
+		return "", false, &eventstore.InvalidError{What: "claim", Value: string(claim), Reason: "make it by Claim of a TagKey"}
+	}
+	held, _, err := readHolders(ctx, log, eventstore.ClaimsOn(value))
+	if err != nil {
+		return "", false, fmt.Errorf("look up who holds %s: %w", value, err)
+	}
+	h, taken := held[value]
+	return h.stream, taken, nil
+}
+
+// claim refuses a proposal whose events claim a value that another stream holds, and makes the
+// append conditional on what it has seen: of two that find the value free, one is refused, decides
+// again, and finds it taken.
+func (x execution) claim(ctx context.Context, p *proposal) error {
+	query, claims, err := claimsOf(p.request)
+	if err != nil || !claims {
+		return err
+	}
+	log, ok := x.store.(eventstore.LogReader)
+	if !ok {
+		return fmt.Errorf("claim a value: %w: %T does not read the log", eventstore.ErrUnsupported, x.store)
+	}
+	held, through, err := readHolders(ctx, log, query)
+	if err != nil {
+		return fmt.Errorf("look up who holds what is claimed: %w", err)
+	}
+	for _, w := range p.request.Writes {
+		for _, e := range w.Events { // an append may release a value and claim it for another stream
+			if err := held.apply(e.Tags, holding{stream: w.Stream}); err != nil {
+				return err
+			}
+		}
+	}
+	p.guard(query, through)
+	return nil
+}
+
+// guard adds to the append's condition that nothing the query selects was appended after the
+// position. One of its own starts from an earlier read: what has happened since is then refused
+// too, and decided again.
+func (p *proposal) guard(query eventstore.Query, after eventstore.Position) {
+	c := eventstore.Condition{FailIf: query, After: after}
+	if own := p.request.Condition; own != nil {
+		c = eventstore.Condition{FailIf: own.FailIf.Or(query), After: min(own.After, after)}
+	}
+	p.request.Condition = &c
+}
+
+// claimsOf returns the query for who holds what the request claims.
+func claimsOf(r eventstore.AppendRequest) (query eventstore.Query, claims bool, err error) {
+	for _, w := range r.Writes {
+		for _, e := range w.Events {
+			for _, tag := range e.Tags {
+				value, ok := tag.Claims()
+				if !ok {
+					continue
+				}
+				if key, rest, _ := strings.Cut(value, ":"); key == "" || rest == "" {
+					return query, false, &eventstore.InvalidError{What: "claim", Value: string(tag), Reason: "key and value must not be empty"}
+				}
+				query.Items = append(query.Items, eventstore.ClaimsOn(value).Items...)
+				claims = true
+			}
+		}
+	}
+	return query, claims, nil
+}
+
+// holding is who has a value, and since where.
+type holding struct {
+	stream   eventstore.StreamID
+	position eventstore.Position
+}
+
+// holders are who holds which values.
+type holders map[string]holding
+
+// apply notes what an event claims and releases. A value that another stream holds stays with it.
+func (h holders) apply(tags []eventstore.Tag, by holding) (taken error) {
+	for _, tag := range tags {
+		if value, ok := tag.Releases(); ok && h[value].stream == by.stream {
+			delete(h, value)
+		}
+	}
+	for _, tag := range tags {
+		value, ok := tag.Claims()
+		if !ok {
+			continue
+		}
+		if holder, held := h[value]; !held {
+			h[value] = by
+		} else if holder.stream != by.stream {
+			taken = &TakenError{Value: value, Holder: holder.stream, Position: holder.position}
+		}
+	}
+	return taken
+}
+
+// readHolders returns who holds what the query is for, and the position up to which that is known.
+// Nobody is refused for what stands in the log: who came first has it.
+func readHolders(ctx context.Context, log eventstore.LogReader, query eventstore.Query) (holders, eventstore.Position, error) {
+	read, err := log.ReadLog(ctx, eventstore.LogQuery{Query: query})
+	if err != nil {
+		return nil, 0, err
+	}
+	held := holders{}
+	for recorded, err := range read.Events() {
+		if err != nil {
+			return nil, 0, err
+		}
+		_ = held.apply(recorded.Tags, holding{recorded.Stream, recorded.Position})
+	}
+	return held, read.Through.Position, nil
+}
