@@ -65,7 +65,8 @@ var importTable = []rule{
 	{pkg: "internal/wake"},
 	{pkg: "internal/groupcommit", own: list("eventstore")},
 	{pkg: "internal/leases", own: list("eventstore", "eventstore/subscription")},
-	{pkg: "internal/verify", own: list("internal/testservers")}, // which of them the machine lacks
+	{pkg: "internal/commandtest", own: list("aggregate", "command", "eventstore", "eventstore/codec")}, // ADR 0019
+	{pkg: "internal/verify", own: list("internal/testservers")},                                        // which of them the machine lacks
 
 	// Real servers, and the faults between us and them. They are no test kits, so that
 	// benchmarks use them too, and need a client only to ask whether a server is ready:

@@ -30,6 +30,7 @@ const (
 	childRebuilds      = "rebuilds a projection"
 	childAppendsInline = "appends with inline projections"
 	childTransacts     = "appends in a transaction of its own"
+	childCommanded     = "handles commands"
 )
 
 func TestMain(m *testing.M) {
@@ -44,6 +45,8 @@ func TestMain(m *testing.M) {
 			does = appendInline
 		case childTransacts:
 			does = transact
+		case childCommanded:
+			does = handleCommands
 		}
 		if err := does(path); err != nil {
 			fmt.Fprintln(os.Stderr, err)
