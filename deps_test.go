@@ -58,7 +58,7 @@ var importTable = []rule{
 	{pkg: "adapters/httpapi", own: core, modules: list("github.com/go-json-experiment/json")}, // ADR 0017
 
 	// What puts the parts together.
-	{pkg: "examples/...", own: everything},
+	{pkg: "examples/...", own: everything, modules: list(pgx)}, // to open a pool: ADR 0019
 	{pkg: "cmd/...", own: everything, modules: list("github.com/spf13/cobra", "github.com/jedib0t/go-pretty/v6", "golang.org/x/term")},
 
 	// Parts that several packages share, and our own tools.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/leftfold/leftfold/adapters/postgres"
 	"github.com/leftfold/leftfold/eventstore"
@@ -172,6 +173,51 @@ func ExampleSink_Transact() {
 	// Output:
 	// <nil> <nil>
 	// 2 <nil>
+}
+
+// The same by database/sql, for programs that use pgx by its package stdlib. The connection is the
+// one that the transaction was begun on; [postgres.Store.TransactSQL] does both.
+func ExampleStore_InSQL() {
+	ctx := context.Background()
+	pool, store := exampleStore(ctx, postgres.DefaultSchema)
+	defer pool.Close()
+	defer store.Close(ctx)
+	db := stdlib.OpenDBFromPool(pool)
+	defer db.Close()
+	if _, err := db.ExecContext(ctx, "CREATE TABLE invoices (id text PRIMARY KEY, pence integer)"); err != nil {
+		panic(err)
+	}
+	invoice := func(id string) error {
+		conn, err := db.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		tx, err := conn.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback()
+		if _, err := tx.ExecContext(ctx, "INSERT INTO invoices VALUES ($1, 1530)", id); err != nil {
+			return err
+		}
+		_, err = store.InSQL(conn).Append(ctx, eventstore.AppendRequest{Writes: []eventstore.Write{{
+			Stream: "order-42", Expected: eventstore.NoStream, Events: []eventstore.EventData{{Type: "order.invoiced"}},
+		}}})
+		if err != nil {
+			return err
+		}
+		return tx.Commit()
+	}
+	fmt.Println(invoice("2011-1"))
+	fmt.Println(invoice("2011-2"))
+	var rows int
+	err := db.QueryRowContext(ctx, "SELECT count(*) FROM invoices").Scan(&rows)
+	fmt.Println(rows, err)
+	// Output:
+	// <nil>
+	// version conflict on order-42: expected no stream, it is at version 1
+	// 1 <nil>
 }
 
 // Two stores in one database, one for each context, are appended to in one transaction.

@@ -13,6 +13,9 @@
 // With [Options].Inline and [Store.SwitchInline] an append applies projections in its own
 // transaction, in bulk for all appends that share it.
 //
+// [Store.InSQL] and [Store.Transact] append in a transaction of yours on the same file, so that your
+// rows and the events are there together.
+//
 // What it does not promise: protection from a disk that lies about fsync, or from a
 // program that changes the file behind our back. A trigger refuses updates and
 // deletes of events, to stop accidents, not attackers.

@@ -57,6 +57,91 @@ func Example() {
 	// 2 order.paid {"pence":1530}
 }
 
+// A row of your own and the events that go with it are there together, or not at all.
+func ExampleStore_Transact() {
+	ctx := context.Background()
+	directory, err := os.MkdirTemp("", "leftfold")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(directory)
+	path := filepath.Join(directory, "shop.db")
+	store, err := sqlite.Open(ctx, path, sqlite.Options{})
+	if err != nil {
+		panic(err)
+	}
+	defer store.Close(ctx)
+	db, err := sql.Open("sqlite", path) // the same file
+	if err != nil {
+		panic(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(ctx, "CREATE TABLE invoices (id TEXT PRIMARY KEY, pence INTEGER)"); err != nil {
+		panic(err)
+	}
+	invoice := func(id string) error {
+		return store.Transact(ctx, db, func(ctx context.Context, tx *sql.Tx, log eventstore.Store) error {
+			if _, err := tx.ExecContext(ctx, "INSERT INTO invoices VALUES (?, 1530)", id); err != nil {
+				return err
+			}
+			_, err := log.Append(ctx, eventstore.AppendRequest{Writes: []eventstore.Write{{
+				Stream: "order-42", Expected: eventstore.NoStream, Events: []eventstore.EventData{{Type: "order.invoiced"}},
+			}}})
+			return err
+		})
+	}
+	fmt.Println(invoice("2011-1"))
+	fmt.Println(invoice("2011-2"))
+	var rows int
+	err = db.QueryRowContext(ctx, "SELECT count(*) FROM invoices").Scan(&rows)
+	fmt.Println(rows, err)
+	// Output:
+	// <nil>
+	// version conflict on order-42: expected no stream, it is at version 1
+	// 1 <nil>
+}
+
+// A transaction that you begin yourself. With _txlock=immediate it has the write lock from the start,
+// so that it never has to begin again because another program has written meanwhile.
+func ExampleStore_InSQL() {
+	ctx := context.Background()
+	directory, err := os.MkdirTemp("", "leftfold")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(directory)
+	path := filepath.Join(directory, "shop.db")
+	store, err := sqlite.Open(ctx, path, sqlite.Options{})
+	if err != nil {
+		panic(err)
+	}
+	defer store.Close(ctx)
+	db, err := sql.Open("sqlite", path+"?_txlock=immediate&_busy_timeout=5000")
+	if err != nil {
+		panic(err)
+	}
+	defer db.Close()
+
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		panic(err)
+	}
+	receipt, err := store.InSQL(tx).Append(ctx, eventstore.AppendRequest{Writes: []eventstore.Write{
+		{Stream: "order-42", Events: []eventstore.EventData{{Type: "order.invoiced"}}},
+	}})
+	fmt.Println("will be at", receipt.Token.Position, err)
+	before, err := store.Head(ctx)
+	fmt.Println("head", before.Position, err)
+	fmt.Println("commit:", tx.Commit())
+	after, err := store.Head(ctx)
+	fmt.Println("head", after.Position, err)
+	// Output:
+	// will be at 1 <nil>
+	// head 0 <nil>
+	// commit: <nil>
+	// head 1 <nil>
+}
+
 // A handler writes with SQL, in the transaction that moves its checkpoint: each event is
 // counted once, however often the projection runs. Any program reads the table, with the
 // driver "sqlite" that this package brings or with another one.
