@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/leftfold/leftfold/eventstore"
@@ -36,7 +37,9 @@ type Write struct {
 // to 10 times. Name everything the decision depends on in the query and nothing else: an
 // event it misses is not guarded, one too many is a needless conflict.
 //
-// Every event the query selects must be of a type in the set, except the store's own,
+// The query names event types as they are today. An old event that stands for several, or was
+// stored under another name, is read too, and of it the events that the query asks for are folded;
+// it must have the query's tags. Every event the query selects must be of a type in the set, except the store's own,
 // which are passed over. Command ids, decisions without events and errors are those of
 // [Repository.Execute]; [ExpectVersion] is refused. Under a command id the boundary is
 // the query, so a repeat must ask the same one; the order within it does not matter.
@@ -91,7 +94,7 @@ func (d boundary[S]) propose(ctx context.Context) (proposal, error) {
 		return proposal{}, &RefusedError{err}
 	}
 	p := proposal{request: eventstore.AppendRequest{
-		Condition: &eventstore.Condition{FailIf: d.query, After: through},
+		Condition: &eventstore.Condition{FailIf: storedQuery(d.events, d.query), After: through},
 	}}
 	for _, w := range writes {
 		encoded, err := encode(d.events, w.Events, d.metadata)
@@ -107,7 +110,7 @@ func (d boundary[S]) propose(ctx context.Context) (proposal, error) {
 // starts from come from one read: with a position asked for afterwards, an event between
 // the two would be neither folded nor refused.
 func (d boundary[S]) load(ctx context.Context) (state S, through eventstore.Position, err error) {
-	read, err := d.store.ReadLog(ctx, eventstore.LogQuery{Query: d.query})
+	read, err := d.store.ReadLog(ctx, eventstore.LogQuery{Query: storedQuery(d.events, d.query)})
 	if err != nil {
 		return state, 0, fmt.Errorf("load: %w", err)
 	}
@@ -131,7 +134,9 @@ func (d boundary[S]) foldRecorded(state *S, r eventstore.Recorded) error {
 		return err
 	}
 	for _, event := range decoded {
-		d.fold(state, event, r)
+		if name, _ := d.events.NameFor(reflect.TypeOf(event)); selects(d.query, name, r) {
+			d.fold(state, event, r)
+		}
 	}
 	return nil
 }

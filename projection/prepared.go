@@ -36,7 +36,7 @@ type step[R any] struct {
 type decoded struct {
 	event any
 	m     *eventstore.Recorded
-	nth   int   // of the values of one stored event
+	among int   // so many values of one stored event
 	err   error // why there is no value
 }
 
@@ -92,8 +92,8 @@ func (t *viewTarget[R]) decode(events []eventstore.Recorded) ([]decoded, error) 
 			}
 			all = append(all, decoded{m: m, err: err})
 		}
-		for nth, value := range values {
-			all = append(all, decoded{event: value, m: m, nth: nth})
+		for _, value := range values {
+			all = append(all, decoded{event: value, m: m, among: len(values)})
 		}
 	}
 	return all, nil
@@ -134,13 +134,26 @@ func (t *viewTarget[R]) own(e decoded, rule *Rule[R], key string, others []step[
 			return o.decoded
 		}
 	}
-	values, err := t.events.Decode(*e.m)
+	event, err := t.again(e)
 	if err != nil { // it has just been decoded
 		e.err = &EventError{Event: *e.m, Err: err, Permanent: true}
 		return e
 	}
-	e.event = values[e.nth]
+	e.event = event
 	return e
+}
+
+// again returns the value once more. One among several is copied: decoded again, each of a thousand
+// values of one event would cost a thousand.
+func (t *viewTarget[R]) again(e decoded) (any, error) {
+	if e.among > 1 {
+		return t.events.Copy(e.event)
+	}
+	values, err := t.events.Decode(*e.m)
+	if err != nil {
+		return nil, err
+	}
+	return values[0], nil
 }
 
 // holdsReferences reports whether a copy of a value of the type shares something with it that

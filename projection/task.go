@@ -139,16 +139,19 @@ func (v *View[R]) rulesByType() map[reflect.Type][]*Rule[R] {
 	return rules
 }
 
-// keyedByStream returns the stored types whose events touch the row of their stream, whatever
-// is in them.
+// keyedByStream returns the stored types whose events touch the row of their stream and no other,
+// whatever is in them: all that an event may become is keyed so.
 func (v *View[R]) keyedByStream(events *codec.Set) map[string]bool {
 	named := map[string]bool{}
 	if events == nil {
 		return named
 	}
 	for event, rules := range v.rulesByType() {
-		if name, ok := events.NameFor(event); ok {
-			named[name] = !slices.ContainsFunc(rules, func(r *Rule[R]) bool { return r.keyedBy != keyedByStream })
+		name, _ := events.NameFor(event)
+		all := !slices.ContainsFunc(rules, func(r *Rule[R]) bool { return r.keyedBy != keyedByStream })
+		for _, stored := range events.StoredAs(name) {
+			others, known := named[stored]
+			named[stored] = all && (others || !known)
 		}
 	}
 	return named
@@ -157,7 +160,9 @@ func (v *View[R]) keyedByStream(events *codec.Set) map[string]bool {
 // model resolves the view against the registered events. Its hash covers all that can
 // be seen of the definition: columns, indexes, and which events go to which rows. It
 // cannot see the body of a fold; a change there needs a new version too.
-// Neither can it see the fields of a nested value.
+// Neither can it see the fields of a nested value. Types are all under which the events are stored:
+// those of the past that an upcast turns into them belong to the definition too, for a view that
+// has passed them by must be built anew.
 func (v *View[R]) model(events *codec.Set) (model Model, types []string, err error) {
 	if events == nil {
 		return Model{}, nil, errors.New("a view needs the events it handles: set Runner.Events")
@@ -172,8 +177,13 @@ func (v *View[R]) model(events *codec.Set) (model Model, types []string, err err
 			return Model{}, nil, fmt.Errorf("it handles %v, which is not registered: add codec.Event[%v](…) to the events of the runner", rule.event, rule.event)
 		}
 		lines = append(lines, "rule "+name+" keyed by "+rule.keyedBy)
-		if !slices.Contains(types, name) {
-			types = append(types, name)
+		for _, stored := range events.StoredAs(name) {
+			if stored != name {
+				lines = append(lines, "from "+stored)
+			}
+			if !slices.Contains(types, stored) {
+				types = append(types, stored)
+			}
 		}
 	}
 	return Model{Generation: v.generation, Columns: v.mapping.columns, Indexes: v.indexes, Hash: hashOf(lines...)}, types, nil

@@ -269,6 +269,8 @@ var effectClauses = []clause[Parts]{
 		})
 	}},
 	{"a reader with a token is told of a key that is parked, the status says why within seconds, and a retry ends both", func(ctx context.Context, p Parts) error { return p.parks(ctx) }},
+	{"an old event is folded as the events that it stands for, in order and once, or as none", func(ctx context.Context, p Parts) error { return p.upcasts(ctx) }},
+	{"a key is parked before an event that stands for several, without any of them, and a retry applies them all", func(ctx context.Context, p Parts) error { return p.parksTheWhole(ctx) }},
 	{"lost answers of the sink neither lose nor repeat an event", func(ctx context.Context, p Parts) error {
 		faulty := &lostAnswers{Sink: p.Sink}
 		return first(p.fill(ctx, 150), Parts{p.Store, faulty}.runUntilDone(ctx), p.agrees(ctx), faulty.happened())

@@ -163,6 +163,14 @@ func headIs(ctx context.Context, store eventstore.Store, want eventstore.Positio
 func inlineClauses[Tx any]() []clause[InlineParts[Tx]] {
 	type parts = InlineParts[Tx]
 	return []clause[parts]{
+		{"an append by an old program is folded as the events that it stands for", func(ctx context.Context, p parts) error {
+			view := ledgers(1, true)
+			_, parts, err := p.switched(ctx, projection.Inline[Tx]{Events: pastEvents, Views: []projection.InlineView{view}})
+			if err != nil {
+				return err
+			}
+			return first(parts.past(ctx, thePast...), parts.ledgersAre(ctx, view, itsLedgers...))
+		}},
 		{"when an append returns, readers see its rows, and the checkpoint is at its token", func(ctx context.Context, p parts) error {
 			s, parts, err := p.switched(ctx, p.tallies())
 			if err != nil {

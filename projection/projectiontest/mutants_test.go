@@ -405,6 +405,26 @@ func (m late) Reset(ctx context.Context, of projection.Generation, source events
 	return nil
 }
 
+// narrow is a store that a view asks for the types of its rules, and not for those that were
+// turned into them since.
+type narrow struct{ eventstore.Store }
+
+func (n narrow) ReadLog(ctx context.Context, q eventstore.LogQuery) (*eventstore.LogRead, error) {
+	for at, item := range q.Query.Items {
+		q.Query.Items[at].Types = slices.DeleteFunc(slices.Clone(item.Types), func(name string) bool { return name == "test.score" })
+	}
+	return n.Store.ReadLog(ctx, q)
+}
+
+func TestAViewThatDoesNotReadWhatItsEventsWereCalledIsCaught(t *testing.T) {
+	for _, rule := range []string{
+		"an old event is folded as the events that it stands for, in order and once, or as none",
+		"a key is parked before an event that stands for several, without any of them, and a retry applies them all",
+	} {
+		mustFail(t, effectClauses, rule, Parts{narrow{memory.NewStore()}, memory.NewSink()})
+	}
+}
+
 func TestEveryMutantSinkIsCaught(t *testing.T) {
 	plain := func() mutant { return mutant{memory.NewSink()} }
 	plant := func(bug func(projection.Sink, subscription.Leases) subscription.Leases) projection.Sink {
