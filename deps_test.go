@@ -34,6 +34,7 @@ var importTable = []rule{
 	{pkg: "."}, // the tour, no code
 	{pkg: "eventstore"},
 	{pkg: "eventstore/codec", own: list("eventstore")},
+	{pkg: "eventstore/schema", own: list("eventstore", "eventstore/codec")}, // ADR 0016
 	{pkg: "eventstore/subscription", own: list("eventstore")},
 	{pkg: "aggregate", own: list("eventstore", "eventstore/codec")},
 	{pkg: "command", own: list("eventstore")},
@@ -43,9 +44,12 @@ var importTable = []rule{
 	// Formats of payloads beside the default one, each with what it needs: who does not import
 	// it does not link it (ADR 0009).
 	{pkg: "eventstore/codec/jsonv2", own: list("eventstore/codec"), modules: list("github.com/go-json-experiment/json")},
+	{pkg: "eventstore/codec/protobuf", own: list("eventstore/codec"), modules: list(protobuf)}, // ADR 0016
+	{pkg: "eventstore/codec/protobuf/internal/orderpb", modules: list(protobuf)},               // generated, for tests
 
 	// Test kits: what the package under test may import, the package itself, and testing.
 	{pkg: "eventstore/eventstoretest", own: list("eventstore"), modules: list(porcupine)},
+	{pkg: "eventstore/codec/codectest", own: list("eventstore", "eventstore/codec")},
 	{pkg: "aggregate/aggregatetest", own: list("aggregate", "eventstore", "eventstore/codec")},
 	{pkg: "projection/projectiontest", own: list("projection", "eventstore", "eventstore/codec", "eventstore/subscription", "query")},
 	{pkg: "adapters/postgres/postgrestest", own: list("adapters/postgres", "internal/testservers"), modules: list(pgx)},
@@ -93,6 +97,7 @@ var (
 const (
 	module    = "github.com/leftfold/leftfold"
 	porcupine = "github.com/anishathalye/porcupine"
+	protobuf  = "google.golang.org/protobuf"
 	pgx       = "github.com/jackc/pgx/v5"
 	addToIt   = "add it to the table in deps_test.go with an ADR"
 )
