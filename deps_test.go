@@ -60,6 +60,7 @@ var importTable = []rule{
 	{pkg: "adapters/postgres", own: core, modules: list(pgx)},
 	{pkg: "adapters/redisstore", own: core, modules: list("github.com/redis/go-redis/v9")},    // ADR 0011
 	{pkg: "adapters/httpapi", own: core, modules: list("github.com/go-json-experiment/json")}, // ADR 0017
+	{pkg: "adapters/otelhooks", own: core, modules: list("go.opentelemetry.io/otel")},         // the API, which is metric and trace too: ADR 0020
 
 	// What puts the parts together.
 	{pkg: "examples/...", own: everything, modules: list(pgx)}, // to open a pool: ADR 0019
@@ -91,7 +92,7 @@ var importTable = []rule{
 var (
 	core       = list("eventstore", "eventstore/codec", "eventstore/subscription", "aggregate", "command", "query", "projection", "internal/wake", "internal/groupcommit", "internal/leases")
 	everything = list("...")
-	testOnly   = list("github.com/stretchr/testify", "pgregory.net/rapid", "go.uber.org/goleak")
+	testOnly   = list("github.com/stretchr/testify", "pgregory.net/rapid", "go.uber.org/goleak", "go.opentelemetry.io/otel/sdk")
 )
 
 const (
@@ -134,6 +135,7 @@ func TestPlantedViolationsAreFound(t *testing.T) {
 		{"an unknown module, in a test", "query/x_test.go", "example.com/left-pad", "may not import example.com/left-pad"},
 		{"testify in production code", "eventstore/x.go", "github.com/stretchr/testify/assert", "only _test.go files"},
 		{"testify in a test kit", "eventstore/eventstoretest/x.go", "github.com/stretchr/testify/assert", "only _test.go files"},
+		{"the SDK of OpenTelemetry in production code", "adapters/otelhooks/x.go", "go.opentelemetry.io/otel/sdk/trace", "only _test.go files"},
 		{"testing in production code", "command/x.go", "testing", "testing is for tests"},
 		{"a test kit in a program", "cmd/leftfold/x.go", module + "/aggregate/aggregatetest", "aggregate/aggregatetest is for tests"},
 		{"cgo", "adapters/sqlite/x.go", "C", "no cgo"},
