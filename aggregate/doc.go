@@ -4,6 +4,7 @@
 // A [Type] says what an aggregate is: its category, its events and the fold. A
 // [Repository] executes decisions on aggregates of one type, [ExecuteAll] one command
 // over several aggregates, and [Decide] a decision over whatever events a query selects.
+// [Repository.History] tells what happened to an aggregate and who did it.
 //
 // What it promises:
 //
