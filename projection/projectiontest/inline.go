@@ -741,16 +741,33 @@ func toAndFro[Tx any](ctx context.Context, plain, inline InlineStore[Tx]) error 
 
 // applied waits until a projection is at the head.
 func (p Parts) applied(ctx context.Context, of projection.Generation) error {
+	return p.comesNear(ctx, of, 0)
+}
+
+// comesNear waits until a projection that runs in this process has so many events to go at most.
+func (p Parts) comesNear(ctx context.Context, of projection.Generation, lag int64) error {
+	var status projection.Status
+	err := p.changesUntil(ctx, func() (near bool, err error) {
+		status, err = projection.StatusOf(ctx, p.Store, p.Sink, of)
+		return len(status.Segments) > 0 && status.Lag() <= lag, err
+	})
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("%s does not catch up: %+v", of, status)
+	}
+	return err
+}
+
+// changesUntil looks after each commit whether it is as it should be.
+func (p Parts) changesUntil(ctx context.Context, reached func() (bool, error)) error {
 	for {
 		changed := p.Sink.Changed()
-		status, err := projection.StatusOf(ctx, p.Store, p.Sink, of)
-		if err != nil || status.Lag() == 0 {
+		if done, err := reached(); done || err != nil {
 			return err
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("%s does not catch up: %+v", of, status)
+			return ctx.Err()
 		}
 	}
 }

@@ -77,15 +77,8 @@ func (s unhurried) Load(ctx context.Context, model projection.Model, keys []stri
 // code with it, when it has caught up.
 func (p Parts) agreesAt(ctx context.Context, version int) error {
 	view := talliesAt(version)
-	for {
-		status, err := projection.StatusOf(ctx, p.Store, p.Sink, view.Generation())
-		if err := first(err, ctx.Err()); err != nil {
-			return err
-		}
-		if len(status.Segments) > 0 && status.Lag() == 0 {
-			break
-		}
-		time.Sleep(time.Millisecond) // a worker of its own brings it there
+	if err := p.applied(ctx, view.Generation()); err != nil { // by a worker of its own
+		return err
 	}
 	want, err := p.counts(ctx)
 	if err != nil {

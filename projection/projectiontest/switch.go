@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -33,27 +32,38 @@ func leanTallies(version int) *projection.View[leanTally] {
 // SQLView reads how many events the SQL view of the tallies has counted for a key.
 type SQLView func(ctx context.Context, key string) (events int64, err error)
 
-// RunSwitch has readers ask about 1,000 times a second, through typed readers and through
-// the SQL view if there is one, while a generation with a changed struct replaces the live one,
-// and then one with the same struct: no error, and never an older answer than before.
+// RunSwitch has readers ask more than 1,000 times a second, as far as the machine can, through
+// typed readers and through the SQL view if there is one, while a generation with a changed struct
+// replaces the live one, and then one with the same struct: no error, and never an older answer
+// than before. The log of the test tells the rate.
 func RunSwitch(t *testing.T, p Parts, view SQLView) {
 	t.Helper()
 	asked, err := CheckSwitch(t.Context(), p, view)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d answers while two generations were replaced", asked)
+	t.Log(asked)
 }
 
-// CheckSwitch is RunSwitch that returns what is wrong, for a test that plants a bug. It returns
-// how many answers there were.
-func CheckSwitch(ctx context.Context, p Parts, view SQLView) (asked int64, err error) {
+// Asked is how many answers readers had while generations were built and replaced, and in which
+// time.
+type Asked struct {
+	Answers int64
+	Took    time.Duration
+}
+
+func (a Asked) String() string {
+	return fmt.Sprintf("%d answers while two generations were built and replaced, %.0f a second", a.Answers, float64(a.Answers)/a.Took.Seconds())
+}
+
+// CheckSwitch is RunSwitch that returns what is wrong, for a test that plants a bug.
+func CheckSwitch(ctx context.Context, p Parts, view SQLView) (Asked, error) {
 	ctx, stop := context.WithTimeout(ctx, clauseTimeout)
 	defer stop()
 	const events = 2_000
 	for n := range events / 5 {
 		if _, err := p.append(ctx, fmt.Sprintf("s%d", n%4), counted{1}, counted{1}, counted{1}, counted{1}, counted{1}); err != nil {
-			return 0, err
+			return Asked{}, err
 		}
 	}
 	s := &switching{Parts: p, view: view}
@@ -67,39 +77,27 @@ func CheckSwitch(ctx context.Context, p Parts, view SQLView) (asked int64, err e
 		}
 		return full(projection.NewReader(p.Sink, talliesAt(version)))
 	}
-	if err := p.agreesWhen(ctx, 1); err != nil {
-		return 0, err
+	if err := p.comesNear(ctx, talliesAt(1).Generation(), 100); err != nil {
+		return Asked{}, errors.Join(err, s.failed())
 	}
-	for n := range 4 {
+	for n := range readers {
 		key := fmt.Sprintf("s%d", n)
 		s.run(ctx, stop, func(ctx context.Context) error { return s.askTyped(ctx, key, typed) })
 		if view != nil {
 			s.run(ctx, stop, func(ctx context.Context) error { return s.askView(ctx, key) })
 		}
 	}
-	err = s.switchTo(ctx, stop, 2, projection.Into(p.Sink, leanTallies(2)))
+	err := s.switchTo(ctx, stop, 2, projection.Into(p.Sink, leanTallies(2)))
 	if err == nil {
 		err = s.switchTo(ctx, stop, 3, projection.Into(p.Sink, talliesAt(3)))
 	}
 	stop()
 	s.all.Wait()
-	return s.asked.Load(), errors.Join(s.failed(), err)
+	return s.total, errors.Join(s.failed(), err)
 }
 
 func (p Parts) building(task projection.Task) projection.Worker {
 	return projection.Worker{Log: p.Store, Events: tallyEvents, TTL: time.Second, Window: 50, Tasks: []projection.Task{task}}
-}
-
-// agreesWhen waits until a version is caught up or its worker has brought it near.
-func (p Parts) agreesWhen(ctx context.Context, version int) error {
-	for ctx.Err() == nil {
-		status, err := projection.StatusOf(ctx, p.Store, p.Sink, talliesAt(version).Generation())
-		if err != nil || len(status.Segments) > 0 && status.Lag() < 100 {
-			return err
-		}
-		runtime.Gosched()
-	}
-	return ctx.Err()
 }
 
 // reader returns the events that a typed reader sees.
@@ -128,6 +126,7 @@ type switching struct {
 	view  SQLView
 	all   sync.WaitGroup
 	asked atomic.Int64
+	total Asked // until the last generation was live
 	mu    sync.Mutex
 	errs  []error
 }
@@ -153,25 +152,40 @@ func (s *switching) failed() error {
 // switchTo runs the worker of a new program until its version is live and some answers have come
 // from it.
 func (s *switching) switchTo(ctx context.Context, stop func(), version int, task projection.Task) error {
+	before, start := s.asked.Load(), time.Now()
 	s.run(ctx, stop, func(ctx context.Context) error { return s.building(task).Run(ctx) })
-	for ctx.Err() == nil {
+	err := s.changesUntil(ctx, func() (bool, error) {
 		live, err := s.liveVersion(ctx)
-		if err != nil {
-			return errors.Join(err, s.failed())
-		}
-		if live == version {
-			break
-		}
-		time.Sleep(time.Millisecond)
+		return live == version, err
+	})
+	s.total.Answers += s.asked.Load() - before
+	s.total.Took += time.Since(start)
+	goal := s.asked.Load() + 500
+	if err == nil { // its worker commits what is appended meanwhile
+		err = s.changesUntil(ctx, func() (bool, error) { return s.asked.Load() >= goal, nil })
 	}
-	for goal := s.asked.Load() + 500; s.asked.Load() < goal && ctx.Err() == nil; {
-		time.Sleep(time.Millisecond)
-	}
-	return errors.Join(ctx.Err(), s.failed())
+	return errors.Join(err, s.failed())
 }
 
-// each is the pause of eight readers that ask 1,000 times a second together.
-const each = 8 * time.Millisecond
+// How many readers of each kind there are, and how often each of them asks.
+const (
+	readers = 4
+	each    = time.Second * readers / 750
+)
+
+// keepAsking calls ask every so often, and at once where it is late, until ctx ends.
+func keepAsking(ctx context.Context, ask func() error) error {
+	for next := time.Now(); ; next = next.Add(each) {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Until(next)):
+		}
+		if err := ask(); err != nil {
+			return err
+		}
+	}
+}
 
 // rises checks that an answer is not older than the last one.
 func (s *switching) rises(what string, last *int64, seen int64) error {
@@ -186,15 +200,13 @@ func (s *switching) rises(what string, last *int64, seen int64) error {
 // askView asks the SQL view.
 func (s *switching) askView(ctx context.Context, key string) error {
 	var last int64
-	tick := time.NewTicker(each)
-	defer tick.Stop()
-	for ; ctx.Err() == nil; <-tick.C {
+	return keepAsking(ctx, func() error {
 		seen, err := s.view(ctx, key)
 		if err := first(err, s.rises("the SQL view, "+key, &last, seen)); err != nil {
 			return fmt.Errorf("the SQL view: %w", err)
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // askTyped asks the reader of the old program until the next version is live, and then that of
@@ -202,28 +214,20 @@ func (s *switching) askView(ctx context.Context, key string) error {
 // ahead of the new one's by then.
 func (s *switching) askTyped(ctx context.Context, key string, typed func(version int) reader) error {
 	var last int64
-	version := 1
-	ask, next := typed(1), typed(2)
-	tick := time.NewTicker(each)
-	defer tick.Stop()
-	for ; ctx.Err() == nil; <-tick.C {
+	version, ask := 1, typed(1)
+	return keepAsking(ctx, func() error {
+		seen, err := ask(ctx, key)
+		if err != nil {
+			return fmt.Errorf("reader of version %d: %w", version, err)
+		}
 		live, err := s.liveVersion(ctx)
 		if err != nil {
 			return err
 		}
 		if live > version {
-			version, ask, next = version+1, next, typed(version+2)
+			version, ask = version+1, typed(version+1)
+			return nil
 		}
-		seen, err := ask(ctx, key)
-		if err != nil {
-			return fmt.Errorf("reader of version %d: %w", version, err)
-		}
-		if now, err := s.liveVersion(ctx); err != nil || now > version {
-			continue
-		}
-		if err := s.rises(fmt.Sprintf("reader of version %d, %s", version, key), &last, seen); err != nil {
-			return err
-		}
-	}
-	return nil
+		return s.rises(fmt.Sprintf("reader of version %d, %s", version, key), &last, seen)
+	})
 }
