@@ -182,6 +182,21 @@ func TestAHeadIsKnownInOneIncarnation(t *testing.T) {
 	}
 }
 
+// A head that is known spares whoever waits a look at the log, once. It may be one that was lost.
+func TestAHeadIsNewsOnce(t *testing.T) {
+	at := eventstore.Token{Identity: eventstore.Identity{Store: eventstore.StoreID{1}, Incarnation: 3}, Position: 7}
+	var w wakeups
+	w.saw(at)
+	require.False(t, w.isNews(7), "nothing is behind it")
+	require.True(t, w.isNews(6))
+	require.False(t, w.isNews(6), "who comes again has found nothing")
+	w.saw(at)
+	require.False(t, w.isNews(6), "it is the same one")
+	at.Position++
+	w.saw(at)
+	require.True(t, w.isNews(6))
+}
+
 // A reader that waits through a restart of the server learns of what is appended afterwards.
 func TestAWaitOutlastsAServerThatIsDown(t *testing.T) {
 	internalPool(t) // skips, or fails, where there is no Postgres

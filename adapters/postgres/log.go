@@ -52,28 +52,79 @@ type logRead struct {
 
 // start fixes the end of the read and fetches its first page, from one server.
 func (r *logRead) start(ctx context.Context, on session) error {
+	first := resume{place{position: r.query.After}, pageEvents}
+	if !r.query.Query.Tagged() {
+		if err := r.begin(ctx, on, first); err != nil {
+			return err
+		}
+		return r.limit(ctx, on)
+	}
 	if err := r.fix(ctx, on); err != nil {
 		return fmt.Errorf("read the log: %w", err)
 	}
-	if r.query.After > r.facts.Head {
-		return fmt.Errorf("read the log after position %d: %w: the head is %d", r.query.After, eventstore.ErrAheadOfLog, r.facts.Head)
+	if err := r.inLog(); err != nil {
+		return err
 	}
 	var err error
-	if r.first, err = r.page(ctx, on, resume{place{position: r.query.After}, pageEvents}); err != nil {
+	if r.first, err = r.page(ctx, on, first); err != nil {
 		return err
 	}
 	return r.limit(ctx, on)
 }
 
+// fix fixes the end of the read.
 func (r *logRead) fix(ctx context.Context, on session) error {
-	return on.one(ctx, r.sql.logStart, func(row [][]byte) error {
-		token := readToken(row)
-		r.facts.Identity, r.facts.Head = token.Identity, token.Position
-		r.facts.After = anchor(r.query.After, row[4])
-		r.through = anchor(eventstore.Position(readInt8(row[3])), row[5])
-		r.facts.Through = r.through
+	return on.one(ctx, r.sql.logStart, r.fixed, position(r.query.After), position(r.query.Through))
+}
+
+// fixed takes the row that fixes the read.
+func (r *logRead) fixed(row [][]byte) error {
+	token := readToken(row)
+	r.facts.Identity, r.facts.Head = token.Identity, token.Position
+	r.facts.After = anchor(r.query.After, row[4])
+	r.through = anchor(eventstore.Position(readInt8(row[3])), row[5])
+	r.facts.Through = r.through
+	return nil
+}
+
+// begin fixes the end of the read and fetches the first page along the log, by one statement.
+func (r *logRead) begin(ctx context.Context, on session, from resume) error {
+	scan := r.along(from)
+	begun := false
+	err := on.rows(ctx, r.sql.logBegin, func(row [][]byte) error {
+		if row[1] != nil {
+			return scan.scan(row)
+		}
+		begun = true
+		const id = len(eventstore.StoreID{})
+		return r.fixed([][]byte{row[9][:id], row[9][id:], row[0], row[2], row[8], row[3]})
+	}, position(r.query.After), position(r.query.Through), bigint(int64(scan.limit)), texts(typesOf(r.query.Query)))
+	if err == nil && !begun {
+		err = fmt.Errorf("%w: %s", errNoRow, r.sql.logBegin.name)
+	}
+	if err != nil {
+		return fmt.Errorf("read the log: %w", err)
+	}
+	if err := r.inLog(); err != nil {
+		return err
+	}
+	if from.position >= r.through.Position {
+		r.first = page{last: true}
 		return nil
-	}, position(r.query.After), position(r.query.Through))
+	}
+	scan.end.take(r.through.EventID[:])
+	if r.first, err = r.scanned(scan); err != nil {
+		return fmt.Errorf("read the log: %w", err)
+	}
+	return nil
+}
+
+// inLog refuses to begin behind the head.
+func (r *logRead) inLog() error {
+	if r.query.After > r.facts.Head {
+		return fmt.Errorf("read the log after position %d: %w: the head is %d", r.query.After, eventstore.ErrAheadOfLog, r.facts.Head)
+	}
+	return nil
 }
 
 func anchor(at eventstore.Position, id []byte) eventstore.Anchor {
@@ -114,24 +165,10 @@ func (r *logRead) page(ctx context.Context, on session, from resume) (p page, er
 	if from.position >= r.through.Position {
 		return page{last: true}, nil
 	}
-	limited := from
-	if r.query.Limit > 0 {
-		limited.rows = min(from.rows, r.query.Limit)
-	}
-	types, some := typesOf(r.query.Query)
-	switch {
-	case r.query.Query.Tagged():
-		p, err = r.taggedPage(ctx, on, limited)
-	case some:
-		scan := newPageScan(limited)
-		scan.keep = r.query.Query.Matches
-		p, err = r.scan(ctx, on, r.sql.logTypes, scan, texts(types))
-	case r.query.Query.MatchesAll():
-		p, err = r.whole(ctx, on, newPageScan(limited))
-	default:
-		scan := newPageScan(from)
-		scan.keep = r.query.Query.Matches
-		p, err = r.whole(ctx, on, scan)
+	if r.query.Query.Tagged() {
+		p, err = r.taggedPage(ctx, on, r.limited(from))
+	} else {
+		p, err = r.nextPage(ctx, on, from)
 	}
 	if err != nil {
 		return page{}, fmt.Errorf("read the log after position %d: %w", from.position, err)
@@ -139,25 +176,51 @@ func (r *logRead) page(ctx context.Context, on session, from resume) (p page, er
 	return p, nil
 }
 
+func (r *logRead) limited(from resume) resume {
+	if r.query.Limit > 0 {
+		from.rows = min(from.rows, r.query.Limit)
+	}
+	return from
+}
+
 // span is a range of the log: after < position <= through.
 type span struct{ after, through eventstore.Position }
 
-// scan fetches a page of the rows behind the place where the scan begins.
-func (r *logRead) scan(ctx context.Context, on session, st statement, scan *pageScan, more ...[]byte) (page, error) {
-	params := append([][]byte{position(scan.reached.position), position(r.through.Position), bigint(int64(scan.limit))}, more...)
+// nextPage fetches a page along the log.
+func (r *logRead) nextPage(ctx context.Context, on session, from resume) (page, error) {
+	scan := r.along(from)
+	st, params := r.sql.logAll, [][]byte{position(from.position), position(r.through.Position), bigint(int64(scan.limit))}
+	if types := typesOf(r.query.Query); len(types) > 0 {
+		st, params = r.sql.logTypes, append(params, texts(types))
+	}
 	if err := on.rows(ctx, st, scan.scan, params...); err != nil {
 		return page{}, err
 	}
-	p := scan.done()
-	return p, scan.end.check(r.through, p.last)
+	return r.scanned(scan)
 }
 
-// whole fetches a page of all rows, whatever is kept of them, and checks the promise that
-// everything rests on: positions have no gap.
-func (r *logRead) whole(ctx context.Context, on session, scan *pageScan) (page, error) {
-	scan.follows = gapFree
-	p, err := r.scan(ctx, on, r.sql.logAll, scan)
-	if err == nil && p.last && p.reached.position != r.through.Position {
+// along returns the scan of a page along the log. Of all rows, whatever is kept of them, it checks
+// the promise that everything rests on: positions have no gap.
+func (r *logRead) along(from resume) *pageScan {
+	all, types := r.query.Query.MatchesAll(), typesOf(r.query.Query)
+	if all || len(types) > 0 {
+		from = r.limited(from)
+	}
+	scan := newPageScan(from)
+	if !all {
+		scan.keep = r.query.Query.Matches
+	}
+	if len(types) == 0 {
+		scan.follows = gapFree
+	}
+	return scan
+}
+
+// scanned returns the page, if it is what it claims to be.
+func (r *logRead) scanned(scan *pageScan) (page, error) {
+	p := scan.done()
+	err := scan.end.check(r.through, p.last)
+	if err == nil && scan.follows != nil && p.last && p.reached.position != r.through.Position {
 		err = noEvent(p.reached.position+1, r.through.Position)
 	}
 	return p, err
@@ -174,13 +237,13 @@ func noEvent(missing, next eventstore.Position) error {
 	return fmt.Errorf("%w: there is no event at position %d, the next is at %d", eventstore.ErrDiverged, missing, next)
 }
 
-// typesOf returns the types that the query can match; false if it can match any type.
-func typesOf(q eventstore.Query) (types []string, some bool) {
+// typesOf returns the types that the query can match; nil if it can match any type.
+func typesOf(q eventstore.Query) (types []string) {
 	for _, item := range q.Items {
 		if len(item.Types) == 0 {
-			return nil, false
+			return nil
 		}
 		types = append(types, item.Types...)
 	}
-	return types, len(types) > 0
+	return types
 }

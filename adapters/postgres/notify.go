@@ -23,6 +23,9 @@ func (s *Store) WaitAppended(ctx context.Context, beyond eventstore.Position) er
 		return err
 	}
 	defer leave()
+	if s.wakeups.isNews(beyond) {
+		return nil
+	}
 	// What was appended before anybody listened. If the server is away, the follower will see.
 	if err := s.wakeups.look(ctx); err != nil && !errors.Is(err, eventstore.ErrStoreBusy) {
 		return err
@@ -55,6 +58,7 @@ type wakeups struct {
 
 	mu       sync.Mutex
 	seen     eventstore.Token // the newest head
+	told     bool             // somebody was told of it without a look at the log
 	waiters  int
 	follower sync.WaitGroup
 	stop     context.CancelFunc // nil: no follower yet
@@ -113,13 +117,24 @@ func (w *wakeups) head() eventstore.Token {
 	return w.seen
 }
 
+// isNews reports whether a head beyond a position is known of which nobody was told. Who was told
+// and found nothing there comes again, and is not told the same: the log may have been rolled
+// back since, and whoever waits would ask for ever.
+func (w *wakeups) isNews(beyond eventstore.Position) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	news := !w.told && w.seen.Position > beyond
+	w.told = w.told || news
+	return news
+}
+
 // saw notes a head that the log has had. It may be older than what is known; in another
 // incarnation it stands, and may be lower.
 func (w *wakeups) saw(head eventstore.Token) {
 	w.mu.Lock()
 	moved := head.Identity != w.seen.Identity || head.Position > w.seen.Position
 	if moved {
-		w.seen = head
+		w.seen, w.told = head, false
 	}
 	w.mu.Unlock()
 	if moved {

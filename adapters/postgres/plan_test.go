@@ -53,6 +53,8 @@ func planned(sql statements) []plannedStatement {
 		{sql.streamBackwards, stream + ", 0, 9223372036854775807, 1000", []string{byStream}},
 		{sql.versionAt, stream + ", 70000", []string{byStream}},
 		{sql.logStart, "70000, 0", []string{byPosition}},
+		{sql.logBegin, page + ", NULL", []string{byPosition}},
+		{sql.logBegin, page + ", '{order.placed}'", []string{byPosition}},
 		{sql.logAll, page, []string{byPosition}},
 		{sql.logTypes, page + ", '{order.placed}'", []string{byPosition}},
 		{sql.logPositions, "'{7,8,70000}', 100000", []string{byPosition}},

@@ -16,7 +16,7 @@ type statements struct {
 
 	head, command, streamEnd, streamForwards, streamBackwards statement
 
-	logStart, logAll, logTypes, logPositions, tagged, tagSample statement
+	logStart, logBegin, logAll, logTypes, logPositions, tagged, tagSample statement
 
 	// Those of read models that do not depend on a view's columns; the others are made in view.go.
 	checkpoint, insertReadModel, insertCheckpoint, moveCheckpoint statement
@@ -59,6 +59,7 @@ func newStatements(s schema) statements {
 		streamBackwards: load("stream_backwards"),
 
 		logStart:     load("log_start"),
+		logBegin:     load("log_begin"),
 		logAll:       load("log_all"),
 		logTypes:     load("log_types"),
 		logPositions: load("log_positions"),
