@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"context"
+	"fmt"
 	"iter"
 )
 
@@ -19,8 +20,8 @@ type Appender interface {
 	// The implementation must, in this order and as one atomic step:
 	//  1. look up the command id; a known one returns the first receipt with Repeated
 	//     set, or [ErrIdempotencyMismatch] if both hashes are set and differ;
-	//  2. check every stream's deletion and expected version, and the condition, against
-	//     the log as it is before this append; a refusal changes nothing;
+	//  2. check the life of the log, every stream's deletion and expected version, and the
+	//     condition, against the log as it is before this append; a refusal changes nothing;
 	//  3. append the events and remember the command id with the receipt, for ever.
 	//
 	// The lookup comes first because a retried command meets its own events: checked
@@ -30,6 +31,7 @@ type Appender interface {
 	// starts afterwards. Errors, all of them testable with errors.Is:
 	// [ErrVersionConflict], [ErrConditionFailed], [ErrConditionTooWide], [ErrAheadOfLog],
 	// [ErrIdempotencyMismatch], [ErrStreamDeleted], [ErrInvalid], [ErrTooLarge],
+	// [ErrDiverged] and [ErrForeignToken] (see [AppendRequest].Life),
 	// [ErrStoreBusy] (not appended, try again), [ErrClosed] (not appended), the error of
 	// ctx (not appended) and [ErrOutcomeUnknown]. Any other error means not appended. A store
 	// that says so by [Capabilities] may refuse a part of the contract: [ErrUnsupported].
@@ -84,6 +86,24 @@ type AppendRequest struct {
 
 	// Condition refuses the append if the log has moved on. Default: none.
 	Condition *Condition
+
+	// Life refuses the append if the log is not in this life of this store: [ErrDiverged], or
+	// [ErrForeignToken] for another store. It is for a writer who kept what it has read for
+	// long. After a failover that lost events a stream may be at the version that the writer
+	// expects, and hold others. Default: any.
+	Life Identity
+}
+
+// CheckLife is for adapters: it returns nil, or why the append may not be made in the log of
+// that identity.
+func (r AppendRequest) CheckLife(now Identity) error {
+	if r.Life == (Identity{}) || r.Life == now {
+		return nil
+	}
+	if r.Life.Store != now.Store {
+		return fmt.Errorf("append to store %s what is for store %s: %w", now.Store, r.Life.Store, ErrForeignToken)
+	}
+	return fmt.Errorf("append for incarnation %d, the log is in %d: %w", r.Life.Incarnation, now.Incarnation, ErrDiverged)
 }
 
 // Write is the part of an append that goes to one stream. Without events it only

@@ -104,6 +104,9 @@ func (s *Store) remember(command eventstore.Command, receipt eventstore.Receipt)
 
 // check holds the request against the log as it is, and changes nothing.
 func (s *Store) check(request eventstore.AppendRequest) error {
+	if err := request.CheckLife(s.identity); err != nil {
+		return err
+	}
 	for _, w := range request.Writes {
 		if err := s.checkStream(w.Stream, w.Expected); err != nil {
 			return err

@@ -136,6 +136,9 @@ func (a *answer) refusal(number int64, identity eventstore.Identity, r eventstor
 			return known.receipt(identity, r.Command)
 		}
 	}
+	if err := r.CheckLife(identity); err != nil {
+		return eventstore.Receipt{}, err
+	}
 	for n, w := range r.Writes {
 		if err := accepts(w, before[n]); err != nil {
 			return eventstore.Receipt{}, err

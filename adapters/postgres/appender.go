@@ -85,7 +85,7 @@ func (a *appender) drain(ctx context.Context) {
 			continue
 		}
 		if len(appends) > 0 {
-			a.send(appends, isPlain(appends))
+			a.send(appends, isPlain(appends, a.identity))
 		}
 		if len(appends) == 0 || !a.connected() { // one that could not even be written is read too
 			a.land(ctx)

@@ -457,6 +457,7 @@ var columns = map[string]string{
 	"stream_ids": "text", "types": "text", "tags": "text", "metadata": "bytea", "data": "bytea",
 	"command_appends": "integer", "command_ids": "uuid", "command_hashes": "uuid",
 	"condition_appends": "integer", "condition_afters": "bigint", "condition_untagged": "boolean", "condition_tags": "text", "condition_types": "text",
+	"life_appends": "integer", "lives": "integer",
 }
 
 // parameter returns what the rows say, as an array; NULL if there are no commands or conditions.

@@ -20,6 +20,9 @@ type parameters struct {
 	conditions struct {
 		appends, afters, untagged, tags, types column
 	}
+	lives struct {
+		appends, incarnations column
+	}
 }
 
 // column is an array of values of one type, one for each row.
@@ -72,11 +75,11 @@ const (
 )
 
 func (p *parameters) encode(appends []*groupcommit.Pending) {
-	w, e, c, d := &p.writes, &p.events, &p.commands, &p.conditions
+	w, e, c, d, l := &p.writes, &p.events, &p.commands, &p.conditions, &p.lives
 	for _, used := range []*column{
 		&w.appends, &w.keys, &w.expected, &w.counts, &w.streams,
 		&e.writes, &e.nths, &e.ids, &e.keys, &e.slices, &e.schemaVersions, &e.streams, &e.types, &e.tags, &e.metadata, &e.data,
-		&c.appends, &c.ids, &c.hashes, &d.appends, &d.afters, &d.untagged, &d.tags, &d.types,
+		&c.appends, &c.ids, &c.hashes, &d.appends, &d.afters, &d.untagged, &d.tags, &d.types, &l.appends, &l.incarnations,
 	} {
 		used.length, used.nulls = 0, 0
 	}
@@ -88,7 +91,7 @@ func (p *parameters) encode(appends []*groupcommit.Pending) {
 // values returns the parameters of leftfold.append. The writer is nil where its caller settles
 // what becomes of the batch, and applies is the number of the inline projections.
 func (p *parameters) values(writer []byte, session, fences int64, known eventstore.Position, applies int64) [][]byte {
-	w, e, c, d := &p.writes, &p.events, &p.commands, &p.conditions
+	w, e, c, d, l := &p.writes, &p.events, &p.commands, &p.conditions, &p.lives
 	return [][]byte{
 		writer, bigint(session), bigint(fences), position(known),
 		w.appends.array(oidInt4), w.keys.array(oidUUID), w.expected.array(oidInt8), w.counts.array(oidInt4), w.streams.orNull(oidText),
@@ -96,15 +99,17 @@ func (p *parameters) values(writer []byte, session, fences int64, known eventsto
 		e.tags.orNull(oidText), e.metadata.orNull(oidBytea), e.data.array(oidBytea),
 		c.appends.orNull(oidInt4), c.ids.orNull(oidUUID), c.hashes.orNull(oidUUID),
 		d.appends.orNull(oidInt4), d.afters.orNull(oidInt8), d.untagged.orNull(oidBool), d.tags.orNull(oidText), d.types.orNull(oidText),
+		l.appends.orNull(oidInt4), l.incarnations.orNull(oidInt4),
 		bigint(applies),
 	}
 }
 
 // isPlain reports whether leftfold.append_one can make the batch: one event, of a stream whose
-// version is known.
-func isPlain(appends []*groupcommit.Pending) bool {
+// version is known, for the life of the log that the session has: no server that began as one
+// that takes appends is promoted under it.
+func isPlain(appends []*groupcommit.Pending, identity eventstore.Identity) bool {
 	r := appends[0].Request
-	if len(appends) > 1 || len(r.Writes) != 1 || len(r.Writes[0].Events) != 1 || !r.Command.ID.IsZero() || r.Condition != nil {
+	if len(appends) > 1 || len(r.Writes) != 1 || len(r.Writes[0].Events) != 1 || !r.Command.ID.IsZero() || r.Condition != nil || r.CheckLife(identity) != nil {
 		return false
 	}
 	w := r.Writes[0]
@@ -132,6 +137,10 @@ func (p *parameters) append(n int, r eventstore.AppendRequest) {
 	}
 	if r.Condition != nil {
 		p.condition(n, *r.Condition)
+	}
+	if r.Life != (eventstore.Identity{}) {
+		p.lives.appends.next().int4(n)
+		p.lives.incarnations.next().int4(int(r.Life.Incarnation))
 	}
 }
 

@@ -208,7 +208,7 @@ func (o ownSession) Append(ctx context.Context, request eventstore.AppendRequest
 	var got answer
 	var params parameters
 	const known = 99_000
-	if isPlain(one) {
+	if isPlain(one, o.store.identity) {
 		scan := func(row [][]byte) error { return got.scanOne(row, flight{appends: one}) }
 		err = on.one(ctx, sql.appendOne, scan, oneValues(0, known, prepared.Writes[0])...)
 		if got.declined {

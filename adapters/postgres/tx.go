@@ -155,6 +155,9 @@ func (t *txStore) Append(ctx context.Context, request eventstore.AppendRequest) 
 	if err != nil {
 		return eventstore.Receipt{}, err
 	}
+	if err := checkStore(prepared, t.store.identity.Store); err != nil {
+		return eventstore.Receipt{}, err
+	}
 	return t.append(ctx, prepared)
 }
 

@@ -63,6 +63,9 @@ func (t *tail) append(ctx context.Context, request eventstore.AppendRequest) (ev
 // check holds the request against the log, changes nothing, and returns the versions of
 // its streams.
 func (t *tail) check(ctx context.Context, request eventstore.AppendRequest) (map[eventstore.StreamID]eventstore.Version, error) {
+	if err := request.CheckLife(t.identity); err != nil {
+		return nil, refusal{err}
+	}
 	versions := make(map[eventstore.StreamID]eventstore.Version, len(request.Writes))
 	for _, w := range request.Writes {
 		end, err := readEnd(ctx, t.tx, w.Stream)

@@ -92,6 +92,8 @@ const (
 	limitPassesBy        bug = "a limited read ends at the head"
 
 	// of tokens, wake-ups, deletion, lifetime
+	lifeIgnored              bug = "the life of the log that an append is for is not compared"
+	lifeBeforeLookup         bug = "the life of the log is compared before the id is looked up"
 	headWithoutIdentity      bug = "head has no identity"
 	readWithoutIdentity      bug = "a read has no identity"
 	oneIdentityForAll        bug = "every store has the same identity"

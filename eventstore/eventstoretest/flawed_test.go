@@ -132,7 +132,7 @@ func (f *flawed) Append(ctx context.Context, r eventstore.AppendRequest) (events
 
 // steps are what an append does before it writes, in order.
 func (f *flawed) steps() []func(eventstore.AppendRequest) (eventstore.Receipt, bool, error) {
-	lookup, deleted, versions, condition := f.lookup, f.checkDeleted, f.checkVersions, f.checkCondition
+	lookup, life, deleted, versions, condition := f.lookup, f.checkLife, f.checkDeleted, f.checkVersions, f.checkCondition
 	type steps = []func(eventstore.AppendRequest) (eventstore.Receipt, bool, error)
 	switch f.bug {
 	case lookupAfterDeletion:
@@ -149,9 +149,18 @@ func (f *flawed) steps() []func(eventstore.AppendRequest) (eventstore.Receipt, b
 		return steps{deleted, versions, condition}
 	case conditionInsteadOfVersion:
 		return steps{lookup, deleted, condition}
+	case lifeBeforeLookup:
+		return steps{life, lookup, deleted, versions, condition}
 	default:
-		return steps{lookup, deleted, versions, condition}
+		return steps{lookup, life, deleted, versions, condition}
 	}
+}
+
+func (f *flawed) checkLife(r eventstore.AppendRequest) (receipt eventstore.Receipt, _ bool, _ error) {
+	if f.is(lifeIgnored) {
+		return receipt, false, nil
+	}
+	return receipt, false, r.CheckLife(f.identity)
 }
 
 func (f *flawed) pausing(eventstore.AppendRequest) (r eventstore.Receipt, done bool, err error) {

@@ -108,6 +108,8 @@ var mutants = []struct {
 	{limitPassesBy, "a read that its limit cuts"},
 	{afterInclusive, "a reader that follows the head"},
 
+	{lifeIgnored, "for another life of the log"},
+	{lifeBeforeLookup, "for one life of the log is looked up first"},
 	{headWithoutIdentity, "carry one identity"},
 	{readWithoutIdentity, "carry one identity"},
 	{oneIdentityForAll, "two stores have different identities"},

@@ -8,6 +8,8 @@ var tokenClauses = []clause{
 	{"head, receipts and reads carry one identity, which is set", oneIdentity},
 	{"two stores have different identities, and refuse each other's tokens", foreignTokens},
 	{"a token survives its text", tokenText},
+	{"an append for another life of the log is refused", anotherLife},
+	{"an append for one life of the log is looked up first", anotherLifeRepeated},
 }
 
 func (c *check) identity() eventstore.Identity {
@@ -39,4 +41,38 @@ func tokenText(c *check) {
 	parsed, err := eventstore.ParseToken(token.String())
 	c.must(err, "parse %s", token)
 	equal(c, "token", parsed, token)
+}
+
+func anotherLife(c *check) {
+	c.seed("order-1", "a")
+	now := c.identity()
+	lives := func(life eventstore.Identity) eventstore.AppendRequest {
+		r := expecting(eventstore.Exactly(1), "order-1", event("b"))
+		r.Life = life
+		return r
+	}
+	older, newer, foreign := now, now, now
+	older.Incarnation--
+	newer.Incarnation++
+	foreign.Store = eventstore.NewStoreID()
+	c.refused(lives(older), eventstore.ErrDiverged, "for the life before")
+	c.refused(lives(newer), eventstore.ErrDiverged, "for a life to come")
+	c.refused(lives(foreign), eventstore.ErrForeignToken, "for another store")
+	tagged := lives(older)
+	tagged.Writes[0].Events = append(tagged.Writes[0].Events, event("c", "k:1"))
+	c.refused(tagged, eventstore.ErrDiverged, "of several events, for the life before")
+	c.append(lives(now))
+	equal(c, "types", types(c.stream("order-1", eventstore.StreamRange{})), "a b")
+}
+
+// anotherLifeRepeated: the first answer was lost, the store has failed over since, and the log
+// still has the append.
+func anotherLifeRepeated(c *check) {
+	request := named(to("order-1", event("a")), "place", "")
+	request.Life = c.identity()
+	first := c.append(request)
+	request.Life.Incarnation++
+	c.repeats(c.append(request), first)
+	request.Command = command("another", "")
+	c.refused(request, eventstore.ErrDiverged, "another command")
 }

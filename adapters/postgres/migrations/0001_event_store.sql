@@ -216,6 +216,9 @@ CREATE FUNCTION leftfold.append(
 	condition_untagged boolean[], -- some item of the query has no tag
 	condition_tags     text[],    -- one a line; NULL: any
 	condition_types    text[],    -- one a line; NULL: any
+	-- The appends that are for one life of the log; NULL: none is.
+	life_appends integer[],
+	lives        integer[],
 	applies bigint, -- names the projections that the caller applies in the same transaction; 0: none
 	OUT incarnation integer,
 	OUT fences      bigint,    -- as it is now
@@ -305,6 +308,10 @@ BEGIN
 		CROSS JOIN LATERAL (SELECT k.position, k.hash, k.versions FROM leftfold.commands k WHERE k.command_id = c.id OFFSET 0) k;
 		skipped := skipped || wrong;
 	END IF;
+	IF life_appends IS NOT NULL THEN
+		wrong := (SELECT array_agg(l.append) FROM unnest(life_appends, lives) AS l(append, life) WHERE l.life <> incarnation);
+		skipped := skipped || wrong;
+	END IF;
 	IF condition_appends IS NOT NULL THEN
 		SELECT json_agg(json_build_object('append', m.append, 'reason', m.reason, 'position', m.at)), array_agg(m.append)
 		INTO refused, wrong
@@ -387,6 +394,9 @@ CREATE FUNCTION leftfold.append_in(
 	condition_untagged boolean[], -- some item of the query has no tag
 	condition_tags     text[],    -- one a line; NULL: any
 	condition_types    text[],    -- one a line; NULL: any
+	-- The appends that are for one life of the log; NULL: none is.
+	life_appends integer[],
+	lives        integer[],
 	applies bigint, -- names the projections that the caller applies in the same transaction; 0: none
 	OUT incarnation integer,
 	OUT fences      bigint,    -- as it is now
@@ -412,7 +422,7 @@ BEGIN
 		appends, stream_keys, expected, counts, write_ids,
 		writes, nths, event_ids, event_keys, slices, schema_versions, stream_ids, types, tags, metadata, data,
 		command_appends, command_ids, command_hashes,
-		condition_appends, condition_afters, condition_untagged, condition_tags, condition_types, applies) a;
+		condition_appends, condition_afters, condition_untagged, condition_tags, condition_types, life_appends, lives, applies) a;
 END $$;
 
 -- append_one is append for one event of one stream at a known version, as a lone writer has it,

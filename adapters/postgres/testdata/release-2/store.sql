@@ -58,10 +58,10 @@ END $$;
 
 
 --
--- Name: append(uuid, bigint, bigint, bigint, integer[], uuid[], bigint[], integer[], text[], integer[], integer[], uuid[], uuid[], smallint[], smallint[], text[], text[], text[], bytea[], bytea[], integer[], uuid[], uuid[], integer[], bigint[], boolean[], text[], text[], bigint); Type: FUNCTION; Schema: leftfold; Owner: -
+-- Name: append(uuid, bigint, bigint, bigint, integer[], uuid[], bigint[], integer[], text[], integer[], integer[], uuid[], uuid[], smallint[], smallint[], text[], text[], text[], bytea[], bytea[], integer[], uuid[], uuid[], integer[], bigint[], boolean[], text[], text[], integer[], integer[], bigint); Type: FUNCTION; Schema: leftfold; Owner: -
 --
 
-CREATE FUNCTION leftfold.append(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], applies bigint, OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json, OUT now timestamp with time zone) RETURNS record
+CREATE FUNCTION leftfold.append(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], life_appends integer[], lives integer[], applies bigint, OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json, OUT now timestamp with time zone) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
     AS $_$
 #variable_conflict use_column
@@ -142,6 +142,10 @@ BEGIN
 		CROSS JOIN LATERAL (SELECT k.position, k.hash, k.versions FROM "leftfold".commands k WHERE k.command_id = c.id OFFSET 0) k;
 		skipped := skipped || wrong;
 	END IF;
+	IF life_appends IS NOT NULL THEN
+		wrong := (SELECT array_agg(l.append) FROM unnest(life_appends, lives) AS l(append, life) WHERE l.life <> incarnation);
+		skipped := skipped || wrong;
+	END IF;
 	IF condition_appends IS NOT NULL THEN
 		SELECT json_agg(json_build_object('append', m.append, 'reason', m.reason, 'position', m.at)), array_agg(m.append)
 		INTO refused, wrong
@@ -191,10 +195,10 @@ END $_$;
 
 
 --
--- Name: append_in(uuid, bigint, bigint, bigint, integer[], uuid[], bigint[], integer[], text[], integer[], integer[], uuid[], uuid[], smallint[], smallint[], text[], text[], text[], bytea[], bytea[], integer[], uuid[], uuid[], integer[], bigint[], boolean[], text[], text[], bigint); Type: FUNCTION; Schema: leftfold; Owner: -
+-- Name: append_in(uuid, bigint, bigint, bigint, integer[], uuid[], bigint[], integer[], text[], integer[], integer[], uuid[], uuid[], smallint[], smallint[], text[], text[], text[], bytea[], bytea[], integer[], uuid[], uuid[], integer[], bigint[], boolean[], text[], text[], integer[], integer[], bigint); Type: FUNCTION; Schema: leftfold; Owner: -
 --
 
-CREATE FUNCTION leftfold.append_in(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], applies bigint, OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json, OUT now timestamp with time zone) RETURNS record
+CREATE FUNCTION leftfold.append_in(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], life_appends integer[], lives integer[], applies bigint, OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json, OUT now timestamp with time zone) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -210,7 +214,7 @@ BEGIN
 		appends, stream_keys, expected, counts, write_ids,
 		writes, nths, event_ids, event_keys, slices, schema_versions, stream_ids, types, tags, metadata, data,
 		command_appends, command_ids, command_hashes,
-		condition_appends, condition_afters, condition_untagged, condition_tags, condition_types, applies) a;
+		condition_appends, condition_afters, condition_untagged, condition_tags, condition_types, life_appends, lives, applies) a;
 END $$;
 
 
@@ -878,17 +882,17 @@ REVOKE ALL ON FUNCTION leftfold.adopt(OUT id uuid, OUT incarnation integer, OUT 
 
 
 --
--- Name: FUNCTION append(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], applies bigint, OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json, OUT now timestamp with time zone); Type: ACL; Schema: leftfold; Owner: -
+-- Name: FUNCTION append(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], life_appends integer[], lives integer[], applies bigint, OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json, OUT now timestamp with time zone); Type: ACL; Schema: leftfold; Owner: -
 --
 
-REVOKE ALL ON FUNCTION leftfold.append(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], applies bigint, OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json, OUT now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION leftfold.append(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], life_appends integer[], lives integer[], applies bigint, OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json, OUT now timestamp with time zone) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION append_in(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], applies bigint, OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json, OUT now timestamp with time zone); Type: ACL; Schema: leftfold; Owner: -
+-- Name: FUNCTION append_in(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], life_appends integer[], lives integer[], applies bigint, OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json, OUT now timestamp with time zone); Type: ACL; Schema: leftfold; Owner: -
 --
 
-REVOKE ALL ON FUNCTION leftfold.append_in(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], applies bigint, OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json, OUT now timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION leftfold.append_in(writer uuid, session bigint, fenced bigint, known bigint, appends integer[], stream_keys uuid[], expected bigint[], counts integer[], write_ids text[], writes integer[], nths integer[], event_ids uuid[], event_keys uuid[], slices smallint[], schema_versions smallint[], stream_ids text[], types text[], tags text[], metadata bytea[], data bytea[], command_appends integer[], command_ids uuid[], command_hashes uuid[], condition_appends integer[], condition_afters bigint[], condition_untagged boolean[], condition_tags text[], condition_types text[], life_appends integer[], lives integer[], applies bigint, OUT incarnation integer, OUT fences bigint, OUT waited boolean, OUT head bigint, OUT versions bigint[], OUT skipped integer[], OUT repeated json, OUT refused json, OUT now timestamp with time zone) FROM PUBLIC;
 
 
 --
