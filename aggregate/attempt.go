@@ -129,7 +129,8 @@ func settled(err error) bool {
 		errors.Is(err, eventstore.ErrStreamDeleted)
 }
 
-// isConflict reports whether the log has moved on between reading and appending.
+// isConflict reports whether the log has moved on between reading and appending, or has failed
+// over and may have lost what was read.
 func isConflict(err error) bool {
-	return errors.Is(err, eventstore.ErrVersionConflict) || errors.Is(err, eventstore.ErrConditionFailed)
+	return errors.Is(err, eventstore.ErrVersionConflict) || errors.Is(err, eventstore.ErrConditionFailed) || errors.Is(err, eventstore.ErrDiverged)
 }

@@ -13,7 +13,14 @@ import (
 // by [ExecuteAll]. [Repository.Plan] makes one.
 type Plan struct {
 	stream  eventstore.StreamID
-	propose func(context.Context, Store, settings) (eventstore.Write, eventstore.Version, error)
+	propose func(context.Context, Store, settings) (proposed, error)
+}
+
+// proposed is one plan's part of a proposal.
+type proposed struct {
+	write   eventstore.Write
+	version eventstore.Version  // that it was decided on
+	life    eventstore.Identity // of the log that was read; zero: any
 }
 
 // ExecuteAll makes the plans' decisions and appends all their events in one append, all
@@ -76,15 +83,18 @@ func checkPlans(plans []Plan, sorted []string, s settings) error {
 func proposeAll(ctx context.Context, store Store, plans []Plan, s settings) (proposal, error) {
 	p := proposal{versions: make(map[eventstore.StreamID]eventstore.Version, len(plans))}
 	for _, plan := range plans {
-		write, version, err := plan.propose(ctx, store, s)
+		part, err := plan.propose(ctx, store, s)
 		if err != nil && len(plans) > 1 {
 			err = fmt.Errorf("%s: %w", plan.stream, err)
 		}
 		if err != nil {
 			return proposal{}, err
 		}
-		p.request.Writes = append(p.request.Writes, write)
-		p.versions[plan.stream] = version
+		p.request.Writes = append(p.request.Writes, part.write)
+		p.versions[plan.stream] = part.version
+		if life := p.request.Life; life == (eventstore.Identity{}) || part.life.Incarnation < life.Incarnation && part.life.Store == life.Store {
+			p.request.Life = part.life // if they differ, the older one: then the store refuses it
+		}
 	}
 	return p, nil
 }

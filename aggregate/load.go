@@ -16,8 +16,8 @@ import (
 // bad id ([eventstore.ErrInvalid], [eventstore.ErrTooLarge]) and of a failed read. With an
 // error the state is zero: never the fold of a part of the events.
 func (r *Repository[S, E]) Load(ctx context.Context, id string) (S, eventstore.Version, error) {
-	state, version, err := r.typ.load(ctx, r.store, r.typ.Stream(id), eventstore.StreamRange{})
-	return orZero(state, version, err)
+	k, err := r.load(ctx, r.store, r.typ.Stream(id))
+	return orZero(k.state, k.version, err)
 }
 
 // LoadAt returns the state that the aggregate had right after the event of that version.

@@ -28,6 +28,10 @@ type Repository[S, E any] struct {
 	store   Store
 	typ     *Type[S, E]
 	options Options
+
+	snapshots *Snapshots // nil: none
+	cache     *cache[S]  // nil: none
+	elsewhere bool       // the store was put in place of ours, see With
 }
 
 // Options are those of a [Repository]. The zero value works.
@@ -51,10 +55,11 @@ func (r *Repository[S, E]) WithOptions(options Options) *Repository[S, E] {
 }
 
 // With returns a repository like r on another store, such as one that appends inside the
-// caller's database transaction.
+// caller's database transaction. Its events may never come to be, so the repository neither uses
+// the cache of r nor fills it, and has no snapshots taken; it does begin with those that are there.
 func (r *Repository[S, E]) With(store Store) *Repository[S, E] {
 	with := *r
-	with.store = store
+	with.store, with.cache, with.elsewhere = store, nil, true
 	return &with
 }
 
@@ -83,28 +88,38 @@ func (r *Repository[S, E]) Execute(ctx context.Context, id string, decide Decisi
 	if s.maxAttempts == 0 {
 		s.maxAttempts = r.options.MaxAttempts
 	}
+	if r.cache != nil && !r.elsewhere {
+		return r.executeCached(ctx, id, decide, s)
+	}
 	return executeAll(ctx, r.store, []Plan{r.Plan(id, decide)}, s)
 }
 
 // Plan prepares a decision on the aggregate for [ExecuteAll]. Nothing is read yet.
 func (r *Repository[S, E]) Plan(id string, decide Decision[S, E]) Plan {
 	stream := r.typ.Stream(id)
-	return Plan{stream: stream, propose: func(ctx context.Context, store Store, s settings) (eventstore.Write, eventstore.Version, error) {
-		state, version, err := r.typ.load(ctx, store, stream, eventstore.StreamRange{})
+	return Plan{stream: stream, propose: func(ctx context.Context, store Store, s settings) (proposed, error) {
+		k, err := r.load(ctx, store, stream)
 		if err != nil {
-			return eventstore.Write{}, 0, err
+			return proposed{}, err
 		}
-		if err := s.checkExpected(stream, version); err != nil {
-			return eventstore.Write{}, 0, err
-		}
-		decided, err := decide(state)
-		if err != nil {
-			return eventstore.Write{}, 0, &RefusedError{err}
-		}
-		events, err := encode(r.typ.events, decided, s.encoded)
-		if err != nil {
-			return eventstore.Write{}, 0, err
-		}
-		return eventstore.Write{Stream: stream, Expected: eventstore.Exactly(version), Events: events}, version, nil
+		p, err := r.typ.decideOn(stream, k.state, k.version, decide, s)
+		p.life = k.life
+		return p, err
 	}}
+}
+
+// decideOn decides on a state and encodes what was decided.
+func (t *Type[S, E]) decideOn(stream eventstore.StreamID, state S, version eventstore.Version, decide Decision[S, E], s settings) (proposed, error) {
+	if err := s.checkExpected(stream, version); err != nil {
+		return proposed{}, err
+	}
+	decided, err := decide(state)
+	if err != nil {
+		return proposed{}, &RefusedError{err}
+	}
+	events, err := encode(t.events, decided, s.encoded)
+	if err != nil {
+		return proposed{}, err
+	}
+	return proposed{write: eventstore.Write{Stream: stream, Expected: eventstore.Exactly(version), Events: events}, version: version}, nil
 }

@@ -16,6 +16,7 @@ type Type[S, E any] struct {
 	category string
 	fold     func(E, *S)
 	events   *codec.Set
+	shape    Shape // of the fold; zero: its states are not kept
 }
 
 // Define returns the type whose streams are named "category-id". The state of an
