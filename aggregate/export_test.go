@@ -33,7 +33,7 @@ type ExecuteFunc[S, E any] func(r *Repository[S, E], ctx context.Context, id str
 // twin is Execute on a cache with another way to propose and to finish.
 func twin[S, E any](propose func(x *cachedExecute[S, E], ctx context.Context, store Store, s settings) (proposed, error), finish func(x *cachedExecute[S, E], receipt eventstore.Receipt, err error)) ExecuteFunc[S, E] {
 	return func(r *Repository[S, E], ctx context.Context, id string, decide Decision[S, E], options ...ExecuteOption) (eventstore.Receipt, error) {
-		s := newSettings(options)
+		s := newSettings(ctx, options)
 		x := cachedExecute[S, E]{Repository: r, stream: r.typ.Stream(id), decide: decide}
 		x.kept, x.held = r.cache.checkOut(x.stream)
 		receipt, err := executeAll(ctx, r.store, []Plan{{stream: x.stream, propose: func(ctx context.Context, store Store, s settings) (proposed, error) {
