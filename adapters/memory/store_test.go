@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/adapters/memory"
+	"github.com/leftfold/leftfold/aggregate"
+	"github.com/leftfold/leftfold/aggregate/aggregatetest"
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/eventstore/eventstoretest"
 )
@@ -114,4 +116,8 @@ func TestAReadEndsWhenItsContextDoes(t *testing.T) {
 	require.Len(t, seen, 2)
 	require.NoError(t, seen[0])
 	require.ErrorIs(t, seen[1], context.Canceled)
+}
+
+func TestSnapshots(t *testing.T) {
+	aggregatetest.RunSnapshotStore(t, func(testing.TB) aggregate.SnapshotStore { return memory.NewSnapshots() })
 }

@@ -34,6 +34,10 @@ const (
 	// and later. Those that are there are granted by the role that owns their tables: if that is
 	// not the pool's, grant before the projection runs for the first time, or as that role.
 	ToQuery
+	// ToSnapshot is what a program needs to find and put the snapshots of aggregates. Whoever can put
+	// one can make a decision believe a state that never was, so give it to programs that append, and
+	// to no others.
+	ToSnapshot
 )
 
 var grants = map[Privilege]string{
@@ -49,6 +53,9 @@ GRANT SELECT ON leftfold.migrations TO %[1]s;
 GRANT SELECT, INSERT, UPDATE, DELETE ON leftfold.read_models, leftfold.segments, leftfold.workers, leftfold.parked TO %[1]s;
 GRANT EXECUTE ON FUNCTION leftfold.share, leftfold.show, leftfold.at_head TO %[1]s;
 ` + shareViews,
+	ToSnapshot: `GRANT USAGE ON SCHEMA leftfold TO %[1]s;
+GRANT SELECT, INSERT, UPDATE ON leftfold.snapshots TO %[1]s;
+`,
 	ToQuery: `GRANT USAGE ON SCHEMA leftfold TO %[1]s;
 GRANT SELECT ON leftfold.migrations, leftfold.read_models, leftfold.segments, leftfold.workers, leftfold.parked TO %[1]s;
 ` + shareViews,
@@ -72,7 +79,7 @@ func GrantSQL(schemaName, role string, privileges ...Privilege) (string, error) 
 	for _, p := range privileges {
 		statements, ok := grants[p]
 		if !ok {
-			return "", &eventstore.InvalidError{What: "privilege", Value: fmt.Sprint(int(p)), Reason: "want ToRead, ToAppend, ToProject or ToQuery"}
+			return "", &eventstore.InvalidError{What: "privilege", Value: fmt.Sprint(int(p)), Reason: "want ToRead, ToAppend, ToProject, ToQuery or ToSnapshot"}
 		}
 		fmt.Fprintf(&text, s.in(statements), pgx.Identifier{role}.Sanitize())
 	}

@@ -14,6 +14,8 @@ var sqlFiles embed.FS
 type statements struct {
 	append, appendIn, appendOne, settings, settle, adopt, lock, versionAt, capabilities statement
 
+	findSnapshot, putSnapshot statement
+
 	head, command, streamEnd, streamForwards, streamBackwards statement
 
 	logStart, logBegin, logAll, logTypes, logPositions, tagged, tagSample statement
@@ -51,6 +53,9 @@ func newStatements(s schema) statements {
 		lock:         load("lock"),
 		versionAt:    load("version_at"),
 		capabilities: load("capabilities"),
+
+		findSnapshot: load("find_snapshot"),
+		putSnapshot:  load("put_snapshot"),
 
 		head:            load("head"),
 		command:         load("command"),

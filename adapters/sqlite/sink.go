@@ -18,7 +18,7 @@ import (
 // [projection.Sink], and [projection.TxSink] for handlers that write through a
 // *sql.Tx; a handler must not commit or roll back that transaction itself. It creates its
 // own tables in it. Their names must not start with view_ or live_, and these are taken: store,
-// events, event_tags, commands, writers, read_models, segments, workers, parked. Nothing but a
+// events, event_tags, commands, writers, snapshots, read_models, segments, workers, parked. Nothing but a
 // trigger on events keeps a handler from writing to those, and a log so changed is broken. A
 // handler may be called again for the same event, after its transaction was rolled back.
 //

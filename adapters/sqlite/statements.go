@@ -34,6 +34,11 @@ var (
 	//go:embed sql/main_file.sql
 	mainFileSQL string
 
+	//go:embed sql/find_snapshot.sql
+	findSnapshotSQL string
+	//go:embed sql/put_snapshot.sql
+	putSnapshotSQL string
+
 	//go:embed sql/writer_batch.sql
 	writerBatchSQL string
 	//go:embed sql/mark_batch.sql
@@ -142,11 +147,11 @@ const (
 var (
 	appends = []string{
 		headSQL, streamEndSQL, commandSQL, insertEventSQL, insertTagSQL, insertCommandSQL,
-		writerBatchSQL, markBatchSQL, taggedSQL, taggedTypesSQL, tagSampleSQL, firstOfTypesSQL, moveInlineSQL,
+		writerBatchSQL, markBatchSQL, taggedSQL, taggedTypesSQL, tagSampleSQL, firstOfTypesSQL, moveInlineSQL, putSnapshotSQL,
 	}
 	reads = []string{
 		headSQL, anchorsSQL, streamEndSQL, commandSQL, streamForwardsSQL, streamBackwardsSQL,
-		logAllSQL, logTypesSQL, logPositionsSQL, taggedSQL, taggedTypesSQL, tagSampleSQL,
+		logAllSQL, logTypesSQL, logPositionsSQL, taggedSQL, taggedTypesSQL, tagSampleSQL, findSnapshotSQL,
 	}
 	sinkWrites = []string{moveSegmentSQL, segmentsSQL, workersSQL, putSegmentSQL, putWorkerSQL, savepointSQL, releaseSQL, rollBackToSQL}
 	sinkReads  = []string{segmentsSQL, readModelHashSQL}

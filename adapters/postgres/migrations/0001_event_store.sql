@@ -66,6 +66,22 @@ CREATE TABLE leftfold.fences (
 	at      timestamptz NOT NULL
 );
 
+-- Saved states of aggregates, a cache: any row may be removed at any time, as those of folds that no
+-- program has any more. The table is logged and replicated like the others. Without that, it would
+-- be empty after a crash or a failover, when every program loads every aggregate anew; and a row
+-- that a standby has was written after the events that are in it, so it has those too.
+CREATE TABLE leftfold.snapshots (
+	store_id    uuid        NOT NULL,
+	shape       uuid        NOT NULL, -- of the fold
+	event_id    uuid        NOT NULL, -- of the last event that is in the state
+	version     bigint      NOT NULL, -- its version
+	taken_at    timestamptz NOT NULL DEFAULT now(),
+	incarnation integer     NOT NULL,
+	stream_id   text COLLATE "C" NOT NULL,
+	state       bytea       NOT NULL,
+	PRIMARY KEY (store_id, stream_id, shape)
+);
+
 -- The log only grows. Roles get no right to change it; this stops the owner's mistakes.
 CREATE FUNCTION leftfold.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -54,6 +54,20 @@ CREATE TABLE writers (
 	batch     INTEGER NOT NULL
 ) STRICT;
 
+-- Saved states of aggregates, a cache: any row may be removed at any time, as those of folds that no
+-- program has any more. With a rowid, because a state may be large.
+CREATE TABLE snapshots (
+	store_id    BLOB    NOT NULL,
+	stream_id   TEXT    NOT NULL,
+	shape       BLOB    NOT NULL, -- of the fold
+	incarnation INTEGER NOT NULL,
+	version     INTEGER NOT NULL, -- of the last event that is in the state
+	event_id    BLOB    NOT NULL, -- its id
+	taken_at    INTEGER NOT NULL, -- microseconds since 1970, UTC
+	state       BLOB    NOT NULL,
+	PRIMARY KEY (store_id, stream_id, shape)
+) STRICT;
+
 -- Nothing is forgotten either. A handler that writes its own tables into this file has
 -- the right to write these; the triggers stop it from doing so by mistake.
 CREATE TRIGGER commands_are_not_changed BEFORE UPDATE ON commands
