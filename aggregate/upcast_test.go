@@ -80,14 +80,14 @@ func happened(t *testing.T, store eventstore.Appender, name string, version int,
 	require.NoError(t, err)
 }
 
-const story = "sold cup; paid 250; sold lamp; sold desk; paid 900; "
+const oldStory = "sold cup; paid 250; sold lamp; sold desk; paid 900; "
 
 func TestAStateIsTheFoldOfWhatOldEventsStandFor(t *testing.T) {
 	eachStore(t, func(t *testing.T, store eventstore.Store) {
 		tills := aggregate.NewRepository(store, Tills)
 		till, version, err := tills.Load(t.Context(), "1")
 		require.NoError(t, err)
-		assert.Equal(t, story, till.Story)
+		assert.Equal(t, oldStory, till.Story)
 		assert.Equal(t, eventstore.Version(5), version, "versions count stored events")
 
 		for version, want := range []string{"", "", "sold cup; paid 250; ", "sold cup; paid 250; sold lamp; sold desk; "} {
@@ -97,7 +97,7 @@ func TestAStateIsTheFoldOfWhatOldEventsStandFor(t *testing.T) {
 		}
 
 		receipt, err := tills.Execute(t.Context(), "1", func(till Till) ([]TillEvent, error) {
-			assert.Equal(t, story, till.Story)
+			assert.Equal(t, oldStory, till.Story)
 			return []TillEvent{Sold{"vase"}}, nil
 		}, aggregate.ExpectVersion(5))
 		require.NoError(t, err)
