@@ -50,7 +50,7 @@ var importTable = []rule{
 	// Test kits: what the package under test may import, the package itself, and testing.
 	{pkg: "eventstore/eventstoretest", own: list("eventstore"), modules: list(porcupine)},
 	{pkg: "eventstore/codec/codectest", own: list("eventstore", "eventstore/codec")},
-	{pkg: "aggregate/aggregatetest", own: list("aggregate", "eventstore", "eventstore/codec")},
+	{pkg: "aggregate/aggregatetest", own: list("aggregate", "eventstore", "eventstore/codec"), modules: list(rapid)}, // ADR 0015
 	{pkg: "projection/projectiontest", own: list("projection", "eventstore", "eventstore/codec", "eventstore/subscription", "query")},
 	{pkg: "adapters/postgres/postgrestest", own: list("adapters/postgres", "internal/testservers"), modules: list(pgx)},
 
@@ -85,20 +85,21 @@ var importTable = []rule{
 // Whatever the table says, these hold too:
 //
 //   - Only test kits (packages named <x>test) and _test.go files import testing or a test kit.
-//   - Only _test.go files import a module of testOnly.
+//   - Only _test.go files import a module of testOnly, and test kits whose line names it.
 //   - Nobody imports "C": Leftfold builds without a C compiler.
 //
 // A _test.go file may import every package of ours, and testOnly.
 var (
 	core       = list("eventstore", "eventstore/codec", "eventstore/subscription", "aggregate", "command", "query", "projection", "internal/wake", "internal/groupcommit", "internal/leases")
 	everything = list("...")
-	testOnly   = list("github.com/stretchr/testify", "pgregory.net/rapid", "go.uber.org/goleak", "go.opentelemetry.io/otel/sdk")
+	testOnly   = list("github.com/stretchr/testify", rapid, "go.uber.org/goleak", "go.opentelemetry.io/otel/sdk")
 )
 
 const (
 	module    = "github.com/leftfold/leftfold"
 	porcupine = "github.com/anishathalye/porcupine"
 	protobuf  = "google.golang.org/protobuf"
+	rapid     = "pgregory.net/rapid"
 	pgx       = "github.com/jackc/pgx/v5"
 	addToIt   = "add it to the table in deps_test.go with an ADR"
 )
@@ -136,6 +137,8 @@ func TestPlantedViolationsAreFound(t *testing.T) {
 		{"testify in production code", "eventstore/x.go", "github.com/stretchr/testify/assert", "only _test.go files"},
 		{"testify in a test kit", "eventstore/eventstoretest/x.go", "github.com/stretchr/testify/assert", "only _test.go files"},
 		{"the SDK of OpenTelemetry in production code", "adapters/otelhooks/x.go", "go.opentelemetry.io/otel/sdk/trace", "only _test.go files"},
+		{"rapid in production code", "aggregate/x.go", rapid, "only _test.go files"},
+		{"rapid in a test kit without a line for it", "eventstore/eventstoretest/x.go", rapid, "only _test.go files"},
 		{"testing in production code", "command/x.go", "testing", "testing is for tests"},
 		{"a test kit in a program", "cmd/leftfold/x.go", module + "/aggregate/aggregatetest", "aggregate/aggregatetest is for tests"},
 		{"cgo", "adapters/sqlite/x.go", "C", "no cgo"},
@@ -159,6 +162,7 @@ func TestAllowedImportsAreNoViolations(t *testing.T) {
 	t.Parallel()
 	tree := fstest.MapFS{
 		"aggregate/x.go":                 importing("context", module+"/eventstore", module+"/eventstore/codec"),
+		"aggregate/aggregatetest/x.go":   importing("testing", rapid, module+"/aggregate"),
 		"aggregate/x_test.go":            importing("testing", "github.com/stretchr/testify/require", module+"/adapters/memory", module+"/aggregate/aggregatetest"),
 		"adapters/sqlite/x.go":           importing("database/sql", "modernc.org/sqlite", "modernc.org/sqlite/lib", module+"/projection"),
 		"cmd/leftfold/x.go":              importing("github.com/spf13/cobra", module+"/examples/shop", module+"/adapters/sqlite"),
@@ -280,7 +284,7 @@ func (r rule) judge(file, imported string) string {
 		return ""
 	case isOwn:
 		return fmt.Sprintf("%s may not import %s: %s", path.Dir(file), own, addToIt)
-	case isOfModule(imported, testOnly) && !inTest:
+	case isOfModule(imported, testOnly) && !inTest && !(isTestKit(path.Dir(file)) && isOfModule(imported, r.modules)):
 		return "only _test.go files import " + imported
 	case isOfModule(imported, testOnly) || isOfModule(imported, r.modules):
 		return ""

@@ -10,9 +10,10 @@ import (
 
 // Scenario is a test of one aggregate's decisions.
 type Scenario[S, E any] struct {
-	t       testing.TB
-	typ     *aggregate.Type[S, E]
-	history []E
+	t         testing.TB
+	typ       *aggregate.Type[S, E]
+	history   []E
+	meanwhile []E
 }
 
 // For starts a scenario for an aggregate that has no events yet.
@@ -27,9 +28,22 @@ func (s *Scenario[S, E]) Given(events ...E) *Scenario[S, E] {
 	return s
 }
 
+// Meanwhile adds events that another writer appends after the next decision was made and before
+// its events are. That is a conflict, so it is made again on what has happened by then, and the
+// first outcome is forgotten: a decision that remembers it gives itself away.
+func (s *Scenario[S, E]) Meanwhile(events ...E) *Scenario[S, E] {
+	s.t.Helper()
+	s.meanwhile = append(s.meanwhile, s.stored(events)...)
+	return s
+}
+
 // When makes the decision on the state so far.
 func (s *Scenario[S, E]) When(decide aggregate.Decision[S, E]) *Outcome[S, E] {
 	s.t.Helper()
+	if len(s.meanwhile) > 0 {
+		_, _ = decide(s.state()) // lost to the conflict
+		s.history, s.meanwhile = append(s.history, s.meanwhile...), nil
+	}
 	events, err := decide(s.state())
 	again, errAgain := decide(s.state())
 	if !reflect.DeepEqual(events, again) || !sameText(err, errAgain) {

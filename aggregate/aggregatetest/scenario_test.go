@@ -144,3 +144,21 @@ func TestAScenarioThatFailsSaysGotAndWant(t *testing.T) {
 		})
 	}
 }
+
+func TestAConflictIsDecidedAgain(t *testing.T) {
+	aggregatetest.For(t, Doors).
+		Meanwhile(Opened{"eve"}).
+		When(open("bob")).
+		ThenRefused(ErrOpen)
+	aggregatetest.For(t, Doors).
+		Given(Opened{"ada"}).
+		Meanwhile(Closed{"ada"}).
+		When(open("bob")).
+		Then(Opened{"bob"}).
+		ThenState(Door{Open: true, Count: 2})
+
+	r, kept := &recorder{}, []Event(nil)
+	remembering := func(Door) ([]Event, error) { kept = append(kept, Opened{"bob"}); return kept, nil }
+	aggregatetest.For(r, Doors).Meanwhile(Closed{"ada"}).When(remembering).Then(Opened{"bob"})
+	assert.NotEmpty(t, r.failures)
+}

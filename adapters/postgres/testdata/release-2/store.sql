@@ -651,6 +651,22 @@ WITH (fillfactor='20');
 
 
 --
+-- Name: snapshots; Type: TABLE; Schema: leftfold; Owner: -
+--
+
+CREATE TABLE leftfold.snapshots (
+    store_id uuid NOT NULL,
+    shape uuid NOT NULL,
+    event_id uuid NOT NULL,
+    version bigint NOT NULL,
+    taken_at timestamp with time zone DEFAULT now() NOT NULL,
+    incarnation integer NOT NULL,
+    stream_id text NOT NULL COLLATE pg_catalog."C",
+    state bytea NOT NULL
+);
+
+
+--
 -- Name: store; Type: TABLE; Schema: leftfold; Owner: -
 --
 
@@ -746,6 +762,12 @@ INSERT INTO leftfold.migrations VALUES (2, 'read models', 1, '2026-01-01 00:00:0
 
 
 --
+-- Data for Name: snapshots; Type: TABLE DATA; Schema: leftfold; Owner: -
+--
+
+
+
+--
 -- Data for Name: store; Type: TABLE DATA; Schema: leftfold; Owner: -
 --
 
@@ -828,6 +850,14 @@ ALTER TABLE ONLY leftfold.read_models
 
 ALTER TABLE ONLY leftfold.segments
     ADD CONSTRAINT segments_pkey PRIMARY KEY (name, version, store_id, first_slice);
+
+
+--
+-- Name: snapshots snapshots_pkey; Type: CONSTRAINT; Schema: leftfold; Owner: -
+--
+
+ALTER TABLE ONLY leftfold.snapshots
+    ADD CONSTRAINT snapshots_pkey PRIMARY KEY (store_id, stream_id, shape);
 
 
 --
