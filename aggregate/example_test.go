@@ -175,3 +175,56 @@ func ExampleDecide() {
 	// bob <nil>
 	// eve decide over any type tagged course:go: no place left
 }
+
+// A long stream is folded from its last snapshot on. Snapshots are taken in the background, and
+// nothing depends on them: remove any at any time.
+func ExampleSnapshots() {
+	ctx, stop := context.WithCancel(context.Background())
+	meters := aggregate.Define("meter",
+		func(e Read, m *Meter) { m.Last, m.Readings = e.Value, m.Readings+1 },
+		codec.Event[Read]("meter.read")).
+		FoldVersion(1) // raise it when the fold changes
+
+	snapshots := aggregate.NewSnapshots(memory.NewSnapshots(), aggregate.SnapshotOptions{Every: 50})
+	stopped := make(chan error)
+	go func() { stopped <- snapshots.Run(ctx) }()
+
+	repository := aggregate.NewRepository(memory.NewStore(), meters).WithSnapshots(snapshots)
+	for n := range 200 {
+		_, err := repository.Execute(ctx, "cellar", func(Meter) ([]Read, error) { return []Read{{n}}, nil })
+		if err != nil {
+			fmt.Println(err)
+		}
+	}
+	meter, version, err := repository.Load(ctx, "cellar")
+	fmt.Printf("%+v at version %d %v\n", meter, version, err)
+	stop()
+	fmt.Println("stopped:", <-stopped)
+	// Output:
+	// {Last:199 Readings:200} at version 200 <nil>
+	// stopped: <nil>
+}
+
+type Meter struct{ Last, Readings int }
+
+type Read struct{ Value int }
+
+// With a cache, a decision on an aggregate that was appended to before reads nothing. What another
+// program appends meanwhile is a conflict, and then read; a refusal is made again on what the log
+// has, before it is believed.
+func ExampleRepository_WithCache() {
+	ctx, store := context.Background(), memory.NewStore()
+	accounts := aggregate.NewRepository(store, Accounts).WithCache(aggregate.CacheOptions{States: 10_000})
+	elsewhere := aggregate.NewRepository(store, Accounts) // another program
+
+	_, err := accounts.Execute(ctx, "ada", Deposit(100))
+	fmt.Println("deposit:", err)
+	_, err = elsewhere.Execute(ctx, "ada", Deposit(900))
+	fmt.Println("deposit elsewhere:", err)
+	_, err = accounts.Execute(ctx, "ada", Withdraw(1000))
+	fmt.Println("withdraw:", err)
+	// Output:
+	// deposit: <nil>
+	// deposit elsewhere: <nil>
+	// withdraw: <nil>
+}

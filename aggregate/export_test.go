@@ -21,9 +21,6 @@ func (s *Snapshots) TakeDue(ctx context.Context) {
 // Due returns how many snapshots are due.
 func (s *Snapshots) Due() int { return len(s.waiting) }
 
-// Shape returns the shape of the type's fold.
-func (t *Type[S, E]) Shape() Shape { return t.shape }
-
 // Cached returns how many states are in the cache.
 func (r *Repository[S, E]) Cached() int { return r.cache.recent.Len() }
 

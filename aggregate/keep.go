@@ -27,6 +27,10 @@ func (t *Type[S, E]) FoldVersion(n int) *Type[S, E] {
 	return &with
 }
 
+// Shape returns the shape of the type's fold, which its snapshots are found by; zero without a
+// [Type.FoldVersion].
+func (t *Type[S, E]) Shape() Shape { return t.shape }
+
 // encodeState returns the state in its encoded form, having made sure that it comes back.
 func encodeState[S any](state *S) ([]byte, error) {
 	text, back, err := roundTrip(state)

@@ -121,3 +121,9 @@ func TestAReadEndsWhenItsContextDoes(t *testing.T) {
 func TestSnapshots(t *testing.T) {
 	aggregatetest.RunSnapshotStore(t, func(testing.TB) aggregate.SnapshotStore { return memory.NewSnapshots() })
 }
+
+func BenchmarkExecute(b *testing.B) {
+	aggregatetest.BenchmarkExecute(b, func(testing.TB) (aggregate.Store, aggregate.SnapshotStore) {
+		return memory.NewStore(), memory.NewSnapshots()
+	})
+}

@@ -32,3 +32,10 @@ func TestOnlyARoleThatMayPutsSnapshots(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, found)
 }
+
+func BenchmarkExecute(b *testing.B) {
+	aggregatetest.BenchmarkExecute(b, func(t testing.TB) (aggregate.Store, aggregate.SnapshotStore) {
+		store := openOn(t, newPool(t), postgres.Options{})
+		return store, store.Snapshots()
+	})
+}

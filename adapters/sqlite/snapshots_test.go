@@ -25,3 +25,10 @@ func TestSnapshotsOutliveTheProcess(t *testing.T) {
 	assert.True(t, found)
 	assert.EqualValues(t, 7, snapshot.Version)
 }
+
+func BenchmarkExecute(b *testing.B) {
+	aggregatetest.BenchmarkExecute(b, func(t testing.TB) (aggregate.Store, aggregate.SnapshotStore) {
+		store := openStore(t, newPath(t))
+		return store, store.Snapshots()
+	})
+}
