@@ -14,6 +14,8 @@
 //   - Under a command id it takes effect at most once, however often it is repeated: a
 //     repeat returns the first receipt, even if the decision would be refused by now.
 //   - A value that an event claims ([eventstore.TagKey.Claim]) has one holder at a time.
+//   - States may be kept, in snapshots ([Snapshots]) and in a cache ([Repository.WithCache]), and
+//     nothing above changes: what was kept is used if the log proves that it holds.
 //   - An event that cannot be decoded aborts the command. No state is ever folded from
 //     part of its events.
 //

@@ -67,9 +67,8 @@ CREATE TABLE leftfold.fences (
 );
 
 -- Saved states of aggregates, a cache: any row may be removed at any time, as those of folds that no
--- program has any more. The table is logged and replicated like the others. Without that, it would
--- be empty after a crash or a failover, when every program loads every aggregate anew; and a row
--- that a standby has was written after the events that are in it, so it has those too.
+-- program has any more. The table is logged like the others: else it would be empty after each crash
+-- of the server, when every program loads its aggregates anew, and could not be read on a standby.
 CREATE TABLE leftfold.snapshots (
 	store_id    uuid        NOT NULL,
 	shape       uuid        NOT NULL, -- of the fold
