@@ -61,7 +61,7 @@ func verify(ctx context.Context, out io.Writer) (passed bool, err error) {
 		{"go vet", 10 * time.Minute, command("go", "vet", "./...").run},
 		{"golangci-lint", 15 * time.Minute, command("go", "run", golangciLint, "run").run},
 		{"a C compiler, for -race", 5 * time.Minute, cCompiler},
-		{"Postgres, Redis and PgBouncer", 10 * time.Minute, servers{scratch}.run},
+		{"Postgres, Redis, PgBouncer, curl", 10 * time.Minute, servers{scratch}.run},
 		{"tests, with -race", 30 * time.Minute, race.withRace},
 		{"tortures, without -race", 30 * time.Minute, tortures.torturesOnly},
 		{"benchmarks, a module of their own", 15 * time.Minute, program{name: "go", args: []string{"test", "-count=1", "./..."}, dir: "benchmarks"}.run},

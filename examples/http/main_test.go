@@ -1,0 +1,97 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// serveInstead makes the test binary the program.
+const serveInstead = "LEFTFOLD_EXAMPLE_HTTP"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(serveInstead) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// Every command of the README is run, in one shell and in order, against the program, and
+// must print what the README says. Only the address is another, and the store's id.
+func TestTheREADMEIsTrue(t *testing.T) {
+	for _, tool := range []string{"bash", "curl"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			if os.Getenv("LEFTFOLD_TEST") == "all" {
+				t.Fatal(err)
+			}
+			t.Skip(err)
+		}
+	}
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	steps := consoleOf(string(readme))
+	require.Len(t, steps, 14)
+
+	server, address := start(t)
+	script := new(strings.Builder)
+	for _, s := range steps {
+		script.WriteString(strings.ReplaceAll(s.command, "localhost:8080", address) + "\necho; echo " + mark + "\n")
+	}
+	printed, err := exec.CommandContext(t.Context(), "bash", "-eu", "-c", script.String()).CombinedOutput()
+	require.NoError(t, err, "%s", printed)
+	answers := strings.Split(string(printed), "\n"+mark+"\n")
+	for n, s := range steps {
+		assert.Equal(t, anyStore(s.prints), anyStore(strings.TrimSpace(answers[n])), s.command)
+	}
+
+	require.NoError(t, server.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, server.Wait(), "%s", server.Stderr)
+}
+
+// start runs the program in a directory of its own.
+func start(t *testing.T) (server *exec.Cmd, address string) {
+	t.Helper()
+	server = exec.CommandContext(t.Context(), os.Args[0], "-listen", "127.0.0.1:0")
+	server.Dir, server.Env, server.Stderr = t.TempDir(), append(os.Environ(), serveInstead+"=1"), new(bytes.Buffer)
+	out, err := server.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, server.Start())
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err, "%s", server.Stderr)
+	_, address, _ = strings.Cut(strings.TrimSpace(line), "http://")
+	return server, address
+}
+
+const mark = "== next"
+
+// step is a command of the README and what it prints.
+type step struct{ command, prints string }
+
+func consoleOf(readme string) (steps []step) {
+	for _, block := range regexp.MustCompile("(?s)```console\n(.*?)```").FindAllStringSubmatch(readme, -1) {
+		for line := range strings.Lines(block[1]) {
+			line = strings.TrimSpace(line)
+			if command, ok := strings.CutPrefix(line, "$ "); ok {
+				steps = append(steps, step{command: command})
+			} else {
+				steps[len(steps)-1].prints += line
+			}
+		}
+	}
+	return steps
+}
+
+var storeID = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+
+func anyStore(answer string) string { return storeID.ReplaceAllString(answer, "<store>") }
