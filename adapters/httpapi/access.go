@@ -40,8 +40,6 @@ const (
 	Allow
 )
 
-var errNoPrincipal = errors.New("the hook returned no principal and no error")
-
 // principal asks the hook. Its error is a problem.
 func (o Options) principal(r *http.Request) (principal string, err error) {
 	if o.Authenticate == nil {
@@ -50,9 +48,6 @@ func (o Options) principal(r *http.Request) (principal string, err error) {
 	principal, err = unpanicked(func() (string, error) { return o.Authenticate(r) })
 	if err == nil && principal != "" {
 		return principal, nil
-	}
-	if err == nil {
-		err = errNoPrincipal
 	}
 	return "", o.denied(r.Context(), err, &Problem{Type: TypeUnauthenticated, Status: http.StatusUnauthorized, Detail: "who are you? see the header WWW-Authenticate"})
 }

@@ -77,12 +77,12 @@ func ExampleAuthorize() {
 		r.SetBasicAuth(name, "secret")
 		w := httptest.NewRecorder()
 		api.ServeHTTP(w, r)
-		fmt.Println(w.Code, w.Header().Get("WWW-Authenticate"))
+		fmt.Printf("%d %q\n", w.Code, w.Header().Get("WWW-Authenticate"))
 	}
 	// Output:
-	// 200
-	// 403
-	// 401 Basic
+	// 200 ""
+	// 403 ""
+	// 401 "Basic"
 }
 
 // An error of yours becomes a problem of yours.
