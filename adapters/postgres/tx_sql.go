@@ -13,12 +13,18 @@ import (
 )
 
 // InSQL returns the store inside the transaction that is open on a connection of database/sql, for
-// programs that use pgx by way of its package stdlib. Everything that is said of [Store.In] holds.
+// programs that use pgx by way of its package stdlib. Everything that is said of [Store.In] holds,
+// with [Store.LockInSQL] for its lock and [pgx.ErrTxClosed] where no transaction is open.
 //
 // Begin the transaction on the connection, db.Conn and then conn.BeginTx, and use both: your own
 // statements go through the *sql.Tx, the store reaches the same connection of pgx by
 // [sql.Conn.Raw]. Do not close the connection before the transaction has ended.
 func (s *Store) InSQL(conn *sql.Conn) eventstore.Store { return &sqlStore{s, conn} }
+
+// LockInSQL is [Store.LockIn] for the transaction that is open on the connection.
+func (s *Store) LockInSQL(ctx context.Context, conn *sql.Conn) error {
+	return (&sqlStore{s, conn}).in(ctx, func(in *txStore) error { return in.lock(ctx) })
+}
 
 // TransactSQL is [Store.Transact] for database/sql: it runs f in a transaction of the database,
 // which must be pgx's, and commits it unless f fails.

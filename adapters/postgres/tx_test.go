@@ -127,12 +127,16 @@ func TestATransactionOfDatabaseSQLOutlivesWhatIsRefused(t *testing.T) {
 	cancel()
 	_, err = log.Append(over, oneEvent("order-1"))
 	require.ErrorIs(t, err, context.Canceled)
+	require.NoError(t, store.LockInSQL(t.Context(), conn))
+	var locks int
+	require.NoError(t, tx.QueryRowContext(t.Context(), "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()").Scan(&locks))
+	require.Equal(t, 1, locks)
 	rows, err := tx.QueryContext(t.Context(), "SELECT generate_series(1, 10)")
 	require.NoError(t, err)
 	require.True(t, rows.Next())
 	_, err = log.Append(t.Context(), oneEvent("order-1"))
 	require.ErrorContains(t, err, "close them")
-	require.NoError(t, rows.Close())
+	require.NoError(t, errors.Join(rows.Close(), rows.Err()))
 	_, err = log.Append(t.Context(), oneEvent("order-1"))
 	require.NoError(t, err)
 	_, err = tx.ExecContext(t.Context(), "SELECT 1/0") // the transaction has failed

@@ -73,7 +73,7 @@ func handleCommands(path string) error {
 		all.Go(func() { errs[client] = goOn(ctx, dispatch, path, client, each) })
 	}
 	all.Wait()
-	return errors.Join(append(errs, store.Close(ctx))...)
+	return errors.Join(errors.Join(errs...), store.Close(ctx))
 }
 
 // goOn is a client that sends the commands that it has no answer to.

@@ -19,14 +19,10 @@ import (
 )
 
 func TestTransactionsOfTheCaller(t *testing.T) {
-	for _, begins := range []string{"", "?_txlock=immediate"} {
-		t.Run(begins, func(t *testing.T) {
-			eventstoretest.RunTransactions(t, func(t testing.TB) eventstoretest.Transactions {
-				store, db := withTable(t, begins)
-				return transactionsOn(store, db)
-			})
-		})
-	}
+	eventstoretest.RunTransactions(t, func(t testing.TB) eventstoretest.Transactions {
+		store, db := withTable(t)
+		return transactionsOn(store, db)
+	})
 }
 
 func transactionsOn(store *sqlite.Store, db *sql.DB) eventstoretest.Transactions {
@@ -74,7 +70,7 @@ func TestMutantsOfTransactionsAreCaught(t *testing.T) {
 		}, "a refusal leaves the transaction usable, and nothing of the append in it"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			store, db := withTable(t, "")
+			store, db := withTable(t)
 			in := transactionsOn(store, db)
 			begin := in.Begin
 			in.Begin = func(ctx context.Context) (eventstoretest.Transaction, error) {
@@ -103,7 +99,7 @@ func (e endsOnRefusal) Append(ctx context.Context, request eventstore.AppendRequ
 // The whole suite of stores, on one whose appends are made in transactions of a caller.
 func TestTortureConformanceOfAppendsInTransactionsOfTheCaller(t *testing.T) {
 	eventstoretest.RunWith(t, func(t testing.TB) eventstore.Store {
-		store, db := withTable(t, "")
+		store, db := withTable(t)
 		return inTransactions{store, db}
 	}, eventstoretest.Options{Divisor: 20})
 }
@@ -134,7 +130,7 @@ func (s inTransactions) DeleteStream(ctx context.Context, stream eventstore.Stre
 }
 
 func TestTransactCommitsOrRollsBackAll(t *testing.T) {
-	store, db := withTable(t, "")
+	store, db := withTable(t)
 	errChangedMind := errors.New("changed my mind")
 	for _, end := range []error{nil, errChangedMind} {
 		err := store.Transact(t.Context(), db, func(ctx context.Context, tx *sql.Tx, log eventstore.Store) error {
@@ -159,7 +155,7 @@ func TestTransactCommitsOrRollsBackAll(t *testing.T) {
 }
 
 func TestAnAppendThatWouldWaitForItsOwnTransactionIsRefused(t *testing.T) {
-	store, db := withTable(t, "")
+	store, db := withTable(t)
 	require.NoError(t, store.Transact(t.Context(), db, func(ctx context.Context, _ *sql.Tx, log eventstore.Store) error {
 		_, err := store.Append(ctx, loneEvent("order-1"))
 		require.ErrorIs(t, err, sqlite.ErrOwnTransaction)
@@ -172,7 +168,7 @@ func TestAnAppendThatWouldWaitForItsOwnTransactionIsRefused(t *testing.T) {
 
 // A transaction that reads first, without a lock, may be too late to write.
 func TestATransactionThatHasReadAnOlderStateIsToldSo(t *testing.T) {
-	store, db := withTable(t, "")
+	store, db := withTable(t)
 	tx, err := db.BeginTx(t.Context(), nil)
 	require.NoError(t, err)
 	defer tx.Rollback()
@@ -198,7 +194,7 @@ func TestATransactionThatHasReadAnOlderStateIsToldSo(t *testing.T) {
 }
 
 func TestATransactionWaitsForTheLock(t *testing.T) {
-	store, db := withTable(t, "")
+	store, db := withTable(t)
 	holder, err := db.BeginTx(t.Context(), nil)
 	require.NoError(t, err)
 	require.NoError(t, store.LockIn(t.Context(), holder))
@@ -228,7 +224,7 @@ func TestATransactionWaitsForTheLock(t *testing.T) {
 func TestDecisionsInTransactionsTakeTurns(t *testing.T) {
 	type counted struct{}
 	counters := aggregate.Define("counter", func(_ counted, n *int) { *n++ }, codec.Event[counted]("counter.counted"))
-	store, db := withTable(t, "")
+	store, db := withTable(t)
 	repository := aggregate.NewRepository(store, counters)
 	errs := make([]error, 8)
 	var all sync.WaitGroup
@@ -302,7 +298,7 @@ func TestATransactionOnAFileThatWasReplacedIsRefused(t *testing.T) {
 
 // An append may fail in the middle, and its caller commit all the same.
 func TestNothingStaysOfAnAppendThatFails(t *testing.T) {
-	store, db := withTable(t, "")
+	store, db := withTable(t)
 	db.SetMaxOpenConns(1) // which has the triggers
 	for tag, raise := range map[string]string{"bad:1": "ABORT", "bad:2": "FAIL", "bad:3": "ROLLBACK"} {
 		_, err := db.ExecContext(t.Context(), `CREATE TEMP TRIGGER fails_`+raise+` BEFORE INSERT ON main.event_tags
@@ -339,7 +335,7 @@ func TestNothingStaysOfAnAppendThatFails(t *testing.T) {
 }
 
 func TestAStoreInsideATransactionThatWasEndedByTextIsRefused(t *testing.T) {
-	store, db := withTable(t, "")
+	store, db := withTable(t)
 	for _, end := range []string{"COMMIT", "ROLLBACK"} {
 		tx, err := db.BeginTx(t.Context(), nil)
 		require.NoError(t, err)
@@ -431,17 +427,17 @@ func TestAHandlerThatAppendsInsideOfAnAppendIsRefused(t *testing.T) {
 }
 
 func TestAClosedStoreTakesNoAppendsInTransactions(t *testing.T) {
-	store, db := withTable(t, "")
+	store, db := withTable(t)
 	require.NoError(t, store.Close(t.Context()))
 	_, err := inTransactions{store, db}.Append(t.Context(), loneEvent("order-1"))
 	require.ErrorIs(t, err, eventstore.ErrClosed)
 }
 
 // withTable opens a store and a database of the caller's on the same file.
-func withTable(t testing.TB, parameters string) (*sqlite.Store, *sql.DB) {
+func withTable(t testing.TB) (*sqlite.Store, *sql.DB) {
 	t.Helper()
 	path := newPath(t)
-	store, db := openStore(t, path), openDB(t, path, parameters)
+	store, db := openStore(t, path), openDB(t, path, "")
 	_, err := db.ExecContext(t.Context(), "CREATE TABLE mine (id INTEGER PRIMARY KEY)")
 	require.NoError(t, err)
 	return store, db

@@ -30,7 +30,7 @@ type history struct {
 	findings []string
 }
 
-func (h *history) find(format string, args ...any) {
+func (h *history) findf(format string, args ...any) {
 	h.findings = append(h.findings, fmt.Sprintf(format, args...))
 }
 
@@ -41,17 +41,17 @@ func replay(log []Event) *history {
 	}
 	for n, e := range log {
 		if e.Position != eventstore.Position(n+1) {
-			h.find("position %d follows %d", e.Position, n)
+			h.findf("position %d follows %d", e.Position, n)
 		}
 		if h.at[e.Stream] = append(h.at[e.Stream], e.Position); int(e.Version) != len(h.at[e.Stream]) {
-			h.find("version %d of %s is its event %d", e.Version, e.Stream, len(h.at[e.Stream]))
+			h.findf("version %d of %s is its event %d", e.Version, e.Stream, len(h.at[e.Stream]))
 		}
 		var data struct {
 			Command, Email string
 			Cents          int64
 		}
 		if err := json.Unmarshal(e.Data, &data); err != nil {
-			h.find("event at %d: %v", e.Position, err)
+			h.findf("event at %d: %v", e.Position, err)
 		}
 		h.of[data.Command] = append(h.of[data.Command], e)
 		h.apply(e, data.Cents, data.Email)
@@ -65,7 +65,7 @@ func (h *history) apply(e Event, cents int64, email string) {
 		cents = -cents
 	case "registered":
 		if holder, held := h.holders[email]; held {
-			h.find("%s takes %s at %d, which %s holds", e.Stream, email, e.Position, holder)
+			h.findf("%s takes %s at %d, which %s holds", e.Stream, email, e.Position, holder)
 		}
 		h.holders[email], h.taken[e.Position] = e.Stream, email
 	case "unregistered":
@@ -73,7 +73,7 @@ func (h *history) apply(e Event, cents int64, email string) {
 	}
 	balance := h.balance(e.Stream, e.Version-1) + cents
 	if h.balances[e.Stream] = append(h.balances[e.Stream], balance); balance < 0 {
-		h.find("%s has %d at version %d", e.Stream, balance, e.Version)
+		h.findf("%s has %d at version %d", e.Stream, balance, e.Version)
 	}
 }
 
@@ -102,27 +102,27 @@ func Check(log []Event, answers []Answered) []string {
 		}
 	}
 	for name, events := range h.of {
-		h.find("%d events of %s, which has no answer", len(events), name)
+		h.findf("%d events of %s, which has no answer", len(events), name)
 	}
 	return h.findings
 }
 
 func (h *history) checkPoor(a Answered, events []Event) {
 	if len(events) > 0 {
-		h.find("%s was refused (%v) and is in the log at %d", a.Command.Name(), a.Answer.Poor, events[0].Position)
+		h.findf("%s was refused (%v) and is in the log at %d", a.Command.Name(), a.Answer.Poor, events[0].Position)
 	}
 	poor := a.Answer.Poor
 	if poor.Balance >= poor.Wanted || int(poor.Version) > len(h.balances[poor.Account]) || h.balance(poor.Account, poor.Version) != poor.Balance {
-		h.find("%s was refused for what never was: %v", a.Command.Name(), poor)
+		h.findf("%s was refused for what never was: %v", a.Command.Name(), poor)
 	}
 }
 
 func (h *history) checkTaken(a Answered, events []Event) {
 	if len(events) > 0 {
-		h.find("%s was refused (%v) and is in the log at %d", a.Command.Name(), a.Answer.Taken, events[0].Position)
+		h.findf("%s was refused (%v) and is in the log at %d", a.Command.Name(), a.Answer.Taken, events[0].Position)
 	}
 	if by := a.Answer.Taken; "email:"+h.taken[by.Position] != by.Value || h.taken[by.Position] != a.Command.Email {
-		h.find("%s was refused for what never was: %v", a.Command.Name(), by)
+		h.findf("%s was refused for what never was: %v", a.Command.Name(), by)
 	}
 }
 
@@ -142,17 +142,17 @@ func (h *history) checkReceipt(a Answered, events []Event) {
 		want = []string{"unregistered"}
 	}
 	if len(events) != len(want) {
-		h.find("%s %s has %d events in the log, want %d", a.Command.Kind, a.Command.Name(), len(events), len(want))
+		h.findf("%s %s has %d events in the log, want %d", a.Command.Kind, a.Command.Name(), len(events), len(want))
 		return
 	}
 	for n, e := range events {
 		if e.Type != want[n] {
-			h.find("event %d of %s is %s, want %s", n+1, a.Command.Name(), e.Type, want[n])
+			h.findf("event %d of %s is %s, want %s", n+1, a.Command.Name(), e.Type, want[n])
 		}
 	}
 	position, versions := h.expected(a, events)
 	if got := a.Answer.Receipt; got.Token.Position != position || !maps.Equal(got.Versions, versions) {
-		h.find("the receipt of %s %s says position %d and %v, the log %d and %v", a.Command.Kind, a.Command.Name(), got.Token.Position, got.Versions, position, versions)
+		h.findf("the receipt of %s %s says position %d and %v, the log %d and %v", a.Command.Kind, a.Command.Name(), got.Token.Position, got.Versions, position, versions)
 	}
 }
 
@@ -184,7 +184,7 @@ func (h *history) expected(a Answered, events []Event) (eventstore.Position, map
 // what is wrong: the first must get the receipt that the client has, the second is a mismatch.
 func CheckRepeats(ctx context.Context, store eventstore.Store, answers []Answered) (findings []string) {
 	bus := NewBus(store)
-	find := func(format string, args ...any) { findings = append(findings, fmt.Sprintf(format, args...)) }
+	findf := func(format string, args ...any) { findings = append(findings, fmt.Sprintf(format, args...)) }
 	for _, a := range answers {
 		first := a.Answer.Receipt
 		if first == nil {
@@ -193,11 +193,11 @@ func CheckRepeats(ctx context.Context, store eventstore.Store, answers []Answere
 		c := a.Command
 		again, err := bus.Dispatch(ctx, c, command.ID(c.ID), command.Principal(c.Principal))
 		if err != nil || !again.Repeated || again.Token != first.Token || !maps.Equal(again.Versions, first.Versions) {
-			find("%s %s again: %+v (%v), the first was %+v", c.Kind, c.Name(), again, err, *first)
+			findf("%s %s again: %+v (%v), the first was %+v", c.Kind, c.Name(), again, err, *first)
 		}
 		c.Cents++
 		if _, err := bus.Dispatch(ctx, c, command.ID(c.ID), command.Principal(c.Principal)); !errors.Is(err, eventstore.ErrIdempotencyMismatch) {
-			find("another command as %s: %v, want %v", c.Name(), err, eventstore.ErrIdempotencyMismatch)
+			findf("another command as %s: %v, want %v", c.Name(), err, eventstore.ErrIdempotencyMismatch)
 		}
 	}
 	return findings

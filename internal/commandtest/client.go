@@ -151,12 +151,12 @@ type Answered struct {
 // Ask sends the command until it has an answer.
 func Ask(ctx context.Context, dispatch Dispatch, c Command) (Answered, error) {
 	for nth := 0; ; nth++ {
-		answer, answered, again := Answer{}, false, false
 		receipt, err := dispatch(ctx, c, nth)
-		if answer, answered, again = answerOf(receipt, err); answered {
+		answer, answered, again := answerOf(receipt, err)
+		switch {
+		case answered:
 			return Answered{c, answer, nth + 1}, nil
-		}
-		if !again {
+		case !again:
 			return Answered{}, fmt.Errorf("%s %s: %w", c.Kind, c.Name(), err)
 		}
 	}
