@@ -64,7 +64,7 @@ var importTable = []rule{
 
 	// What puts the parts together.
 	{pkg: "examples/...", own: everything, modules: list(pgx)}, // to open a pool: ADR 0019
-	{pkg: "cmd/...", own: everything, modules: list("github.com/spf13/cobra", "github.com/jedib0t/go-pretty/v6", "golang.org/x/term")},
+	{pkg: "cmd/...", own: everything, modules: list("github.com/spf13/cobra", "github.com/jedib0t/go-pretty/v6", "golang.org/x/term", pgx)},
 
 	// Parts that several packages share, and our own tools.
 	{pkg: "internal/wake"},

@@ -1,4 +1,5 @@
-// Command leftfold is the tool that comes with the framework. Today it has one verb:
+// Command leftfold is the tool that comes with the framework. Today it has two verbs: trace
+// shows who did what when in one conversation, across the streams of a store, and
 // demo runs a shop on real orders.
 package main
 
@@ -43,7 +44,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(misused)
-	root.AddCommand(demoCommand(stdout, stderr))
+	root.AddCommand(demoCommand(stdout, stderr), traceCommand(stdout, stderr))
 	return exitCode(ctx, root.ExecuteContext(ctx), stderr)
 }
 
@@ -56,7 +57,7 @@ func exitCode(ctx context.Context, err error, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "leftfold: interrupted; nothing is lost: run the same command again to go on")
 		return exitInterrupted
 	case errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command"):
-		fmt.Fprintf(stderr, "leftfold: %v\nRun 'leftfold --help' or 'leftfold demo --help' to see what there is.\n", err)
+		fmt.Fprintf(stderr, "leftfold: %v\nRun 'leftfold --help' to see what there is.\n", err)
 		return exitUsage
 	default:
 		fmt.Fprintf(stderr, "leftfold: %v\n", err)
