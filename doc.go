@@ -25,7 +25,8 @@
 //   - examples/quickstart is the whole idea in one short program.
 //   - examples/shop is a retail shop fed with the invoices of a real one.
 //   - cmd/leftfold is the command line; its demo imports the shop's orders, projects
-//     them, replays everything and checks that nothing was lost.
+//     them, replays everything and checks that nothing was lost; its trace shows who did
+//     what when in one conversation.
 //   - eventstore has the contracts that everything else stands on. An adapter is right
 //     when it passes the suite in eventstore/eventstoretest.
 //   - aggregate/aggregatetest and projection/projectiontest are the Given/When/Then kits
