@@ -57,7 +57,8 @@ type HandlerOptions struct {
 // sink, *memory.Tx for the one in memory. handle may be called again for a window that was
 // rolled back, and on another goroutine than the runner's, because a sink may commit several
 // writers together. If it ends its goroutine (runtime.Goexit, t.FailNow) nothing is written.
-// What it does outside tx happens at least once.
+// What it does outside tx happens at least once. A command that it dispatches because of the event
+// is of the same conversation under [eventstore.CausedBy]; give it an id made of the event's.
 //
 // NewHandler panics on a bad name, version or query.
 func NewHandler[Tx any](name string, options HandlerOptions, handle func(ctx context.Context, tx Tx, event eventstore.Recorded) error) *Handler[Tx] {

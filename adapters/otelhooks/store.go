@@ -55,9 +55,9 @@ func (s *hooked) DeleteStream(ctx context.Context, stream eventstore.StreamID, e
 
 func (s *hooked) Append(ctx context.Context, request eventstore.AppendRequest) (eventstore.Receipt, error) {
 	return s.hooks.write(ctx, "append", request.EventCount(), request.Writes, func(ctx context.Context) (eventstore.Receipt, error) {
-		stamped, any := stamp(ctx, request)
+		stamped, changed := stamp(ctx, request)
 		receipt, err := s.Store.Append(ctx, stamped)
-		if any && errors.Is(err, eventstore.ErrTooLarge) { // nothing was appended, and it may be our fault
+		if changed && errors.Is(err, eventstore.ErrTooLarge) { // nothing was appended, and it may be our fault
 			return s.Store.Append(ctx, request)
 		}
 		return receipt, err

@@ -19,7 +19,7 @@ var w3c propagation.TraceContext
 // stamp returns the request with the trace context of ctx in the metadata of its events, and
 // whether there is one in any. The request itself is not changed. A span that nobody keeps is
 // left out: it would only take space, for ever.
-func stamp(ctx context.Context, request eventstore.AppendRequest) (stamped eventstore.AppendRequest, any bool) {
+func stamp(ctx context.Context, request eventstore.AppendRequest) (stamped eventstore.AppendRequest, changed bool) {
 	if !trace.SpanContextFromContext(ctx).IsSampled() {
 		return request, false
 	}
@@ -34,14 +34,14 @@ func stamp(ctx context.Context, request eventstore.AppendRequest) (stamped event
 		}
 		request.Writes[n].Events = events
 	}
-	return request, s.any
+	return request, s.changed
 }
 
 // stamper adds a trace context to metadata. Most often all events of an append have the same.
 type stamper struct {
 	context      string
 	given, added []byte // the last ones
-	any          bool
+	changed      bool
 }
 
 func (s *stamper) stamp(metadata []byte) []byte {
@@ -57,7 +57,7 @@ func (s *stamper) stamp(metadata []byte) []byte {
 		m = eventstore.Metadata{}
 	}
 	m[traceparent] = s.context
-	s.added, s.any = m.Encode(), true
+	s.added, s.changed = m.Encode(), true
 	return s.added
 }
 
