@@ -124,16 +124,40 @@ const (
 	MetadataCommand = "command"
 )
 
-// Encode returns the metadata as JSON with sorted keys; nil for an empty map.
+// Encode returns the metadata as JSON with sorted keys, the bytes of [json.Marshal]; nil for an
+// empty map.
 func (m Metadata) Encode() []byte {
 	if len(m) == 0 {
 		return nil
 	}
-	text, err := json.Marshal(m)
-	if err != nil {
-		panic(err) // a map of strings always encodes
+	keys, size := make([]string, 0, len(m)), 1
+	for key, value := range m {
+		keys = append(keys, key)
+		size += len(key) + len(value) + len(`"":"",`)
 	}
+	slices.Sort(keys)
+	text := append(make([]byte, 0, size), '{')
+	for _, key := range keys {
+		text = append(appendJSON(text, key), ':')
+		text = append(appendJSON(text, m[key]), ',')
+	}
+	text[len(text)-1] = '}'
 	return text
+}
+
+// appendJSON appends a string as JSON. Metadata are encoded with every command, and json.Marshal
+// takes longer for four of them than a decision in memory.
+func appendJSON(text []byte, s string) []byte {
+	for n := range len(s) {
+		if c := s[n]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			escaped, err := json.Marshal(s)
+			if err != nil {
+				panic(err) // a string always encodes
+			}
+			return append(text, escaped...)
+		}
+	}
+	return append(append(append(text, '"'), s...), '"')
 }
 
 // ParseMetadata reads what [Metadata.Encode] wrote. No bytes mean no metadata.

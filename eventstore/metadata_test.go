@@ -1,11 +1,14 @@
 package eventstore_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"pgregory.net/rapid"
 
 	"github.com/leftfold/leftfold/eventstore"
 )
@@ -51,4 +54,21 @@ func ExampleCausedBy() {
 	ctx := eventstore.CausedBy(context.Background(), placed)
 	fmt.Println(string(eventstore.MetadataFrom(ctx).Encode()))
 	// Output: {"causation_id":"00000000-0000-0000-0000-000000000001","correlation_id":"request-1"}
+}
+
+func TestMetadataAreEncodedAsJSONWould(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		m := rapid.MapOf(rapid.OneOf(rapid.String(), rapid.StringMatching(`[a-z_<>&"\\\x7f]*`)), rapid.OneOf(rapid.String(), rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) }))).Draw(t, "m")
+		if len(m) == 0 {
+			return
+		}
+		want, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := eventstore.Metadata(m).Encode(); !bytes.Equal(got, want) {
+			t.Fatalf("got %s, want %s", got, want)
+		}
+	})
 }
