@@ -101,8 +101,8 @@ func (f *feed) close() {
 }
 
 // next returns the piece behind a checkpoint. If wait is set it waits until there is one, else
-// the piece may be empty. Meanwhile the piece behind it is read, unless that is known to be
-// empty or beyond what the reader wants.
+// the piece may be empty. Meanwhile the piece behind it is read, as soon as there is one, unless
+// that is beyond what the reader wants.
 func (f *feed) next(ctx context.Context, reader *Subscription, from Checkpoint, wait bool, wanted eventstore.Position) (*piece, error) {
 	p := f.ask(from.place(), wait, reader)
 	select {
@@ -110,8 +110,12 @@ func (f *feed) next(ctx context.Context, reader *Subscription, from Checkpoint, 
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if p.err == nil && p.facts.Through.Position < min(p.facts.Head, wanted) {
+	switch {
+	case p.err != nil:
+	case p.facts.Through.Position < min(p.facts.Head, wanted):
 		f.ask(p.end(), false, nil)
+	case p.facts.Head < wanted:
+		f.ask(p.end(), true, nil)
 	}
 	return p, p.err
 }

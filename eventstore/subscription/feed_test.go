@@ -510,6 +510,24 @@ func TestReadersMeet(t *testing.T) {
 	require.Equal(t, 101, log.reads)
 }
 
+// While the newest window is applied, what is appended is read.
+func TestWhatComesWhileTheNewestWindowIsAppliedIsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := newTape(4)
+		r := read(t.Context(), log, 1, four, sound)
+		defer r.feed.close()
+		_, err := r.next(t.Context(), r.readers[0], r.targets[0].at, false, 1<<62)
+		require.NoError(t, err) // it is being applied now
+		synctest.Wait()
+		require.Equal(t, []int{1, 1}, []int{log.reads, log.asleep})
+		log.grow(2)
+		synctest.Wait()
+		require.Equal(t, []int{2, 0}, []int{log.reads, log.asleep})
+		require.NoError(t, r.steps(t.Context(), 0, 6))
+		require.NoError(t, r.targets[0].whole(original))
+	})
+}
+
 func TestNothingIsReadAheadOfWhatIsWanted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newTape(12)
