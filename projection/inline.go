@@ -47,7 +47,8 @@ var (
 	// ErrInlineMismatch: the store applies other projections inline than the program that
 	// appends. Nothing was appended. See [InlineMismatchError].
 	ErrInlineMismatch = errors.New("inline projections of store and program differ")
-	// ErrInline: a store applies the projection inline, and needs no runner.
+	// ErrInline: a store applies the projection inline. It needs no runner, and follows no other
+	// store.
 	ErrInline = fmt.Errorf("%w: the store applies the projection inline; it needs no runner", subscription.ErrPermanent)
 )
 

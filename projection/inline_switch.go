@@ -24,6 +24,11 @@ func (e *behindError) Error() string {
 	return fmt.Sprintf("projection %s is %d events behind, and is divided into segments: let its workers come nearer than %d, then switch again", e.generation, e.events, maxSwitch)
 }
 
+// AloneError is how a sink refuses another source of a generation that a store applies inline.
+func AloneError(of Generation) error {
+	return fmt.Errorf("%w; and an append cannot apply what another store has: give %s another name there, or switch the store back first", ErrInline, of)
+}
+
 // Switch is how a store carries out SwitchInline. It calls flip, a transaction that makes the
 // set the inline one, and lets a projection that is too far behind catch up before it calls it
 // again.

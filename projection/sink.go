@@ -18,7 +18,8 @@ type Checkpoints interface {
 	// everything else as it is. The first generation of a name is live at once; later ones are
 	// [Building] until they are promoted. The same generation with another hash is
 	// [ErrDefinitionChanged]: its rows were made by other rules. A generation that is not there
-	// and is older than the live one is [ErrOutdated]: it was retired.
+	// and is older than the live one is [ErrOutdated]: it was retired. One that a store applies
+	// inline follows that store alone: another source is [ErrInline].
 	Open(ctx context.Context, model Model, source eventstore.Identity) error
 
 	// Checkpoint returns how far the generation has applied the source's log: the lowest of

@@ -120,9 +120,21 @@ func (s *Sink) open(ctx context.Context, tx pgx.Tx, model projection.Model, sour
 	if err := s.register(ctx, tx, model); err != nil {
 		return err
 	}
-	_, err := s.db.session(tx.Conn()).row(ctx, s.db.sql.insertCheckpoint, noColumns,
-		[]byte(model.Name), bigint(int64(model.Version)), source.Store[:], int4(source.Incarnation))
-	return err
+	on, params := s.db.session(tx.Conn()), [][]byte{[]byte(model.Name), bigint(int64(model.Version)), source.Store[:]}
+	// A switch opens it too: either sees what the other has done.
+	if err := on.rows(ctx, s.db.sql.lockReadModels, noColumns, params[0]); err != nil {
+		return err
+	}
+	err := on.one(ctx, s.db.sql.inlineElsewhere, func(row [][]byte) error {
+		if readBool(row[0]) {
+			return projection.AloneError(model.Generation)
+		}
+		return nil
+	}, params...)
+	if err != nil {
+		return err
+	}
+	return on.rows(ctx, s.db.sql.insertCheckpoint, noColumns, append(params, int4(source.Incarnation))...)
 }
 
 func noColumns([][]byte) error { return nil }

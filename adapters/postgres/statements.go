@@ -28,7 +28,7 @@ type statements struct {
 	dropReadModel, dropSegments, dropWorkers, unparkAll statement
 
 	// Those of projections that appends apply.
-	appendPlainInline, appendInInline, beginInline, boundPauses, usersSettings, useSettings, moveInline, inline, setInline, otherSources statement
+	appendPlainInline, appendInInline, beginInline, boundPauses, usersSettings, useSettings, moveInline, inline, setInline, otherSources, inlineElsewhere statement
 
 	segments, lockSegments, putSegment, dropSegment, workers, putWorker, dropWorker, clock, parked, park, unpark, tellModels statement
 }
@@ -98,6 +98,7 @@ func newStatements(s schema) statements {
 		inline:            load("inline"),
 		setInline:         load("set_inline"),
 		otherSources:      load("other_sources"),
+		inlineElsewhere:   load("inline_elsewhere"),
 
 		segments:     load("segments"),
 		lockSegments: load("lock_segments"),

@@ -75,6 +75,13 @@ func (s *Sink) open(ctx context.Context, tx *transaction, model projection.Model
 	if err := s.register(ctx, tx, model); err != nil {
 		return err
 	}
+	var inline int
+	if _, err := tx.find(ctx, inlineElsewhereSQL, []any{model.Name, model.Version, source.Store[:]}, &inline); err != nil {
+		return err
+	}
+	if inline > 0 {
+		return projection.AloneError(model.Generation)
+	}
 	return beginSegments(ctx, tx, model.Generation, source)
 }
 

@@ -124,6 +124,8 @@ var (
 	inlineSQL string
 	//go:embed sql/other_sources.sql
 	otherSourcesSQL string
+	//go:embed sql/inline_elsewhere.sql
+	inlineElsewhereSQL string
 	//go:embed sql/move_inline.sql
 	moveInlineSQL string
 )

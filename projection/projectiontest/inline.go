@@ -244,6 +244,28 @@ func inlineClauses[Tx any]() []clause[InlineParts[Tx]] {
 			row, err := projection.NewReader(s.Sink, talliesAt(1)).Get(ctx, "a")
 			return first(err, same("events seen", row.Events, int64(1)))
 		}},
+		{"what appends apply follows no other store, until they apply it no more", func(ctx context.Context, p parts) error {
+			inline := projection.Inline[Tx]{Events: tallyEvents, Views: []projection.InlineView{talliesAt(1)}}
+			set, err := inline.Resolve()
+			if err != nil {
+				return err
+			}
+			s, parts, err := p.switched(ctx, inline)
+			if err != nil {
+				return err
+			}
+			other := eventstore.Identity{Store: eventstore.NewStoreID(), Incarnation: 1}
+			if err := is("open for another store", s.Sink.Open(ctx, set.Models()[0], other), projection.ErrInline); err != nil {
+				return err
+			}
+			if _, err := parts.append(ctx, "a", counted{1}); err != nil {
+				return fmt.Errorf("append after that: %w", err)
+			}
+			if _, _, err := p.switched(ctx, projection.Inline[Tx]{}); err != nil {
+				return err
+			}
+			return s.Sink.Open(ctx, set.Models()[0], other)
+		}},
 		{"appends of many writers take effect once each and in order", func(ctx context.Context, p parts) error {
 			_, parts, err := p.switched(ctx, p.tallies())
 			if err != nil {
