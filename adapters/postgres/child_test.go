@@ -30,6 +30,8 @@ var children = map[string]func(ctx context.Context, url, name string) error{
 	"works on projections":  workOnProjections,
 	"rebuilds a projection": rebuild,
 
+	"switches to another version": switchInline,
+
 	"appends with inline projections":           appendInline(addOne, func(*postgres.Store) {}),
 	"appends with inline projections in halves": appendInline(nil, (*postgres.Store).InlineInHalves),
 }

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"strings"
 	"time"
 )
@@ -25,6 +26,9 @@ const (
 	TestPatience = time.Minute
 	TestStep     = time.Millisecond
 )
+
+// FlipInline is the first half of SwitchInline.
+func (s *Store) FlipInline(ctx context.Context) error { return s.flip(ctx) }
 
 // InlineInHalves makes a store commit appends before their rows: a mutant.
 func (s *Store) InlineInHalves() { s.db.sql.beginInline.text = "SELECT" }
