@@ -184,7 +184,7 @@ func (w *Worker) balance(ctx context.Context, roster Roster) error {
 	}
 	switch {
 	case tooMany && time.Now().After(w.mergeFrom):
-		return w.mergeOne(ctx)
+		return w.merge(ctx, len(roster.Segments)-w.Segments)
 	case len(roster.Segments) < w.Segments:
 		return w.splitWidest(ctx, roster)
 	default:
@@ -291,10 +291,20 @@ func (w *Worker) splitWidest(ctx context.Context, roster Roster) error {
 	return nil
 }
 
+// merge merges neighbours so many times, as far as that goes without attending late.
+func (w *Worker) merge(ctx context.Context, times int) error {
+	for start := time.Now(); times > 0 && time.Since(start) < w.TTL/(2*attendEvery); times-- {
+		if merged, err := w.mergeOne(ctx); err != nil || !merged {
+			return err
+		}
+	}
+	return nil
+}
+
 // mergeOne merges the first two neighbours that we hold and that do well, after the one that is
 // behind has come to where the other is. If it does not get there, both go on as they are: what
 // keeps it fails in its own subscription too, which says so.
-func (w *Worker) mergeOne(ctx context.Context) error {
+func (w *Worker) mergeOne(ctx context.Context) (merged bool, err error) {
 	all := w.sorted()
 	for n := range len(all) - 1 {
 		low, high := all[n], all[n+1]
@@ -302,7 +312,7 @@ func (w *Worker) mergeOne(ctx context.Context) error {
 			continue
 		}
 		if err := w.stop(low, high); err != nil {
-			return err // the leases of both end, unless we take one again
+			return false, err // the leases of both end, unless we take one again
 		}
 		var joined Checkpoint
 		a, b, err := w.level(ctx, low, high)
@@ -312,17 +322,17 @@ func (w *Worker) mergeOne(ctx context.Context) error {
 		}
 		if err == nil {
 			w.begin(ctx, joined)
-			return nil
+			return true, nil
 		}
 		w.mergeFrom = time.Now().Add(restAfterFailure * w.TTL)
 		w.begin(ctx, low.at)
 		w.begin(ctx, high.at)
 		if !level {
-			return nil
+			return false, nil
 		}
-		return ignoreFenced(err)
+		return false, ignoreFenced(err)
 	}
-	return nil
+	return false, nil
 }
 
 // level brings the one of two stopped segments that is behind to the checkpoint of the other,

@@ -254,6 +254,41 @@ func TestSegmentsAreMergedUntilThereAreAsManyAsWanted(t *testing.T) {
 	})
 }
 
+// attended counts how often a worker attends.
+type attended struct {
+	subscription.Leases
+	times *atomic.Int32
+}
+
+func (l attended) Attend(ctx context.Context, worker subscription.WorkerID, ttl time.Duration, reports []subscription.Report) (subscription.Roster, error) {
+	l.times.Add(1)
+	return l.Leases.Attend(ctx, worker, ttl, reports)
+}
+
+// What waits for its neighbours does not wait longer than it must.
+func TestAllNeighboursAreMergedInOneTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t, 50, 300)
+		segments := func(n int) func() bool {
+			return func() bool {
+				roster, err := s.leases(t).Roster(t.Context())
+				return err == nil && len(roster.Segments) == n
+			}
+		}
+		stop := run(t, s.worker(t, "a", 16))
+		require.Eventually(t, segments(16), soon, often)
+		stop()
+		var turns atomic.Int32
+		w := s.worker(t, "b", 1)
+		w.Leases = attended{w.Leases, &turns}
+		defer run(t, w)()
+		require.Eventually(t, segments(1), soon, often)
+		require.LessOrEqual(t, turns.Load(), int32(2))
+		require.Eventually(t, s.caughtUp(t), soon, often)
+		require.NoError(t, s.wrong(t))
+	})
+}
+
 // Two builds that want other numbers of segments: the first of the workers is content, the other
 // would have it merge. No segment is left alone for that.
 func TestWorkersThatDisagreeGoOn(t *testing.T) {
