@@ -39,7 +39,8 @@ var importTable = []rule{
 	{pkg: "aggregate", own: list("eventstore", "eventstore/codec")},
 	{pkg: "command", own: list("eventstore")},
 	{pkg: "query", own: list("eventstore")},
-	{pkg: "projection", own: list("eventstore", "eventstore/codec", "eventstore/subscription", "query")}, // query: ADR 0004
+	{pkg: "projection", own: list("eventstore", "eventstore/codec", "eventstore/subscription", "query")},                   // query: ADR 0004
+	{pkg: "catalog", own: list("eventstore", "eventstore/codec", "command", "query", "projection", "internal/jsonschema")}, // ADR 0018
 
 	// Formats of payloads beside the default one, each with what it needs: who does not import
 	// it does not link it (ADR 0009).
@@ -69,6 +70,7 @@ var importTable = []rule{
 	// Parts that several packages share, and our own tools.
 	{pkg: "internal/wake"},
 	{pkg: "internal/groupcommit", own: list("eventstore")},
+	{pkg: "internal/jsonschema"},
 	{pkg: "internal/leases", own: list("eventstore", "eventstore/subscription")},
 	{pkg: "internal/commandtest", own: list("aggregate", "command", "eventstore", "eventstore/codec")}, // ADR 0019
 	{pkg: "internal/verify", own: list("internal/testservers")},                                        // which of them the machine lacks
@@ -92,7 +94,7 @@ var importTable = []rule{
 var (
 	core       = list("eventstore", "eventstore/codec", "eventstore/subscription", "aggregate", "command", "query", "projection", "internal/wake", "internal/groupcommit", "internal/leases")
 	everything = list("...")
-	testOnly   = list("github.com/stretchr/testify", rapid, "go.uber.org/goleak", "go.opentelemetry.io/otel/sdk")
+	testOnly   = list("github.com/stretchr/testify", rapid, "go.uber.org/goleak", "go.opentelemetry.io/otel/sdk", "github.com/santhosh-tekuri/jsonschema/v6")
 )
 
 const (

@@ -57,8 +57,8 @@ func TestTagsAreComputedWhenTheEventIsEncoded(t *testing.T) {
 func TestASetKnowsItsTypes(t *testing.T) {
 	set := mustSet(t, codec.Event[opened]("account.opened"), codec.Event[deposited]("account.deposited"))
 	assert.Equal(t, []codec.EventType{
-		{Name: "account.deposited", GoType: reflect.TypeFor[deposited](), SchemaVersion: 1},
-		{Name: "account.opened", GoType: reflect.TypeFor[opened](), SchemaVersion: 1},
+		{Name: "account.deposited", GoType: reflect.TypeFor[deposited](), SchemaVersion: 1, ContentType: "application/json"},
+		{Name: "account.opened", GoType: reflect.TypeFor[opened](), SchemaVersion: 1, ContentType: "application/json"},
 	}, set.Types())
 
 	name, found := codec.NameOf[opened](set)

@@ -19,7 +19,8 @@ type Set struct {
 type EventType struct {
 	Name          string
 	GoType        reflect.Type
-	SchemaVersion int // written now; older ones are upcast
+	SchemaVersion int    // written now; older ones are upcast
+	ContentType   string // of its payloads; see [ContentTyper]
 }
 
 // NewSet returns a set of the definitions. Its error names every mistake: a bad name,
@@ -67,7 +68,7 @@ func (s *Set) Types() []EventType {
 	types := make([]EventType, 0, len(s.byName))
 	for _, d := range s.sorted() {
 		if d.goType != nil {
-			types = append(types, EventType{d.name, d.goType, d.version})
+			types = append(types, EventType{d.name, d.goType, d.version, contentType(d.format)})
 		}
 	}
 	return types

@@ -123,3 +123,14 @@ func marshal(value any) ([]byte, error) {
 	err := encoder.Encode(value)
 	return bytes.TrimSpace(out.Bytes()), err
 }
+
+// Document writes a document for people to read and for machines to compare: indented, with a
+// line's end, and with < and > as they are.
+func Document(value any) ([]byte, error) {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	err := encoder.Encode(value)
+	return out.Bytes(), err
+}

@@ -65,3 +65,6 @@ func (f Format) Losses(data []byte, value any) ([]codec.Loss, error) {
 		Strict:  func(data []byte, into any) error { return json.Unmarshal(data, into, strict) },
 	})
 }
+
+// ContentType implements [codec.ContentTyper].
+func (Format) ContentType() string { return "application/json" }
