@@ -92,7 +92,7 @@ var importTable = []rule{
 //
 // A _test.go file may import every package of ours, and testOnly.
 var (
-	core       = list("eventstore", "eventstore/codec", "eventstore/subscription", "aggregate", "command", "query", "projection", "internal/wake", "internal/groupcommit", "internal/leases")
+	core       = list("eventstore", "eventstore/codec", "eventstore/subscription", "aggregate", "command", "query", "projection", "internal/wake", "internal/groupcommit", "internal/leases", "internal/jsonschema")
 	everything = list("...")
 	testOnly   = list("github.com/stretchr/testify", rapid, "go.uber.org/goleak", "go.opentelemetry.io/otel/sdk", "github.com/santhosh-tekuri/jsonschema/v6")
 )

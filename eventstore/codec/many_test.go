@@ -98,8 +98,8 @@ func TestAnEventThatIsNotWrittenAnyMore(t *testing.T) {
 	require.True(t, typed)
 
 	assert.Equal(t, []codec.EventType{
-		{Name: "till.received", GoType: reflect.TypeFor[received](), SchemaVersion: 1},
-		{Name: "till.sold", GoType: reflect.TypeFor[sold](), SchemaVersion: 1},
+		{Name: "till.received", GoType: reflect.TypeFor[received](), SchemaVersion: 1, ContentType: "application/json"},
+		{Name: "till.sold", GoType: reflect.TypeFor[sold](), SchemaVersion: 1, ContentType: "application/json"},
 	}, set.Types())
 	assert.Equal(t, []codec.Shape{
 		{Type: "till.basket", SchemaVersion: 1, GoType: reflect.TypeFor[basketV1]()},

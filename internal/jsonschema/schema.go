@@ -134,3 +134,16 @@ func Document(value any) ([]byte, error) {
 	err := encoder.Encode(value)
 	return out.Bytes(), err
 }
+
+// Text returns the schema of strings that match the pattern; empty: of all.
+func Text(pattern string) *Schema { return &Schema{Type: types{"string"}, Pattern: pattern} }
+
+// ListOf returns the schema of lists.
+func ListOf(items *Schema) *Schema { return &Schema{Type: types{"array"}, Items: items} }
+
+// AtMost returns the schema of a list with at most n items.
+func (s *Schema) AtMost(n int) *Schema {
+	with := *s
+	with.MaxItems = &n
+	return &with
+}

@@ -46,9 +46,17 @@ func (s *Set) Of(t reflect.Type, side Side) (*Schema, error) {
 	return maker{s, side}.value(t, t.String())
 }
 
-// Object returns the schema of a struct itself, where Of returns a reference to it.
-func (s *Set) Object(t reflect.Type, side Side) (*Schema, error) {
-	return maker{s, side}.object(t, t.String())
+// Parameter returns the schema of a value that stands in a URL: text, a number, true or false.
+func (s *Set) Parameter(t reflect.Type) (*Schema, error) {
+	own := maker{s, Taken}.own(t)
+	switch {
+	case own != nil && (own.given != nil || own.Format != ""):
+		return own, nil
+	case reflect.PointerTo(t).Implements(textUnmarshaler):
+		return Text(""), nil
+	default:
+		return scalar(t, t.String())
+	}
 }
 
 // Definitions returns what the schemas made so far refer to, in the order in which they were met.
