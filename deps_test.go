@@ -71,6 +71,7 @@ var importTable = []rule{
 	{pkg: "internal/wake"},
 	{pkg: "internal/groupcommit", own: list("eventstore")},
 	{pkg: "internal/jsonschema"},
+	{pkg: "internal/jsonschema/jsonschematest"},
 	{pkg: "internal/leases", own: list("eventstore", "eventstore/subscription")},
 	{pkg: "internal/commandtest", own: list("aggregate", "command", "eventstore", "eventstore/codec")}, // ADR 0019
 	{pkg: "internal/verify", own: list("internal/testservers")},                                        // which of them the machine lacks

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -44,6 +45,9 @@ func nullable(t reflect.Type) bool {
 	case reflect.Pointer, reflect.Interface, reflect.Map, reflect.Slice:
 		return true
 	default:
+		if t == reflect.TypeFor[time.Time]() {
+			return false // it would judge that null is no change
+		}
 		return implements[json.Unmarshaler](t) || implements[json.UnmarshalerFrom](t)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -13,18 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	ours "github.com/leftfold/leftfold/internal/jsonschema"
+	"github.com/leftfold/leftfold/internal/jsonschema/jsonschematest"
 )
-
-// shapes are all types of shapes_test.go that a document could start at.
-var shapes = []reflect.Type{
-	reflect.TypeFor[Scalars](), reflect.TypeFor[Nilable](), reflect.TypeFor[Keys](), reflect.TypeFor[Order](),
-	reflect.TypeFor[Twins](), reflect.TypeFor[Tree](), reflect.TypeFor[Nest](), reflect.TypeFor[Deep](),
-	reflect.TypeFor[Texts](), reflect.TypeFor[Page[Inner]](), reflect.TypeFor[[]Inner](), reflect.TypeFor[*Inner](),
-}
-
-var told = map[reflect.Type]json.RawMessage{
-	reflect.TypeFor[Told](): json.RawMessage(`{"type":"array","items":{"type":"integer"}}`),
-}
 
 // document is a schema with what it refers to.
 type document struct {
@@ -33,7 +24,7 @@ type document struct {
 }
 
 func schemaOf(t require.TestingT, side ours.Side, types ...reflect.Type) []byte {
-	set := ours.NewSet("#/$defs/", told)
+	set := ours.NewSet("#/$defs/", jsonschematest.Schemas)
 	var doc document
 	for _, goType := range types {
 		schema, err := set.Of(goType, side)
@@ -60,6 +51,7 @@ func compile(t require.TestingT, text []byte) *jsonschema.Schema {
 func TestTheSchemasOfAllShapesAreTheGoldenOnes(t *testing.T) {
 	t.Parallel()
 	for file, side := range map[string]ours.Side{"written.json": ours.Written, "taken.json": ours.Taken} {
+		shapes := append(slices.Clone(jsonschematest.Shapes), reflect.TypeFor[jsonschematest.Legacy]())
 		text := schemaOf(t, side, shapes...)
 		compile(t, text)
 		assert.Equal(t, text, schemaOf(t, side, shapes...), "the same types give the same bytes")
@@ -104,7 +96,7 @@ func TestNamesThatClashAreToldApart(t *testing.T) {
 	}{
 		{outerInner, ours.Taken}, {outerInner, ours.Written}, {outerInner, ours.Written},
 		{reflect.TypeFor[Inner](), ours.Written}, {reflect.TypeFor[Inner](), ours.Taken},
-		{reflect.TypeFor[Page[Inner]](), ours.Written},
+		{reflect.TypeFor[jsonschematest.Page[Inner]](), ours.Written},
 	} {
 		_, err := set.Of(next.goType, next.side)
 		require.NoError(t, err)
@@ -112,4 +104,4 @@ func TestNamesThatClashAreToldApart(t *testing.T) {
 	assert.Equal(t, []string{"Inner", "InnerWritten", "jsonschema_test.Inner", "InnerTaken", "Page_Inner"}, set.Definitions().Names())
 }
 
-var outerInner = reflect.TypeFor[Inner]()
+var outerInner = reflect.TypeFor[jsonschematest.Inner]()

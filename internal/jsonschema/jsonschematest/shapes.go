@@ -1,12 +1,28 @@
-package jsonschema_test
+// Package jsonschematest has Go types of every shape that JSON knows, random ones too, and random
+// values of them, for the tests of what reads and describes JSON.
+package jsonschematest
 
 import (
+	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"strings"
+	"reflect"
 	"time"
 )
+
+// Shapes are the types of this package that a document could start at.
+var Shapes = []reflect.Type{
+	reflect.TypeFor[Scalars](), reflect.TypeFor[Nilable](), reflect.TypeFor[Keys](), reflect.TypeFor[Order](),
+	reflect.TypeFor[Twins](), reflect.TypeFor[Tree](), reflect.TypeFor[Nest](), reflect.TypeFor[Deep](),
+	reflect.TypeFor[Texts](), reflect.TypeFor[Page[Inner]](), reflect.TypeFor[[]Inner](), reflect.TypeFor[*Inner](),
+}
+
+// Schemas are those of the types that do not say themselves what they are.
+var Schemas = map[reflect.Type]json.RawMessage{
+	reflect.TypeFor[Told](): json.RawMessage(`{"type":"array","items":{"type":"integer"}}`),
+}
 
 // The shapes that the rules of encoding/json tell apart.
 type (
@@ -21,8 +37,13 @@ type (
 		MaybeQuote *uint16 `json:"maybe_quote,string"`
 		hidden     int
 		Skipped    string `json:"-"`
-		Dash       int    `json:"-,"`
-		BadName    int    `json:"a'b"`
+	}
+
+	// Legacy has what the second version of encoding/json does not read as the first one does.
+	Legacy struct {
+		Number  json.Number
+		Dash    int `json:"-,"`
+		BadName int `json:"a'b"`
 	}
 
 	Nilable struct {
@@ -86,7 +107,6 @@ type (
 		Address netip.Addr
 		ULID    ULID
 		Raw     json.RawMessage `json:",omitempty"`
-		Number  json.Number
 		Money   Money
 		Odd     Odd
 		Told    Told
@@ -112,21 +132,16 @@ func (u UUID) MarshalText() ([]byte, error) {
 }
 
 func (u *UUID) UnmarshalText(text []byte) error {
-	digits := strings.ReplaceAll(string(text), "-", "")
-	if len(text) != 36 || len(digits) != 32 {
-		return fmt.Errorf("%q is no UUID", text)
-	}
-	for n := range u {
-		if _, err := fmt.Sscanf(digits[2*n:2*n+2], "%02x", &u[n]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return (*ULID)(u).UnmarshalText(bytes.ReplaceAll(text, []byte("-"), nil))
 }
 
 func (u ULID) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%X", u[:]), nil }
+
 func (u *ULID) UnmarshalText(text []byte) error {
-	_, err := fmt.Sscanf(string(text), "%X", u)
+	if len(text) != hex.EncodedLen(len(u)) {
+		return fmt.Errorf("%q has not the length of an id", text)
+	}
+	_, err := hex.Decode(u[:], text)
 	return err
 }
 
