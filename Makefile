@@ -48,6 +48,11 @@ demo: ## Import a real shop's orders, project them, replay them, check them
 test: ## Everything CI runs: format, vet, lint, tests with -race, examples, demo; a skipped test fails
 	LEFTFOLD_TEST=all go run ./internal/verify
 
+.PHONY: mermaid
+mermaid: ## Read the golden event models with Mermaid's own parser (needs node and npm)
+	npm install --silent --no-audit --no-fund --ignore-scripts --prefix bin/mermaid @mermaid-js/parser@2.0.1
+	node catalog/testdata/parse.mjs bin/mermaid catalog/testdata/*.mmd
+
 .PHONY: torture
 torture: ## The crash and loss tests at their full counts; about five minutes on two cores
 	LEFTFOLD_TORTURE=1 go test -count=1 -timeout 0 -v $(PKG)

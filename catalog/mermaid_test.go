@@ -11,7 +11,7 @@ import (
 	"github.com/leftfold/leftfold/command"
 )
 
-// Mermaid's own parser reads the golden files when all is verified: internal/verify.
+// Mermaid's own parser reads the golden files: make mermaid.
 func TestTheEventModelOfAShop(t *testing.T) {
 	text, err := shop().Mermaid()
 	require.NoError(t, err)

@@ -4,6 +4,8 @@
 //	POST /commands/{name}       a command as strict JSON; the receipt as JSON
 //	GET  /queries/{name}?a=b    a query as parameters; the answer as JSON
 //
+// [OpenAPI] writes down what they take and answer.
+//
 // What it promises:
 //
 //   - A request that is refused has appended nothing. What is not understood to the last

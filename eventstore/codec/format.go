@@ -6,7 +6,8 @@ import (
 )
 
 // Format turns values into payloads and back. It must read what any build has written:
-// the log keeps it for ever. [TypeChecker] and [LossFinder] are optional powers of a format.
+// the log keeps it for ever. [TypeChecker], [LossFinder] and
+// [ContentTyper] are optional powers of a format.
 type Format interface {
 	Marshal(value any) ([]byte, error)
 	// Unmarshal fills the value that into points to, which is zero. It must not keep data.

@@ -33,9 +33,10 @@ import (
 type Format struct{}
 
 var (
-	_ codec.Format      = Format{}
-	_ codec.TypeChecker = Format{}
-	_ codec.LossFinder  = Format{}
+	_ codec.Format       = Format{}
+	_ codec.TypeChecker  = Format{}
+	_ codec.LossFinder   = Format{}
+	_ codec.ContentTyper = Format{}
 )
 
 // CheckType implements [codec.TypeChecker].
@@ -54,6 +55,9 @@ var (
 	message       = reflect.TypeFor[proto.Message]()
 	deterministic = proto.MarshalOptions{Deterministic: true}
 )
+
+// ContentType implements [codec.ContentTyper].
+func (Format) ContentType() string { return "application/protobuf" }
 
 // Marshal implements [codec.Format]. A nil message is an error: it would come back as an empty one.
 func (Format) Marshal(value any) ([]byte, error) {

@@ -193,3 +193,7 @@ func TestMessagesThroughAStoreAnAggregateAndAView(t *testing.T) {
 		assert.Equal(t, spent{"ada", 107, map[string]string{"a": "b"}}, row, name)
 	}
 }
+
+func TestASetSaysThatPayloadsAreProtobuf(t *testing.T) {
+	assert.Equal(t, "application/protobuf", mustSet(t, placedEvent).Types()[0].ContentType)
+}
