@@ -68,11 +68,11 @@ const maxFrames = 999 // numbers of frames have three digits at most
 // add draws a frame. It begins a flow of its own ("rf"): with "tf" Mermaid would guess where it
 // comes from.
 func (m *eventModel) add(kind, name string, from []int) {
-	line := fmt.Sprintf("rf %03d %s %s", len(m.lines)+1, kind, identifier(name))
+	line := fmt.Appendf(nil, "rf %03d %s %s", len(m.lines)+1, kind, identifier(name))
 	for _, frame := range from {
-		line += fmt.Sprintf(" ->> %03d", frame)
+		line = fmt.Appendf(line, " ->> %03d", frame)
 	}
-	m.lines = append(m.lines, line)
+	m.lines = append(m.lines, string(line))
 	m.frames[kind+" "+name] = len(m.lines)
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -152,9 +153,7 @@ func (b *openBuilder) queries(registered []query.Registration, options Options) 
 			Headers:     map[string]openHeader{"Preference-Applied": {"How long it might have waited, if the client said.", stringSchema()}},
 			Content:     jsonContent(answer),
 		}}
-		for status, problem := range problems {
-			responses[status] = problem
-		}
+		maps.Copy(responses, problems)
 		b.doc.Paths[pathOf(queriesPath, r.Name)] = openPath{Get: &openOperation{
 			ID: "query." + r.Name, Tags: []string{"queries"}, Security: b.security(options),
 			Parameters: append(parameters, queryHeaders(options)...), Responses: responses,

@@ -26,7 +26,7 @@ func (m maker) own(t reflect.Type) *Schema {
 	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Interface {
 		return nil // its element says
 	}
-	if d, ok := reflect.New(t).Interface().(describesItself); ok {
+	if d, ok := reflect.TypeAssert[describesItself](reflect.New(t)); ok {
 		return &Schema{given: d.JSONSchema()}
 	}
 	switch t {
@@ -74,7 +74,7 @@ func unknown(t reflect.Type) *Schema {
 // formatOf tells a UUID from other texts, by how its zero value is written.
 func formatOf(t reflect.Type) (format string) {
 	defer func() { _ = recover() }() // a zero value may be none of the type's
-	zero, ok := reflect.Zero(t).Interface().(encoding.TextMarshaler)
+	zero, ok := reflect.TypeAssert[encoding.TextMarshaler](reflect.Zero(t))
 	if !ok || t.Kind() != reflect.Array {
 		return ""
 	}

@@ -24,7 +24,6 @@ var Schemas = map[reflect.Type]json.RawMessage{
 	reflect.TypeFor[Told](): json.RawMessage(`{"type":"array","items":{"type":"integer"}}`),
 }
 
-// The shapes that the rules of encoding/json tell apart.
 type (
 	Scalars struct {
 		Bool       bool
@@ -35,15 +34,15 @@ type (
 		Ratio      float32
 		Quoted     int64   `json:",string"`
 		MaybeQuote *uint16 `json:"maybe_quote,string"`
-		hidden     int
+		_          int
 		Skipped    string `json:"-"`
 	}
 
 	// Legacy has what the second version of encoding/json does not read as the first one does.
 	Legacy struct {
 		Number  json.Number
-		Dash    int `json:"-,"`
-		BadName int `json:"a'b"`
+		Dash    int `json:"-,"`  //nolint:staticcheck // it is the case
+		BadName int `json:"a'b"` //nolint:staticcheck // it is the case
 	}
 
 	Nilable struct {
@@ -55,7 +54,7 @@ type (
 		Omitted struct{ A []int } `json:"omitted,omitzero"`
 		Short   *int              `json:",omitempty"`
 		Few     []int             `json:",omitempty"`
-		Never   Inner             `json:",omitempty"`
+		Never   Inner             `json:",omitempty"` //nolint:modernize // that it has no effect is the case
 		Pair    [2]bool
 		Digest  [4]byte
 	}
@@ -117,7 +116,7 @@ type (
 		Next  string `json:",omitempty"`
 	}
 
-	// Amount says by itself what its JSON is.
+	// Money says by itself what its JSON is.
 	Money struct{ cents int64 }
 	// Odd does not.
 	Odd struct{ n int }
@@ -127,16 +126,20 @@ type (
 	ULID [16]byte
 )
 
+// MarshalText implements [encoding.TextMarshaler].
 func (u UUID) MarshalText() ([]byte, error) {
 	return fmt.Appendf(nil, "%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:]), nil
 }
 
+// UnmarshalText implements [encoding.TextUnmarshaler].
 func (u *UUID) UnmarshalText(text []byte) error {
 	return (*ULID)(u).UnmarshalText(bytes.ReplaceAll(text, []byte("-"), nil))
 }
 
+// MarshalText implements [encoding.TextMarshaler].
 func (u ULID) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%X", u[:]), nil }
 
+// UnmarshalText implements [encoding.TextUnmarshaler].
 func (u *ULID) UnmarshalText(text []byte) error {
 	if len(text) != hex.EncodedLen(len(u)) {
 		return fmt.Errorf("%q has not the length of an id", text)
@@ -145,10 +148,15 @@ func (u *ULID) UnmarshalText(text []byte) error {
 	return err
 }
 
+// JSONSchema says what MarshalJSON writes.
 func (Money) JSONSchema() json.RawMessage {
 	return json.RawMessage(`{"type":"string","pattern":"^-?[0-9]+$"}`)
 }
+
+// MarshalJSON implements [json.Marshaler].
 func (m Money) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(m.cents)) }
+
+// UnmarshalJSON implements [json.Unmarshaler].
 func (m *Money) UnmarshalJSON(text []byte) error {
 	var digits string
 	if err := json.Unmarshal(text, &digits); err != nil {
@@ -158,8 +166,14 @@ func (m *Money) UnmarshalJSON(text []byte) error {
 	return err
 }
 
-func (o Odd) MarshalJSON() ([]byte, error)     { return json.Marshal([]any{o.n, "odd"}) }
-func (o *Odd) UnmarshalJSON(text []byte) error { return nil }
+// MarshalJSON implements [json.Marshaler].
+func (o Odd) MarshalJSON() ([]byte, error) { return json.Marshal([]any{o.n, "odd"}) }
 
-func (o Told) MarshalJSON() ([]byte, error)     { return json.Marshal([]int{o.n}) }
+// UnmarshalJSON implements [json.Unmarshaler].
+func (o *Odd) UnmarshalJSON([]byte) error { return nil }
+
+// MarshalJSON implements [json.Marshaler].
+func (o Told) MarshalJSON() ([]byte, error) { return json.Marshal([]int{o.n}) }
+
+// UnmarshalJSON implements [json.Unmarshaler].
 func (o *Told) UnmarshalJSON(text []byte) error { return json.Unmarshal(text, &[]*int{&o.n}) }
