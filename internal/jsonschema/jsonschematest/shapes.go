@@ -25,6 +25,7 @@ var Schemas = map[reflect.Type]json.RawMessage{
 }
 
 type (
+	// Scalars has fields that need no definition of their own.
 	Scalars struct {
 		Bool       bool
 		Text       string `json:"text"`
@@ -45,6 +46,7 @@ type (
 		BadName int `json:"a'b"` //nolint:staticcheck // it is the case
 	}
 
+	// Nilable has fields that may be nil, empty or left out.
 	Nilable struct {
 		Pointer *int
 		Slice   []string
@@ -59,8 +61,10 @@ type (
 		Digest  [4]byte
 	}
 
+	// Inner stands inside of others.
 	Inner struct{ Cents int64 }
 
+	// Keys has maps with every kind of key.
 	Keys struct {
 		ByNumber map[int16]Inner
 		ByWord   map[uint8]string
@@ -68,6 +72,7 @@ type (
 		ByName   map[Name]bool
 	}
 
+	// Name is a text of its own.
 	Name string
 
 	// Order embeds, by value and by pointer, exported and not, and hides a field.
@@ -79,7 +84,9 @@ type (
 		Inner `json:"inner"`
 		Note  string
 	}
-	Base       struct{ ID, Note string }
+	// Base is embedded.
+	Base struct{ ID, Note string }
+	// Shipping is embedded by a pointer.
 	Shipping   struct{ Street, Zip string }
 	unexported struct{ Promoted int }
 
@@ -88,17 +95,23 @@ type (
 		Left
 		Right
 	}
-	Left  struct{ Side, OnlyLeft int }
+	// Left is one of the twins.
+	Left struct{ Side, OnlyLeft int }
+	// Right is the other.
 	Right struct{ Side, OnlyRight int }
 
+	// Tree contains itself.
 	Tree struct {
 		Value    int
 		Children []Tree
 		Parent   *Tree `json:",omitempty"`
 	}
+	// Nest is a list of itself.
 	Nest []Nest
+	// Deep is a map of itself.
 	Deep map[string]Deep
 
+	// Texts has types that say themselves how they are written.
 	Texts struct {
 		At      time.Time
 		ID      UUID
@@ -111,6 +124,7 @@ type (
 		Told    Told
 	}
 
+	// Page is generic.
 	Page[T any] struct {
 		Items []T
 		Next  string `json:",omitempty"`
@@ -122,7 +136,9 @@ type (
 	Odd struct{ n int }
 	// Told is described by the program.
 	Told struct{ n int }
+	// UUID is written as one.
 	UUID [16]byte
+	// ULID is written as text of another form.
 	ULID [16]byte
 )
 
