@@ -34,6 +34,7 @@ type executionStore interface {
 type proposal struct {
 	request  eventstore.AppendRequest
 	versions map[eventstore.StreamID]eventstore.Version
+	old      bool // a state of them may be older than the log
 }
 
 func (x execution) run(ctx context.Context) (eventstore.Receipt, error) {
@@ -42,10 +43,7 @@ func (x execution) run(ctx context.Context) (eventstore.Receipt, error) {
 		limit = defaultAttempts
 	}
 	for attempt := 1; ; attempt++ {
-		p, err := x.propose(ctx)
-		if err == nil {
-			err = x.claim(ctx, &p)
-		}
+		p, err := x.proposeClaimed(ctx)
 		if err != nil {
 			return x.refuse(ctx, err)
 		}

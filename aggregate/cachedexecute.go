@@ -39,6 +39,7 @@ func (x *cachedExecute[S, E]) propose(ctx context.Context, store Store, s settin
 	if !read {
 		p, err := x.decideOnKept(s)
 		if err == nil && len(x.events) > 0 {
+			p.old = true
 			return p, nil
 		}
 	}

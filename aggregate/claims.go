@@ -12,15 +12,18 @@ import (
 // ErrTaken: another stream holds a value that an event claims; see [TakenError].
 var ErrTaken = errors.New("value is taken")
 
-// TakenError says that a decision claims a value that another stream holds. It is a refusal, and
-// matches [ErrTaken].
+// TakenError says that a decision claims a value that another stream holds. It is a refusal, in a
+// [RefusedError], and matches [ErrTaken].
 type TakenError struct {
 	Value    string // as "key:value"
 	Holder   eventstore.StreamID
-	Position eventstore.Position // of the event that took it
+	Position eventstore.Position // of the event that took it; 0: one of the same append
 }
 
 func (e *TakenError) Error() string {
+	if e.Position == 0 {
+		return fmt.Sprintf("%s is taken by %s, in the same append", e.Value, e.Holder)
+	}
 	return fmt.Sprintf("%s is taken by %s, at position %d", e.Value, e.Holder, e.Position)
 }
 
@@ -42,6 +45,21 @@ func Holder(ctx context.Context, log eventstore.LogReader, claim eventstore.Tag)
 	return h.stream, taken, nil
 }
 
+// proposeClaimed proposes what claims nothing that another stream holds. A store checks an append
+// that was decided on an old state, but nobody a refusal: so before one, the state is read.
+func (x execution) proposeClaimed(ctx context.Context) (proposal, error) {
+	for {
+		p, err := x.propose(ctx)
+		if err != nil {
+			return proposal{}, err
+		}
+		err = x.claim(ctx, &p)
+		if !p.old || !errors.Is(err, ErrTaken) {
+			return p, err
+		}
+	}
+}
+
 // claim refuses a proposal whose events claim a value that another stream holds, and makes the
 // append conditional on what it has seen: of two that find the value free, one is refused, decides
 // again, and finds it taken.
@@ -60,8 +78,8 @@ func (x execution) claim(ctx context.Context, p *proposal) error {
 	}
 	for _, w := range p.request.Writes {
 		for _, e := range w.Events { // an append may release a value and claim it for another stream
-			if err := held.apply(e.Tags, holding{stream: w.Stream}); err != nil {
-				return err
+			if taken := held.apply(e.Tags, holding{stream: w.Stream}); taken != nil {
+				return &RefusedError{taken}
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package aggregate_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -86,6 +87,39 @@ func TestPlantedBugAClaimThatIsCheckedAndNotGuardedIsFound(t *testing.T) {
 		return next.Append(ctx, r)
 	}}
 	require.ErrorContains(t, commandtest.RaceForClaim(t.Context(), twin, racers), "64 winners, want 1")
+}
+
+func TestATakenValueIsARefusal(t *testing.T) {
+	users := aggregate.NewRepository(memory.NewStore(), Users)
+	_, err := users.Execute(t.Context(), "1", ChangeEmail("ada"))
+	require.NoError(t, err)
+	_, err = users.Execute(t.Context(), "2", ChangeEmail("ada"))
+	_, refused := errors.AsType[*aggregate.RefusedError](err)
+	require.True(t, refused)
+}
+
+// The kept state is from before another process gave the user an address. Decided on it, the command
+// claims one that is taken; decided on what the log has, it claims nothing.
+func TestNobodyIsRefusedAValueForWhatAnOldStateClaims(t *testing.T) {
+	store := memory.NewStore()
+	mine := aggregate.NewRepository(store, Users).WithCache(aggregate.CacheOptions{})
+	others := aggregate.NewRepository(store, Users)
+	_, err := mine.Execute(t.Context(), "1", ChangeEmail(""))
+	require.NoError(t, err)
+	_, err = others.Execute(t.Context(), "1", ChangeEmail("countess"))
+	require.NoError(t, err)
+	_, err = others.Execute(t.Context(), "2", ChangeEmail("ada"))
+	require.NoError(t, err)
+
+	_, err = mine.Execute(t.Context(), "1", func(u User) ([]EmailChanged, error) {
+		if u.Email != "" {
+			return nil, nil
+		}
+		return []EmailChanged{{"", "ada"}}, nil
+	})
+	require.NoError(t, err)
+	_, err = mine.Execute(t.Context(), "1", ChangeEmail("ada"))
+	require.ErrorIs(t, err, aggregate.ErrTaken)
 }
 
 func TestAHolderMayClaimItsValueAgain(t *testing.T) {

@@ -21,6 +21,7 @@ type proposed struct {
 	write   eventstore.Write
 	version eventstore.Version  // that it was decided on
 	life    eventstore.Identity // of the log that was read; zero: any
+	old     bool                // it was not read: the state is a kept one
 }
 
 // ExecuteAll makes the plans' decisions and appends all their events in one append, all
@@ -92,6 +93,7 @@ func proposeAll(ctx context.Context, store Store, plans []Plan, s settings) (pro
 		}
 		p.request.Writes = append(p.request.Writes, part.write)
 		p.versions[plan.stream] = part.version
+		p.old = p.old || part.old
 		if life := p.request.Life; life == (eventstore.Identity{}) || part.life.Incarnation < life.Incarnation && part.life.Store == life.Store {
 			p.request.Life = part.life // if they differ, the older one: then the store refuses it
 		}
