@@ -115,4 +115,6 @@ func textOf(value *any) json.RawMessage {
 	return encoded
 }
 
-func escapePointer(name string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(name) }
+func escapePointer(name string) string {
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+}
