@@ -177,7 +177,7 @@ func TestWhatADecisionDoesToItsStateIsForgotten(t *testing.T) {
 
 func TestAStateThatCannotBeCopiedIsRefused(t *testing.T) {
 	type hidden struct{ entries []int64 }
-	typ := aggregate.Define("hidden", func(Entered, *hidden) {}, codec.Event[Entered]("hidden.entered"))
+	typ := aggregate.Define("hidden", func(e Entered, h *hidden) { h.entries = append(h.entries, e.Add) }, codec.Event[Entered]("hidden.entered"))
 	require.PanicsWithValue(t, `aggregate: the states of "hidden" cannot be kept in a cache: a state cannot be copied: give it a method Clone() aggregate_test.hidden, or mend that aggregate_test.hidden.entries is unexported, so it would be lost: export it`,
 		func() { aggregate.NewRepository(memory.NewStore(), typ).WithCache(aggregate.CacheOptions{}) })
 

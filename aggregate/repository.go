@@ -79,7 +79,7 @@ func (r *Repository[S, E]) With(store Store) *Repository[S, E] {
 //
 // Errors wrap the decision's own in a [RefusedError], a decode error, those of [eventstore.Appender] and of
 // ctx, so errors.Is finds a refusal. A conflict that outlasted the attempts is
-// [eventstore.ErrVersionConflict]. On any error but [eventstore.ErrOutcomeUnknown] nothing
+// [eventstore.ErrVersionConflict], or [eventstore.ErrDiverged] of a log that failed over. On any error but [eventstore.ErrOutcomeUnknown] nothing
 // was appended. Under a
 // command id an append of unknown outcome is repeated a few times, which mostly settles
 // it; the receipt may then say Repeated of this very call. Repeat the command if not.

@@ -70,14 +70,14 @@ type (
 )
 
 var (
-	halls = aggregate.Define("hall", func(e Taken, h *Hall) { h.Taken++ }, codec.Event[Taken]("hall.taken"))
-	full  = errors.New("the hall is full")
+	halls   = aggregate.Define("hall", func(e Taken, h *Hall) { h.Taken++ }, codec.Event[Taken]("hall.taken"))
+	errFull = errors.New("the hall is full")
 )
 
 func sell(by string) seller {
 	return func(h Hall) ([]Taken, error) {
 		if h.Taken == 2 {
-			return nil, full
+			return nil, errFull
 		}
 		return []Taken{{by}}, nil
 	}
@@ -90,7 +90,7 @@ func ExampleScenario_Meanwhile() {
 		Given(Taken{"ada"}).
 		Meanwhile(Taken{"eve"}).
 		When(sell("bob")).
-		ThenRefused(full)
+		ThenRefused(errFull)
 	fmt.Println("refused")
 	// Output: refused
 }
