@@ -115,7 +115,7 @@ func (e *endless) Read(p []byte) (int, error) {
 func TestATypeThatCannotBeReadIsFoundAtTheStart(t *testing.T) {
 	type Twice struct {
 		A int `json:"x"`
-		B int `json:"x"`
+		B int `json:"x"` //nolint:govet // the mistake that the test is about
 	}
 	bus := command.NewBus()
 	command.Handle(bus, "twice", handled[Twice])

@@ -38,7 +38,7 @@ func attempt(e endpoint, w http.ResponseWriter, r *http.Request) (err error) {
 	defer func() {
 		switch p := recover(); p {
 		case nil:
-		case http.ErrAbortHandler: //nolint:errorlint // a panic with it asks net/http to drop the connection
+		case http.ErrAbortHandler: // it asks net/http to drop the connection
 			panic(p)
 		default:
 			err = &panicError{p, debug.Stack()}

@@ -57,7 +57,6 @@ type (
 		Exact  bool       `json:"exact"`
 		Factor float32    `json:"factor"`
 		Hidden string     `json:"-"`
-		hidden string
 		Paging
 	}
 	Paging struct {

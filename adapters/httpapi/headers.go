@@ -75,10 +75,10 @@ func unquoted(value string) (string, bool) {
 	}
 	var text strings.Builder
 	for i := 0; i < len(inner); i++ {
-		switch {
-		case inner[i] == '"':
+		switch inner[i] {
+		case '"':
 			return "", false
-		case inner[i] == '\\':
+		case '\\':
 			i++
 			if i == len(inner) || inner[i] != '"' && inner[i] != '\\' {
 				return "", false

@@ -49,7 +49,10 @@ func (h readiness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else if answer.Failed = h.failed(r.Context()); len(answer.Failed) > 0 {
 		answer.Status, status = "not ready", http.StatusServiceUnavailable
 	}
-	body, _ := json.Marshal(answer) // strings
+	body, err := json.Marshal(answer)
+	if err != nil { // strings
+		panic(err)
+	}
 	send(w, status, "application/json", body)
 }
 

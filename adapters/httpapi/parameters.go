@@ -38,8 +38,7 @@ func newQuestion(t reflect.Type) (question, error) {
 
 // add takes the fields of the struct at the index.
 func (q question) add(t reflect.Type, index []int) error {
-	for n := range t.NumField() {
-		field := t.Field(n)
+	for field := range t.Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		at := slices.Concat(index, field.Index)
 		switch {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -11,7 +12,7 @@ import (
 // Problem is what a client is told in place of an answer: a problem of RFC 9457, sent as
 // application/problem+json. It is an error, so a hook may return one, and so may a handler
 // of a bus that serves HTTP alone.
-type Problem struct {
+type Problem struct { //nolint:errname // RFC 9457 calls it so
 	// Type says what kind of problem it is, as a URI that never changes: one of the Type
 	// constants, or yours. Default: about:blank, the status says it all.
 	Type string `json:"type,omitempty"`
@@ -108,14 +109,14 @@ const types = "https://pkg.go.dev/github.com/leftfold/leftfold/adapters/httpapi#
 
 // Error reads as the problem does.
 func (p *Problem) Error() string {
-	text := strconv.Itoa(p.status()) + " " + p.title()
+	texts := []string{strconv.Itoa(p.status()) + " " + p.title()}
 	if p.Detail != "" {
-		text += ": " + p.Detail
+		texts[0] += ": " + p.Detail
 	}
 	for _, e := range p.Errors {
-		text += "; " + strings.Join(strings.Fields(e.Pointer+" "+e.Parameter+" "+e.Header), " ") + ": " + e.Detail
+		texts = append(texts, cmp.Or(e.Pointer, e.Parameter, e.Header)+": "+e.Detail)
 	}
-	return text
+	return strings.Join(texts, "; ")
 }
 
 // Unwrap returns what the client is not told.

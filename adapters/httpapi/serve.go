@@ -84,7 +84,7 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, opt
 	}
 	s.log.InfoContext(ctx, "stopping")
 	err := s.stop()
-	<-failed
+	_ = <-failed // http.ErrServerClosed
 	return err
 }
 
