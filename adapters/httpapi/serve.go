@@ -84,7 +84,9 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, opt
 	}
 	s.log.InfoContext(ctx, "stopping")
 	err := s.stop()
-	_ = <-failed // http.ErrServerClosed
+	if ended := <-failed; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, ended)
+	}
 	return err
 }
 
