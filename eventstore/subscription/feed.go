@@ -178,6 +178,8 @@ func (f *feed) finish(p *piece) {
 	defer f.mu.Unlock()
 	close(p.done)
 	switch {
+	case errors.Is(p.err, context.Canceled): // nobody wants it any more, which says nothing of the others
+		f.pieces = without(f.pieces, p)
 	case p.err != nil || p.at != (place{p.facts.Identity, p.facts.After}):
 		f.pieces = slices.DeleteFunc(f.pieces, func(p *piece) bool { return p.isDone() || !p.waits })
 	case p.facts.Through == p.facts.After: // soon there will be more
