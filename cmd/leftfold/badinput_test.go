@@ -44,7 +44,7 @@ func TestAWrongCommandLineIsExplained(t *testing.T) {
 		"a stray argument":         {[]string{"demo", "orders.csv"}, `unexpected argument "orders.csv"; give files with --data`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			leftfold(t.Context(), c.args...).refuses(t, exitUsage, c.says, "leftfold demo --help")
+			leftfold(t.Context(), c.args...).refuses(t, exitUsage, c.says, "leftfold --help")
 		})
 	}
 }
