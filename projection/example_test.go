@@ -111,16 +111,20 @@ func ExampleWhenKeyed() {
 // A handler writes what it likes in the sink's own transaction; the checkpoint moves in
 // the same transaction, so catching up again adds nothing.
 func ExampleNewHandler() {
-	stock := projection.NewHandler("stock", projection.HandlerOptions{Version: 1, Query: eventstore.Types("item.sold")},
+	query := eventstore.Types(shopEvents().StoredAs("item.sold")...)
+	stock := projection.NewHandler("stock", projection.HandlerOptions{Version: 1, Query: query},
 		func(_ context.Context, tx *memory.Tx, m eventstore.Recorded) error {
 			decoded, err := shopEvents().Decode(m)
 			if err != nil {
 				return err
 			}
-			item := decoded[0].(ItemSold).Item
-			sold, _ := tx.Get("sold", item)
-			n, _ := sold.(int)
-			tx.Put("sold", item, n+1)
+			for _, event := range decoded { // an old one may stand for several, of other types too
+				if e, is := event.(ItemSold); is {
+					sold, _ := tx.Get("sold", e.Item)
+					n, _ := sold.(int)
+					tx.Put("sold", e.Item, n+1)
+				}
+			}
 			return nil
 		})
 

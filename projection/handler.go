@@ -30,7 +30,8 @@ type HandlerOptions struct {
 	// one, as that of a view is, and replaces it when it has caught up. Default: it is refused while
 	// another version is live.
 	Apart bool
-	// Query selects the events. Default: every event.
+	// Query selects the events, by the types under which they are stored: codec.Set.StoredAs has
+	// those that events of a type had in the past. Default: every event.
 	Query eventstore.Query
 	// Key names what an event is about, so that a [Worker] can divide the handler into segments:
 	// order holds among the events of one key. What handle writes for an event must belong to

@@ -35,7 +35,8 @@ type ViewOptions struct {
 
 // NewView returns the view with the rules. An event runs through every rule of its
 // type, in the order given; events of types without a rule are passed over, whether the
-// program knows them or not. It panics on a mistake in the definition, and names it.
+// program knows them or not. An old event that stands for several (codec.UpcastEach) runs through
+// the rules as those, in their order; all of them are folded, or none. It panics on a mistake in the definition, and names it.
 //
 // Between two events a row is as if it had been stored and read back: times in UTC with
 // microseconds, empty bytes nil. So a fold sees the same row wherever a window of events
