@@ -3,6 +3,7 @@ package codec
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -31,7 +32,7 @@ func compareJSON(data, again []byte, anyCase bool) ([]Loss, error) {
 	}
 	c := comparison{anyCase: anyCase}
 	if !utf8.Valid(data) {
-		c.lost("", "it holds text that is not UTF-8, which comes back as U+FFFD")
+		c.lostf("", "it holds text that is not UTF-8, which comes back as U+FFFD")
 	}
 	c.compare("", stored, back)
 	return c.losses, nil
@@ -44,7 +45,7 @@ func parseJSON(text []byte) (value any, err error) {
 		return nil, err
 	}
 	if _, err := decoder.Token(); err != io.EOF {
-		return nil, fmt.Errorf("there is more after the value")
+		return nil, errors.New("there is more after the value")
 	}
 	return value, nil
 }
@@ -54,7 +55,7 @@ type comparison struct {
 	losses  []Loss
 }
 
-func (c *comparison) lost(field, format string, args ...any) {
+func (c *comparison) lostf(field, format string, args ...any) {
 	c.losses = append(c.losses, Loss{strings.TrimPrefix(field, "."), fmt.Sprintf(format, args...)})
 }
 
@@ -74,7 +75,7 @@ func (c *comparison) compare(field string, stored, back any) {
 		}
 	}
 	if !sameScalar(stored, back) && !(isEmpty(stored) && isEmpty(back)) {
-		c.lost(field, "%s comes back as %s", text(stored), text(back))
+		c.lostf(field, "%s comes back as %s", text(stored), text(back))
 	}
 }
 
@@ -85,7 +86,7 @@ func (c *comparison) compareMembers(field string, stored, back map[string]any) {
 		case found:
 			c.compare(field+"."+name, stored[name], value)
 		case !isEmpty(stored[name]):
-			c.lost(field+"."+name, "the type does not take it (%s)", text(stored[name]))
+			c.lostf(field+"."+name, "the type does not take it (%s)", text(stored[name]))
 		}
 	}
 }
@@ -105,7 +106,7 @@ func (c *comparison) member(of map[string]any, name string) (value any, found bo
 // compareElements allows for more than were stored: a Go array always has its length.
 func (c *comparison) compareElements(field string, stored, back []any) {
 	if len(stored) > len(back) {
-		c.lost(field, "it has %d elements, and %d come back", len(stored), len(back))
+		c.lostf(field, "it has %d elements, and %d come back", len(stored), len(back))
 		return
 	}
 	for n := range stored {

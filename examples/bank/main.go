@@ -14,6 +14,7 @@ import (
 	"io"
 	"log"
 	"os"
+	"strings"
 
 	"github.com/leftfold/leftfold/adapters/sqlite"
 	"github.com/leftfold/leftfold/aggregate"
@@ -39,10 +40,10 @@ func run(ctx context.Context, path string, args []string, out io.Writer) (err er
 	if err := past(ctx, store); err != nil {
 		return err
 	}
-	switch {
-	case len(args) == 0:
+	switch strings.Join(args, " ") {
+	case "":
 		return today(ctx, store, out)
-	case len(args) == 2 && args[0] == "schema" && args[1] == "check":
+	case "schema check":
 		return check(ctx, store, out)
 	default:
 		return fmt.Errorf("unknown arguments %q: want none, or schema check", args)

@@ -43,10 +43,12 @@ type told struct {
 	errors []string
 }
 
-func (s *told) Helper()                           {}
-func (s *told) Logf(string, ...any)               {}
-func (s *told) Error(args ...any)                 { s.errors = append(s.errors, fmt.Sprint(args...)) }
-func (s *told) Errorf(format string, args ...any) { s.errors = append(s.errors, fmt.Sprintf(format, args...)) }
+func (s *told) Helper()             {}
+func (s *told) Logf(string, ...any) {}
+func (s *told) Error(args ...any)   { s.errors = append(s.errors, fmt.Sprint(args...)) }
+func (s *told) Errorf(format string, args ...any) {
+	s.errors = append(s.errors, fmt.Sprintf(format, args...))
+}
 
 func golden(events *codec.Set, dir string, examples ...codectest.Example) []string {
 	var s told
@@ -161,7 +163,7 @@ func TestAPayloadIsNeverChanged(t *testing.T) {
 	assert.Contains(t, said[0], "has changed without a new schema version")
 	content, err := os.ReadFile(filepath.Join(at, "till.sold.v2.json"))
 	require.NoError(t, err)
-	assert.Equal(t, `{"Item":"lamp"}`, string(content))
+	assert.Equal(t, []byte(`{"Item":"lamp"}`), content)
 }
 
 func TestAFileThatIsNoGoldenPayloadIsNamed(t *testing.T) {

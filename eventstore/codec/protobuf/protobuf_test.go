@@ -87,7 +87,7 @@ func TestAnOldMessageIsUpcast(t *testing.T) {
 func TestTypesThatAreNoMessagesAreRefused(t *testing.T) {
 	in := codec.In(protobuf.Format{})
 	for says, definition := range map[string]codec.Definition{
-		"orderpb.Line is a message, which must not be copied; the event's type is *orderpb.Line": codec.Event[orderpb.Line]("a", in), //nolint:govet // what is tested
+		"orderpb.Line is a message, which must not be copied; the event's type is *orderpb.Line": codec.Event[orderpb.Line]("a", in),
 		"int is not a pointer to a message":               codec.Event[int]("a", in),
 		"*int is not a pointer to a message":              codec.Event[*int]("a", in),
 		"protoreflect.ProtoMessage is not a pointer to a": codec.Event[proto.Message]("a", in),
