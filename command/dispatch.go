@@ -113,7 +113,7 @@ func newDispatch(ctx context.Context, name string, cmd any, options []DispatchOp
 	if err := d.check(); err != nil {
 		return d, fmt.Errorf("%w: %w", ErrInvalidCommand, err)
 	}
-	d.begin()
+	d.Info = d.begun()
 	if d.ID == "" {
 		return d, nil
 	}
@@ -140,22 +140,21 @@ func (i Info) check() error {
 	return nil
 }
 
-// begin names the conversation and the cause of a command that has none. A command with an id
+// begun names the conversation and the cause of a command that has none. A command with an id
 // may be killed between two appends and repeated, so both are made of that id alone: all of its
 // events are of one conversation. Ids of two principals are not those of one command.
-func (i *Info) begin() {
+func (i Info) begun() Info {
 	if i.Correlation != "" && i.Causation != "" {
-		return
+		return i
 	}
-	cause, conversation := i.ID, ""
+	cause, conversation := i.ID, eventstore.NewCommandID("conversation", i.Principal, i.ID).String()
 	if i.ID == "" {
 		cause = eventstore.NewEventID().String()
 		conversation = cause
-	} else {
-		conversation = eventstore.NewCommandID("conversation", i.Principal, i.ID).String()
 	}
 	i.Causation = cmp.Or(i.Causation, cause)
 	i.Correlation = cmp.Or(i.Correlation, conversation)
+	return i
 }
 
 // metadata is what is stored with every event of the command.

@@ -21,13 +21,14 @@ func (h *Hooks) Commands() command.Middleware {
 			start := time.Now()
 			ctx, span := h.tracer.Start(ctx, "command "+info.Name,
 				trace.WithAttributes(commandName.String(info.Name), correlation.String(info.Correlation)))
+			defer span.End()
 			finished := false
 			defer func() {
 				if !finished { // it panics
 					err = errPanic
 				}
 				span.SetAttributes(repeated.Bool(receipt.Repeated))
-				end(span, err)
+				settle(span, err)
 				h.commandTook.Record(ctx, time.Since(start).Seconds(), metric.WithAttributeSet(
 					outcome(err, commandName.String(info.Name), repeated.Bool(receipt.Repeated))))
 			}()
@@ -46,6 +47,7 @@ func (h *Hooks) Queries() query.Middleware {
 			name := queryName.String(info.Name)
 			start := time.Now()
 			ctx, span := h.tracer.Start(ctx, "query "+info.Name, trace.WithAttributes(name))
+			defer span.End()
 			finished := false
 			defer func() {
 				if !finished {
@@ -68,5 +70,5 @@ func (h *Hooks) answered(ctx context.Context, span trace.Span, name attribute.Ke
 		h.queryWaited.Record(ctx, info.Waited.Seconds(), attributes)
 		span.SetAttributes(waited.Float64(info.Waited.Seconds()))
 	}
-	end(span, err)
+	settle(span, err)
 }

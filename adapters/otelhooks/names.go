@@ -92,13 +92,12 @@ func errorTypeOf(err error) attribute.KeyValue {
 	return errorType.String("_OTHER") // that of the conventions for whatever has no word
 }
 
-// end ends a span with its outcome.
-func end(span trace.Span, err error) {
+// settle gives a span its outcome, before it ends.
+func settle(span trace.Span, err error) {
 	if err != nil && span.IsRecording() {
 		span.SetAttributes(errorTypeOf(err))
 		span.SetStatus(codes.Error, err.Error())
 	}
-	span.End()
 }
 
 // outcome returns attributes with the word for the failure, if there is one.

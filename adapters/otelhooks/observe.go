@@ -38,7 +38,7 @@ func (h *Hooks) Observe(log eventstore.LogReader, sink projection.Checkpoints, n
 			for _, s := range all {
 				of := metric.WithAttributes(projectionName.String(name), projectionVersion.Int(s.Generation.Version), projectionStage.String(string(s.Stage)))
 				o.ObserveFloat64(lag, s.Behind.Seconds(), of)
-				o.ObserveInt64(behind, int64(s.Lag()), of)
+				o.ObserveInt64(behind, s.Lag(), of)
 				o.ObserveInt64(parked, int64(len(s.Parked)), of)
 				for state, count := range byState(s.Roster) {
 					o.ObserveInt64(segments, count, of, metric.WithAttributes(segmentState.String(state)))

@@ -48,7 +48,8 @@ func (h *Hooks) window(ctx context.Context, of projection.Generation, w subscrip
 	return ctx, func(err error) {
 		name := projectionName.String(of.Name)
 		if span != nil {
-			end(span, err)
+			settle(span, err)
+			span.End()
 		}
 		if span != nil || err != nil {
 			h.applyTook.Record(ctx, time.Since(start).Seconds(), metric.WithAttributeSet(outcome(err, name)))

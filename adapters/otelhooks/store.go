@@ -68,6 +68,7 @@ func (s *hooked) Append(ctx context.Context, request eventstore.AppendRequest) (
 func (h *Hooks) write(ctx context.Context, operation string, events int, writes []eventstore.Write, do func(context.Context) (eventstore.Receipt, error)) (eventstore.Receipt, error) {
 	start := time.Now()
 	ctx, span := h.tracer.Start(ctx, operation+" "+categoryOf(writes), trace.WithSpanKind(trace.SpanKindProducer))
+	defer span.End()
 	receipt, err := do(ctx)
 	if span.IsRecording() {
 		span.SetAttributes(messagingSystem.String(leftfold), messagingType.String(operationOfProducer), messagingOperation.String(operation),
@@ -79,7 +80,7 @@ func (h *Hooks) write(ctx context.Context, operation string, events int, writes 
 			span.SetAttributes(position.Int64(int64(receipt.Token.Position)))
 		}
 	}
-	end(span, err)
+	settle(span, err)
 	h.appendTook.Record(ctx, time.Since(start).Seconds(), metric.WithAttributeSet(outcome(err, repeated.Bool(receipt.Repeated))))
 	if err == nil && !receipt.Repeated {
 		h.appended.Record(ctx, int64(events))
@@ -108,6 +109,7 @@ func (s *hooked) ReadStream(ctx context.Context, stream eventstore.StreamID, in 
 	return func(yield func(eventstore.Recorded, error) bool) {
 		ctx, span := s.hooks.tracer.Start(ctx, "load "+stream.Category(), trace.WithSpanKind(trace.SpanKindClient),
 			trace.WithAttributes(messagingOperation.String("load"), streamName.String(string(stream))))
+		defer span.End()
 		pass(span, s.Store.ReadStream(ctx, stream, in), yield)
 	}
 }
@@ -122,6 +124,7 @@ func (s *hooked) ReadLog(ctx context.Context, query eventstore.LogQuery) (*event
 	return eventstore.NewLogRead(*read, func(yield func(eventstore.Recorded, error) bool) {
 		_, span := s.hooks.tracer.Start(ctx, "read log", trace.WithSpanKind(trace.SpanKindClient),
 			trace.WithAttributes(messagingOperation.String("read")))
+		defer span.End()
 		pass(span, read.Events(), yield)
 	}), nil
 }
@@ -129,13 +132,13 @@ func (s *hooked) ReadLog(ctx context.Context, query eventstore.LogQuery) (*event
 // isTraced reports whether a span is under way.
 func isTraced(ctx context.Context) bool { return trace.SpanContextFromContext(ctx).IsValid() }
 
-// pass hands events on and ends the span after the last one.
+// pass hands events on, and gives the span their number and the outcome.
 func pass(span trace.Span, events iter.Seq2[eventstore.Recorded, error], yield func(eventstore.Recorded, error) bool) {
 	var failed error
 	count := 0
 	defer func() {
 		span.SetAttributes(eventCount.Int(count))
-		end(span, failed)
+		settle(span, failed)
 	}()
 	for event, err := range events {
 		if err != nil {
