@@ -62,7 +62,7 @@ func (t *transaction) statement(ctx context.Context, text string) (*sql.Stmt, er
 	if s, ok := t.bound[text]; ok {
 		return s, nil
 	}
-	s, err := t.bind(ctx, text)
+	s, err := t.bind(context.WithoutCancel(ctx), text) // the end of ctx must not keep a savepoint from being rolled back
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"testing"
@@ -467,4 +468,57 @@ func headOf(t *testing.T, store eventstore.Store) eventstore.Position {
 	head, err := store.Head(t.Context())
 	require.NoError(t, err)
 	return head.Position
+}
+
+// The context of an append may end at any moment of it, and its caller commit all the same. In
+// the last round it does not end.
+func TestAnAppendWhoseContextEndsAnywhereIsMadeWholeOrNotAtAll(t *testing.T) {
+	store, db := withTable(t)
+	_, err := store.Append(t.Context(), loneEvent("order-0"))
+	require.NoError(t, err)
+	for looks := 1; ; looks++ {
+		require.Less(t, looks, 200, "the context is looked at a few times")
+		before := headOf(t, store)
+		tx, err := db.BeginTx(t.Context(), nil)
+		require.NoError(t, err)
+		ending := newEnding(t.Context(), looks)
+		stream := eventstore.StreamID(fmt.Sprint("order-", looks))
+		_, failed := store.InSQL(tx).Append(ending, eventstore.AppendRequest{
+			Command:   eventstore.Command{ID: eventstore.NewCommandID(string(stream))},
+			Writes:    []eventstore.Write{{Stream: stream, Events: []eventstore.EventData{{Type: "placed"}, {Type: "paid", Tags: []eventstore.Tag{"by:card"}}}}},
+			Condition: &eventstore.Condition{FailIf: eventstore.Tagged("by:cash")},
+		})
+		require.NoError(t, tx.Commit())
+		if failed == nil {
+			require.Equal(t, before+2, headOf(t, store))
+		} else {
+			require.ErrorIs(t, failed, context.Canceled)
+			require.Equal(t, before, headOf(t, store), "not appended, says the error of the context")
+		}
+		if ending.Err() == nil {
+			return
+		}
+	}
+}
+
+// ending is a context that ends when it has been looked at so many times.
+type ending struct {
+	context.Context
+	cancel context.CancelFunc
+	mu     sync.Mutex
+	looks  int
+}
+
+func newEnding(parent context.Context, looks int) *ending {
+	ctx, cancel := context.WithCancel(parent)
+	return &ending{Context: ctx, cancel: cancel, looks: looks}
+}
+
+func (e *ending) Done() <-chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.looks--; e.looks == 0 {
+		e.cancel()
+	}
+	return e.Context.Done()
 }
