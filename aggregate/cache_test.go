@@ -197,3 +197,18 @@ func TestAStateWhoseCopyDiffersIsNotKept(t *testing.T) {
 	assert.ErrorContains(t, failed[0], "copy the state: the state does not come back")
 	require.NoError(t, checkLedgers(t.Context(), store))
 }
+
+// The events are durable when the fold meets them for the first time.
+func TestAFoldThatPanicsDoesNotHideAnAppend(t *testing.T) {
+	typ := aggregate.Define("ledger", func(e Entered, l *Ledger) {
+		if e.Add == 13 {
+			panic("unlucky")
+		}
+		e.apply(l)
+	}, codec.Event[Entered]("ledger.entered"))
+	ledgers := aggregate.NewRepository(memory.NewStore(), typ).WithCache(aggregate.CacheOptions{})
+	receipt, err := ledgers.Execute(t.Context(), "1", enter("me", 13))
+	require.NoError(t, err)
+	assert.EqualValues(t, 1, receipt.Versions["ledger-1"])
+	assert.Zero(t, ledgers.Cached())
+}

@@ -78,10 +78,6 @@ func copier[S any]() (func(*S) (S, error), error) {
 
 // decodeState fills a zero state with one that was encoded.
 func decodeState[S any](text []byte, into *S) (err error) {
-	defer func() {
-		if p := recover(); p != nil { // of an UnmarshalJSON
-			err = fmt.Errorf("panic: %v", p)
-		}
-	}()
+	defer noPanic(&err) // of an UnmarshalJSON
 	return json.Unmarshal(text, into)
 }

@@ -150,7 +150,8 @@ func (r *Repository[S, E]) verify(ctx context.Context, store Store, stream event
 }
 
 // advance adds events that were appended by ourselves, as the log has them now.
-func (r *Repository[S, E]) advance(stream eventstore.StreamID, k *kept[S], events []eventstore.EventData) error {
+func (r *Repository[S, E]) advance(stream eventstore.StreamID, k *kept[S], events []eventstore.EventData) (err error) {
+	defer noPanic(&err)
 	for _, event := range events {
 		recorded := eventstore.Recorded{EventData: event, Stream: stream, Version: k.version + 1}
 		if err := r.typ.foldRecorded(&k.state, recorded); err != nil {
@@ -160,4 +161,12 @@ func (r *Repository[S, E]) advance(stream eventstore.StreamID, k *kept[S], event
 		k.folded++
 	}
 	return nil
+}
+
+// noPanic turns a panic of the user's code, the fold's for instance, into an error: where the
+// command is done, or was to do without.
+func noPanic(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("panic: %v", p)
+	}
 }

@@ -193,11 +193,7 @@ func (r *Repository[S, E]) offer(stream eventstore.StreamID, k *kept[S]) {
 }
 
 func (r *Repository[S, E]) takeSnapshot(ctx context.Context, stream eventstore.StreamID) (err error) {
-	defer func() {
-		if p := recover(); p != nil { // of the fold; a command would meet it too, and end alone
-			err = fmt.Errorf("panic: %v", p)
-		}
-	}()
+	defer noPanic(&err) // of the fold; a command would meet it too, and end alone
 	life, err := lifeOf(ctx, r.store, stream)
 	if err != nil {
 		return err
