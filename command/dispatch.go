@@ -30,8 +30,8 @@ func Principal(principal string) DispatchOption { return func(i *Info) { i.Princ
 // Expect refuses the command with [eventstore.ErrVersionConflict] if the aggregate is not
 // at the version, such as that of an If-Match header: what the user decided on is not what
 // is there. The aggregate is the first one that the handler executes a decision on, with
-// its context; a handler that makes none under an expected version fails, because the
-// version went unchecked. A repeat under an [ID] is no conflict. Default: any version.
+// its context, commands that it dispatches with an id of their own left out; a handler that makes
+// none under an expected version fails, because the version went unchecked. A repeat under an [ID] is no conflict. Default: any version.
 func Expect(v eventstore.Version) DispatchOption { return func(i *Info) { i.Expected = &v } }
 
 // Correlation puts the command into a conversation, such as that of the request which led to
@@ -170,16 +170,15 @@ func (i Info) metadata() eventstore.Metadata {
 	return m
 }
 
-// inScope starts the scope in which the command's appends are counted and its expected
-// version is checked, each time the handler is called. A scope made once, in Dispatch, would
-// break a handler that
-// appends to A and then to B: A is appended, B finds the store busy, middleware tries
-// again, A is counted as the second append to A, gets a new id and is appended twice.
+// inScope starts the scope in which the command's appends are counted and its expected version is
+// checked, each time the handler is called. A scope made once, in Dispatch, would break a handler
+// that appends to A and then to B: A is appended, B finds the store busy, middleware tries again,
+// A is counted as the second append to A, gets a new id and is appended twice.
 func inScope(next Handler) Handler {
 	return func(ctx context.Context, cmd any) (eventstore.Receipt, error) {
 		d, _ := ctx.Value(dispatchKey{}).(dispatch)
-		if d.ID != "" {
-			ctx = eventstore.WithCommand(ctx, d.Principal, d.ID, d.hash)
+		if d.ID != "" { // it is no part of a command that is being handled
+			ctx = eventstore.WithoutExpected(eventstore.WithCommand(ctx, d.Principal, d.ID, d.hash))
 		}
 		if d.Expected == nil {
 			return next(ctx, cmd)

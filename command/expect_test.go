@@ -85,3 +85,29 @@ func TestAnExpectedVersionThatNobodyChecksIsAnError(t *testing.T) {
 	require.ErrorIs(t, err, eventstore.ErrInvalid, "whose version it is, is not said")
 	require.ErrorContains(t, err, "it is for one aggregate, there are several")
 }
+
+// A command with an id of its own is another command: what the caller of the first expects is no
+// business of it. It once took the expectation, and when it was tried again, there was none left.
+func TestAnotherCommandOfTheHandlerLeavesTheExpectedVersionAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.NewStore()
+		bus := transfers(store, []error{nil, nil, eventstore.ErrStoreBusy}, command.Retry(3))
+		_, err := bus.Dispatch(t.Context(), Transfer{"bob", "ada", 5}) // both are at version 1
+		require.NoError(t, err)
+
+		accounts := aggregate.NewRepository(store, Accounts)
+		command.Handle(bus, "pay", func(ctx context.Context, c Pay) (eventstore.Receipt, error) {
+			if receipt, err := bus.Dispatch(ctx, Transfer{"eve", "bank", 1}, command.ID("fee")); err != nil {
+				return receipt, err
+			}
+			return accounts.Execute(ctx, c.To, book(1))
+		})
+		_, err = bus.Dispatch(t.Context(), Pay{To: "ada"}, command.Expect(7))
+		var conflict *eventstore.VersionConflictError
+		require.ErrorAs(t, err, &conflict)
+		assert.EqualValues(t, "account-ada", conflict.Stream)
+		_, err = bus.Dispatch(t.Context(), Pay{To: "ada"}, command.Expect(1))
+		require.NoError(t, err)
+		assert.Equal(t, [2]int64{6, -5}, balances(t, store))
+	})
+}

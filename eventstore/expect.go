@@ -20,6 +20,12 @@ func WithExpected(ctx context.Context, v Version) context.Context {
 	return context.WithValue(ctx, expectationKey{}, &expectation{version: v})
 }
 
+// WithoutExpected returns a context for handling another command under ctx: what ctx expects is
+// left to the first one.
+func WithoutExpected(ctx context.Context) context.Context {
+	return context.WithValue(ctx, expectationKey{}, nil)
+}
+
 // TakeExpected returns the version that ctx expects, to whoever asks first, and whether
 // there is one that nobody has taken. Who takes it must refuse with [ErrVersionConflict] if
 // it does not hold; who handles commands asks last, and so learns that nobody looked at it.
