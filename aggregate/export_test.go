@@ -80,3 +80,6 @@ func TrustsAnyLife[S, E any]() ExecuteFunc[S, E] {
 		return p, err
 	}, (*cachedExecute[S, E]).finish)
 }
+
+// SharesReferences reports whether the state refers to one thing in two places.
+func SharesReferences[S any](state S) bool { return sharesReferences(&state) }

@@ -14,6 +14,8 @@ import (
 //
 // It panics, as [Define] does, if a state does not come back from its encoded form as it was: the
 // encoding is encoding/json, so every field must be exported and of a type that it can read back.
+// A state that refers to one thing in two places, as a list and an index of the same pointers do,
+// gets no snapshot, and [SnapshotOptions].Failed is told: read back it would be two things.
 func (t *Type[S, E]) FoldVersion(n int) *Type[S, E] {
 	state, err := layoutOf(reflect.TypeFor[S]())
 	if err == nil && n < 1 {
@@ -33,21 +35,29 @@ func (t *Type[S, E]) Shape() Shape { return t.shape }
 
 // encodeState returns the state in its encoded form, having made sure that it comes back.
 func encodeState[S any](state *S) ([]byte, error) {
-	text, back, err := roundTrip(state)
-	if err == nil && !reflect.DeepEqual(state, back) {
-		err = errUnfaithful
+	text, _, err := roundTrip(state)
+	if err == nil && sharesReferences(state) {
+		err = errShares
 	}
 	return text, err
 }
 
-var errUnfaithful = errors.New("the state does not come back from its encoded form as it was; look for fields with omitempty, text that is not UTF-8, and MarshalJSON methods")
+var (
+	errUnfaithful = errors.New("the state does not come back from its encoded form as it was; look for fields with omitempty, text that is not UTF-8, and MarshalJSON methods")
+	errShares     = errors.New("the state refers to one thing in two places, such as a list and an index of the same pointers: read back it would be two things, of which the fold changes one; keep it in one place and a key in the other")
+)
 
+// roundTrip encodes the state and reads it back.
 func roundTrip[S any](state *S) (text []byte, back *S, err error) {
 	if text, err = json.Marshal(state); err != nil {
 		return nil, nil, err
 	}
 	back = new(S)
-	return text, back, json.Unmarshal(text, back)
+	err = json.Unmarshal(text, back)
+	if err == nil && !reflect.DeepEqual(state, back) {
+		err = errUnfaithful
+	}
+	return text, back, err
 }
 
 // copier returns the function that copies states for a decision, so that nothing it does to its
@@ -65,9 +75,6 @@ func copier[S any]() (func(*S) (S, error), error) {
 	}
 	return func(s *S) (S, error) {
 		_, back, err := roundTrip(s)
-		if err == nil && !reflect.DeepEqual(s, back) {
-			err = errUnfaithful
-		}
 		if err != nil {
 			var zero S
 			return zero, err
