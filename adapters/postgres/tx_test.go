@@ -139,7 +139,19 @@ func TestATransactionOfDatabaseSQLOutlivesWhatIsRefused(t *testing.T) {
 	require.NoError(t, errors.Join(rows.Close(), rows.Err()))
 	_, err = log.Append(t.Context(), oneEvent("order-1"))
 	require.NoError(t, err)
-	_, err = tx.ExecContext(t.Context(), "SELECT 1/0") // the transaction has failed
+	_, err = tx.ExecContext(t.Context(), "SAVEPOINT mine")
+	require.NoError(t, err)
+	for range 2 {
+		_, err = tx.ExecContext(t.Context(), "SELECT 1/0") // the transaction has failed
+		require.Error(t, err)
+		_, err = log.Append(t.Context(), oneEvent("order-1"))
+		require.ErrorContains(t, err, "roll back")
+		_, err = tx.ExecContext(t.Context(), "ROLLBACK TO mine")
+		require.NoError(t, err, "up to the savepoint it has not")
+	}
+	_, err = log.Append(t.Context(), oneEvent("order-1"))
+	require.NoError(t, err)
+	_, err = tx.ExecContext(t.Context(), "SELECT 1/0")
 	require.Error(t, err)
 	_, err = log.Append(t.Context(), oneEvent("order-1"))
 	require.Error(t, err)

@@ -1,6 +1,7 @@
 package aggregatetest_test
 
 import (
+	"flag"
 	"fmt"
 	"strings"
 	"testing"
@@ -36,6 +37,8 @@ func TestAnInvariantThatHolds(t *testing.T) {
 
 // An invariant that does not hold fails with the shortest way to break it.
 func TestAnInvariantThatIsBroken(t *testing.T) {
+	require.NoError(t, flag.Set("rapid.nofailfile", "true")) // these failures are wanted
+	t.Cleanup(func() { require.NoError(t, flag.Set("rapid.nofailfile", "false")) })
 	calls := 0
 	impure := func(*rapid.T) aggregate.Decision[Door, Event] {
 		return func(Door) ([]Event, error) { calls++; return []Event{Opened{fmt.Sprint(calls)}}, nil }
