@@ -13,7 +13,8 @@ import (
 var ErrTaken = errors.New("value is taken")
 
 // TakenError says that a decision claims a value that another stream holds. It is a refusal, in a
-// [RefusedError], and matches [ErrTaken].
+// [RefusedError], and matches [ErrTaken]. Its text does not name the holder: it is for whoever was
+// refused, who need not know who else has an account here.
 type TakenError struct {
 	Value    string // as "key:value"
 	Holder   eventstore.StreamID
@@ -21,10 +22,7 @@ type TakenError struct {
 }
 
 func (e *TakenError) Error() string {
-	if e.Position == 0 {
-		return fmt.Sprintf("%s is taken by %s, in the same append", e.Value, e.Holder)
-	}
-	return fmt.Sprintf("%s is taken by %s, at position %d", e.Value, e.Holder, e.Position)
+	return e.Value + " is taken"
 }
 
 // Is reports whether target is [ErrTaken].

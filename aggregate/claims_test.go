@@ -53,7 +53,7 @@ func ExampleTakenError() {
 	fmt.Println(err)
 	// Output:
 	// <nil>
-	// execute user-2: email:ada@example.org is taken by user-1, at position 1
+	// execute user-2: email:ada@example.org is taken
 	// <nil>
 }
 

@@ -16,7 +16,8 @@ func (k TagKey[V]) Tag(value V) Tag { return NewTag(string(k), string(value)) }
 func (k TagKey[V]) Claim(value V) Tag { return NewTag(claimKey, string(k.Tag(value))) }
 
 // Release returns the tag of an event by which its stream gives the value back. On any stream but
-// the one that holds the value it does nothing.
+// the one that holds the value it does nothing. A stream that is deleted keeps what it holds, for
+// ever: release it before.
 func (k TagKey[V]) Release(value V) Tag { return NewTag(releaseKey, string(k.Tag(value))) }
 
 // Keys that start with "$" are our own, as types are.

@@ -21,16 +21,8 @@ func (s *Store) Append(ctx context.Context, request eventstore.AppendRequest) (e
 	if err != nil {
 		return eventstore.Receipt{}, err
 	}
-	if err := checkStore(prepared, s.identity.Store); err != nil {
-		return eventstore.Receipt{}, err
-	}
 	own(&prepared)
 	return s.submit(ctx, prepared)
-}
-
-// checkStore refuses an append for another store: the server compares incarnations only.
-func checkStore(r eventstore.AppendRequest, store eventstore.StoreID) error {
-	return r.CheckLife(eventstore.Identity{Store: store, Incarnation: r.Life.Incarnation})
 }
 
 // own copies what the caller may change once Append has returned: an append whose outcome is

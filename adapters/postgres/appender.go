@@ -284,7 +284,7 @@ func (a *appender) send(appends []*groupcommit.Pending, one bool) {
 		values := oneValues(a.fences, a.head, appends[0].Request.Writes[0])
 		a.pipeline.SendQueryStatement(a.one, values, binaryFormat, binaryFormat)
 	} else {
-		a.parameters.encode(appends)
+		a.parameters.encode(appends, a.identity.Store)
 		values := a.parameters.values(a.writer[:], a.session, a.fences, a.head, 0)
 		if a.db.pooled {
 			a.pipeline.SendQueryParams(a.db.sql.appendIn.text, values, nil, binaryFormat, binaryFormat)

@@ -71,7 +71,7 @@ func (a *appender) makeInline(ctx context.Context, appends []*groupcommit.Pendin
 			err = errors.Join(err, conn.PgConn().Conn().SetDeadline(time.Time{}))
 		}
 	}()
-	a.parameters.encode(appends)
+	a.parameters.encode(appends, a.identity.Store)
 	values := a.parameters.values(a.writer[:], a.session, a.fences, a.head, a.inline.Number())
 	if err := t.begin(ctx, call{statement: a.db.sql.appendInline(a.db.pooled), params: values, scan: got.scan}); err != nil {
 		return got, err

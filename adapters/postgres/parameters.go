@@ -74,7 +74,10 @@ const (
 	expectNothing = -3 // no version at all will do
 )
 
-func (p *parameters) encode(appends []*groupcommit.Pending) {
+// noIncarnation is none that a store can be in.
+const noIncarnation = -1
+
+func (p *parameters) encode(appends []*groupcommit.Pending, store eventstore.StoreID) {
 	w, e, c, d, l := &p.writes, &p.events, &p.commands, &p.conditions, &p.lives
 	for _, used := range []*column{
 		&w.appends, &w.keys, &w.expected, &w.counts, &w.streams,
@@ -84,7 +87,7 @@ func (p *parameters) encode(appends []*groupcommit.Pending) {
 		used.length, used.nulls = 0, 0
 	}
 	for n, a := range appends {
-		p.append(n+1, a.Request)
+		p.append(n+1, a.Request, store)
 	}
 }
 
@@ -125,7 +128,7 @@ func oneValues(fences int64, known eventstore.Position, w eventstore.Write) [][]
 	}
 }
 
-func (p *parameters) append(n int, r eventstore.AppendRequest) {
+func (p *parameters) append(n int, r eventstore.AppendRequest, store eventstore.StoreID) {
 	for _, w := range r.Writes {
 		p.write(n, w, !r.Command.ID.IsZero())
 	}
@@ -139,8 +142,12 @@ func (p *parameters) append(n int, r eventstore.AppendRequest) {
 		p.condition(n, *r.Condition)
 	}
 	if r.Life != (eventstore.Identity{}) {
+		incarnation := int(r.Life.Incarnation)
+		if r.Life.Store != store { // the server compares incarnations only
+			incarnation = noIncarnation
+		}
 		p.lives.appends.next().int4(n)
-		p.lives.incarnations.next().int4(int(r.Life.Incarnation))
+		p.lives.incarnations.next().int4(incarnation)
 	}
 }
 

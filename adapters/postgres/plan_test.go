@@ -215,7 +215,7 @@ func (o ownSession) Append(ctx context.Context, request eventstore.AppendRequest
 			return eventstore.Receipt{}, errors.New("a lone event was declined")
 		}
 	} else {
-		params.encode(one)
+		params.encode(one, o.store.identity.Store)
 		err = on.one(ctx, sql.append, got.scan, params.values(nil, 0, 0, known, 0)...)
 	}
 	if err != nil {

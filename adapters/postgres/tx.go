@@ -155,9 +155,6 @@ func (t *txStore) Append(ctx context.Context, request eventstore.AppendRequest) 
 	if err != nil {
 		return eventstore.Receipt{}, err
 	}
-	if err := checkStore(prepared, t.store.identity.Store); err != nil {
-		return eventstore.Receipt{}, err
-	}
 	return t.append(ctx, prepared)
 }
 
@@ -178,7 +175,7 @@ func (t *txStore) append(ctx context.Context, request eventstore.AppendRequest) 
 	}
 	one := []*groupcommit.Pending{groupcommit.NewPending(request)}
 	var params parameters
-	params.encode(one)
+	params.encode(one, t.store.identity.Store)
 	var got answer
 	inline := t.store.appender.inline
 	values := params.values(nil, 0, 0, 0, inline.Number())

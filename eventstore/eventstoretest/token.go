@@ -73,6 +73,9 @@ func anotherLifeRepeated(c *check) {
 	first := c.append(request)
 	request.Life.Incarnation++
 	c.repeats(c.append(request), first)
+	request.Life.Store = eventstore.NewStoreID()
+	c.repeats(c.append(request), first)
+	request.Life.Store = c.identity().Store
 	request.Command = command("another", "")
 	c.refused(request, eventstore.ErrDiverged, "another command")
 }
