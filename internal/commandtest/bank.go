@@ -93,11 +93,12 @@ type Command struct {
 // Name tells the command from all others.
 func (c Command) Name() string { return c.Principal + "/" + c.ID }
 
-// NewBus returns a bus that handles commands on the store.
+// NewBus returns a bus that handles commands on the store. It keeps the states of some accounts in a
+// cache, which are out of date whenever another bus was faster.
 func NewBus(store eventstore.Store) *command.Bus {
 	b := bank{
 		store:    store,
-		accounts: aggregate.NewRepository(store, accounts).WithOptions(aggregate.Options{MaxAttempts: 1000}),
+		accounts: aggregate.NewRepository(store, accounts).WithOptions(aggregate.Options{MaxAttempts: 1000}).WithCache(aggregate.CacheOptions{States: 4}),
 		users:    aggregate.NewRepository(store, users).WithOptions(aggregate.Options{MaxAttempts: 1000}),
 	}
 	bus := command.NewBus()
