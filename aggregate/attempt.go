@@ -37,6 +37,14 @@ type proposal struct {
 	old      bool // a state of them may be older than the log
 }
 
+// readIn says in which life of the log a part of what was decided on was read; zero: in any. If
+// the parts differ, the append is for the older one: then the store refuses it.
+func (p *proposal) readIn(life eventstore.Identity) {
+	if l := p.request.Life; l == (eventstore.Identity{}) || life.Store == l.Store && life.Incarnation < l.Incarnation {
+		p.request.Life = life
+	}
+}
+
 func (x execution) run(ctx context.Context) (eventstore.Receipt, error) {
 	limit := x.attempts
 	if limit <= 0 {

@@ -70,7 +70,7 @@ func (x execution) claim(ctx context.Context, p *proposal) error {
 	if !ok {
 		return fmt.Errorf("claim a value: %w: %T does not read the log", eventstore.ErrUnsupported, x.store)
 	}
-	held, through, err := readHolders(ctx, log, query)
+	held, end, err := readHolders(ctx, log, query)
 	if err != nil {
 		return fmt.Errorf("look up who holds what is claimed: %w", err)
 	}
@@ -81,19 +81,20 @@ func (x execution) claim(ctx context.Context, p *proposal) error {
 			}
 		}
 	}
-	p.guard(query, through)
+	p.guard(query, end)
 	return nil
 }
 
-// guard adds to the append's condition that nothing the query selects was appended after the
-// position. One of its own starts from an earlier read: what has happened since is then refused
-// too, and decided again.
-func (p *proposal) guard(query eventstore.Query, after eventstore.Position) {
-	c := eventstore.Condition{FailIf: query, After: after}
+// guard adds to the append's condition that nothing the query selects was appended after a read of
+// it, in whose life of the log the append must be. A condition of its own starts from an earlier
+// read: what has happened since is then refused too, and decided again.
+func (p *proposal) guard(query eventstore.Query, end eventstore.Token) {
+	c := eventstore.Condition{FailIf: query, After: end.Position}
 	if own := p.request.Condition; own != nil {
-		c = eventstore.Condition{FailIf: own.FailIf.Or(query), After: min(own.After, after)}
+		c = eventstore.Condition{FailIf: own.FailIf.Or(query), After: min(own.After, end.Position)}
 	}
 	p.request.Condition = &c
+	p.readIn(end.Identity)
 }
 
 // claimsOf returns the query for who holds what the request claims.
@@ -146,19 +147,19 @@ func (h holders) apply(tags []eventstore.Tag, by holding) (taken error) {
 	return taken
 }
 
-// readHolders returns who holds what the query is for, and the position up to which that is known.
+// readHolders returns who holds what the query is for, and the end of the read that tells.
 // Nobody is refused for what stands in the log: who came first has it.
-func readHolders(ctx context.Context, log eventstore.LogReader, query eventstore.Query) (holders, eventstore.Position, error) {
+func readHolders(ctx context.Context, log eventstore.LogReader, query eventstore.Query) (holders, eventstore.Token, error) {
 	read, err := log.ReadLog(ctx, eventstore.LogQuery{Query: query})
 	if err != nil {
-		return nil, 0, err
+		return nil, eventstore.Token{}, err
 	}
 	held := holders{}
 	for recorded, err := range read.Events() {
 		if err != nil {
-			return nil, 0, err
+			return nil, eventstore.Token{}, err
 		}
 		_ = held.apply(recorded.Tags, holding{recorded.Stream, recorded.Position})
 	}
-	return held, read.Through.Position, nil
+	return held, read.Token(), nil
 }

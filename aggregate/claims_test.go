@@ -223,3 +223,48 @@ func TestAClaimOnAStoreThatDoesNotReadItsLogIsRefused(t *testing.T) {
 	_, err := aggregate.NewRepository(unread{memory.NewStore()}, Users).Execute(t.Context(), "1", ChangeEmail("ada"))
 	require.ErrorIs(t, err, eventstore.ErrUnsupported)
 }
+
+// The log fails over between the look and the append, and loses its newest event. What another user
+// claims then stands where the look had ended, so the condition alone does not see it.
+func TestAFailoverBetweenLookAndAppendHidesNothing(t *testing.T) {
+	type takes func(t *testing.T, store aggregate.LogStore, id, email string) error
+	for name, take := range map[string]takes{
+		"of who holds a value": func(t *testing.T, store aggregate.LogStore, id, email string) error {
+			_, err := aggregate.NewRepository(store.(aggregate.Store), Users).Execute(t.Context(), id, ChangeEmail(email))
+			return err
+		},
+		"of what a query selects": func(t *testing.T, store aggregate.LogStore, id, email string) error {
+			_, err := aggregate.Decide(t.Context(), store, Users.Events(), eventstore.Types("user.email_changed"),
+				func(taken *map[string]bool, event any, _ eventstore.Recorded) {
+					if *taken == nil {
+						*taken = map[string]bool{}
+					}
+					(*taken)[event.(EmailChanged).To] = true
+				},
+				func(taken map[string]bool) ([]aggregate.Write, error) {
+					if taken[email] {
+						return nil, aggregate.ErrTaken
+					}
+					return []aggregate.Write{{Stream: Users.Stream(id), Events: []any{EmailChanged{"", email}}}}, nil
+				})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := newFailing()
+			for id, email := range map[string]string{"8": "eight", "9": "nine"} {
+				require.NoError(t, take(t, store, id, email))
+			}
+			over := false
+			failsOver := hooked{Store: store, append: func(next eventstore.Appender, ctx context.Context, r eventstore.AppendRequest) (eventstore.Receipt, error) {
+				if !over {
+					over = true
+					store.failOver(t, 1)
+					require.NoError(t, take(t, store, "2", "ada"))
+				}
+				return next.Append(ctx, r)
+			}}
+			require.ErrorIs(t, take(t, failsOver, "1", "ada"), aggregate.ErrTaken)
+		})
+	}
+}

@@ -85,7 +85,7 @@ func (d boundary[S]) execute(ctx context.Context, s settings) (eventstore.Receip
 }
 
 func (d boundary[S]) propose(ctx context.Context) (proposal, error) {
-	state, through, err := d.load(ctx)
+	state, end, err := d.load(ctx)
 	if err != nil {
 		return proposal{}, err
 	}
@@ -94,7 +94,8 @@ func (d boundary[S]) propose(ctx context.Context) (proposal, error) {
 		return proposal{}, &RefusedError{err}
 	}
 	p := proposal{request: eventstore.AppendRequest{
-		Condition: &eventstore.Condition{FailIf: storedQuery(d.events, d.query), After: through},
+		Condition: &eventstore.Condition{FailIf: storedQuery(d.events, d.query), After: end.Position},
+		Life:      end.Identity,
 	}}
 	for _, w := range writes {
 		encoded, err := encode(d.events, w.Events, d.metadata)
@@ -108,21 +109,22 @@ func (d boundary[S]) propose(ctx context.Context) (proposal, error) {
 
 // load folds what the query selects. The events and the position that the condition
 // starts from come from one read: with a position asked for afterwards, an event between
-// the two would be neither folded nor refused.
-func (d boundary[S]) load(ctx context.Context) (state S, through eventstore.Position, err error) {
+// the two would be neither folded nor refused. So does the life of the log: after a failover
+// the position may be that of another event.
+func (d boundary[S]) load(ctx context.Context) (state S, end eventstore.Token, err error) {
 	read, err := d.store.ReadLog(ctx, eventstore.LogQuery{Query: storedQuery(d.events, d.query)})
 	if err != nil {
-		return state, 0, fmt.Errorf("load: %w", err)
+		return state, end, fmt.Errorf("load: %w", err)
 	}
 	for recorded, err := range read.Events() {
 		if err == nil {
 			err = d.foldRecorded(&state, recorded)
 		}
 		if err != nil {
-			return state, 0, fmt.Errorf("load: %w", err)
+			return state, end, fmt.Errorf("load: %w", err)
 		}
 	}
-	return state, read.Through.Position, nil
+	return state, read.Token(), nil
 }
 
 func (d boundary[S]) foldRecorded(state *S, r eventstore.Recorded) error {

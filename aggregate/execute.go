@@ -94,9 +94,7 @@ func proposeAll(ctx context.Context, store Store, plans []Plan, s settings) (pro
 		p.request.Writes = append(p.request.Writes, part.write)
 		p.versions[plan.stream] = part.version
 		p.old = p.old || part.old
-		if life := p.request.Life; life == (eventstore.Identity{}) || part.life.Incarnation < life.Incarnation && part.life.Store == life.Store {
-			p.request.Life = part.life // if they differ, the older one: then the store refuses it
-		}
+		p.readIn(part.life)
 	}
 	return p, nil
 }

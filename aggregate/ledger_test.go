@@ -123,6 +123,14 @@ func (f *failing) Head(ctx context.Context) (eventstore.Token, error) {
 	return head, err
 }
 
+func (f *failing) ReadLog(ctx context.Context, query eventstore.LogQuery) (*eventstore.LogRead, error) {
+	read, err := f.Store.ReadLog(ctx, query)
+	if err == nil {
+		read.Identity = f.identity
+	}
+	return read, err
+}
+
 func (f *failing) Append(ctx context.Context, r eventstore.AppendRequest) (eventstore.Receipt, error) {
 	failure := f.next
 	f.next = fault{}

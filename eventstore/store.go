@@ -88,9 +88,10 @@ type AppendRequest struct {
 	Condition *Condition
 
 	// Life refuses the append if the log is not in this life of this store: [ErrDiverged], or
-	// [ErrForeignToken] for another store. It is for a writer who kept what it has read for
-	// long. After a failover that lost events a stream may be at the version that the writer
-	// expects, and hold others. Default: any.
+	// [ErrForeignToken] for another store. After a failover that lost events a stream may be
+	// at the version that a writer expects, and hold others, and a position that a condition
+	// starts from may be that of another event. A read of the log tells the life, see
+	// [LogRead]; who keeps for long what it has read needs it most. Default: any.
 	Life Identity
 }
 
