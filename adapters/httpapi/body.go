@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"encoding"
+	stdjson "encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +28,7 @@ var strict = json.JoinOptions(
 	jsonv1.FormatBytesWithLegacySemantics(true),
 	jsonv1.FormatDurationAsNano(true),
 	jsonv1.StringifyWithLegacySemantics(true),
-	json.WithUnmarshalers(json.UnmarshalFromFunc(refuseNull)),
+	json.WithUnmarshalers(json.JoinUnmarshalers(json.UnmarshalFromFunc(refuseNull), json.UnmarshalFromFunc(readNumber))),
 )
 
 // errNull: a field that cannot be null would keep its zero value.
@@ -55,19 +57,6 @@ func nullable(t reflect.Type) bool {
 func implements[I any](t reflect.Type) bool {
 	return reflect.PointerTo(t).Implements(reflect.TypeFor[I]())
 }
-
-// checkDecodable panics if the type's own definition keeps it from being read, such as two
-// fields of one name.
-func checkDecodable(t reflect.Type) {
-	if t.Kind() != reflect.Struct || nullable(t) || implements[jsonText](t) {
-		return
-	}
-	if err := json.Unmarshal([]byte("{}"), reflect.New(t).Interface(), strict); err != nil {
-		panic(fmt.Sprintf("httpapi: %s cannot be read from JSON: %v", t, err))
-	}
-}
-
-type jsonText interface{ UnmarshalText(text []byte) error }
 
 // readBody returns the body if it is JSON and no larger than the limit.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
@@ -155,11 +144,18 @@ func misfit(bad *json.SemanticError) string {
 		return "there is no such field; names are exact, upper and lower case count"
 	case errors.Is(bad.Err, strconv.ErrRange):
 		return fmt.Sprintf("%.40s is out of range, it is to be %s", string(bad.JSONValue), describe(bad.GoType))
+	case bad.Err == nil && bad.JSONKind == '0' && isNumeric(bad.GoType):
+		return "it is to be " + describe(bad.GoType) + " in a string"
 	case bad.Err == nil || errors.Is(bad.Err, strconv.ErrSyntax):
 		return "it is to be " + describe(bad.GoType)
 	default:
 		return fmt.Sprintf("it is to be %s: %v", describe(bad.GoType), bad.Err)
 	}
+}
+
+// isNumeric reports whether the type takes numbers, or strings of them if a tag says so.
+func isNumeric(t reflect.Type) bool {
+	return t == reflect.TypeFor[stdjson.Number]() || t != nil && reflect.Int <= t.Kind() && t.Kind() <= reflect.Float64
 }
 
 // describe says in words what JSON a type takes.
@@ -168,7 +164,7 @@ func describe(t reflect.Type) string {
 		return "something else"
 	}
 	switch kind := t.Kind(); {
-	case implements[json.Unmarshaler](t) || implements[jsonText](t):
+	case implements[json.Unmarshaler](t) || implements[encoding.TextUnmarshaler](t):
 		return "a " + strings.ToLower(t.Name())
 	case kind == reflect.Pointer:
 		return describe(t.Elem()) + " or null"
@@ -179,6 +175,8 @@ func describe(t reflect.Type) string {
 	case reflect.Uint <= kind && kind <= reflect.Uintptr:
 		return fmt.Sprintf("a whole number of %d bits, not negative", t.Bits())
 	case kind == reflect.Float32 || kind == reflect.Float64:
+		return "a number"
+	case t == reflect.TypeFor[stdjson.Number]():
 		return "a number"
 	case kind == reflect.String:
 		return "a string"

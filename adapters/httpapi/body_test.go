@@ -1,6 +1,9 @@
 package httpapi_test
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -10,6 +13,7 @@ import (
 
 	"github.com/leftfold/leftfold/adapters/httpapi"
 	"github.com/leftfold/leftfold/command"
+	"github.com/leftfold/leftfold/eventstore"
 )
 
 func TestABodyThatIsNotUnderstoodNamesTheField(t *testing.T) {
@@ -114,13 +118,90 @@ func (e *endless) Read(p []byte) (int, error) {
 
 func TestATypeThatCannotBeReadIsFoundAtTheStart(t *testing.T) {
 	type Twice struct {
-		A int `json:"x"`
-		B int `json:"x"` //nolint:govet // the mistake that the test is about
+		A int `json:"B"`
+		B int
 	}
-	bus := command.NewBus()
-	command.Handle(bus, "twice", handled[Twice])
-	assert.Panics(t, func() { httpapi.Commands(bus, httpapi.Options{}) })
+	type Nested struct{ Lines []map[string]*Twice }
+	type Embedded struct{ Twice }
+	type BadTag struct {
+		In struct {
+			A int `json:"a'b"` //nolint:staticcheck // it is the case
+		}
+	}
+	type Hidden struct{ In [1]struct{ a int } }
+	type Channel struct{ In struct{ Done chan int } }
+	type Interface struct{ In []error }
+	for want, register := range map[string]func(bus *command.Bus){
+		`Go struct fields A and B conflict over JSON object name "B"`: takes[Twice],
+		`conflict over JSON object name "B"`:                          takes[Nested],
+		`A and B conflict over JSON object name "B"`:                  takes[Embedded],
+		"Go struct field A has malformed `json` tag":                  takes[BadTag],
+		"Go struct has no exported fields":                            takes[Hidden],
+		"Channel.In.Done is a chan int, which JSON cannot hold":       takes[Channel],
+		"Interface.In[] is an error, an interface":                    takes[Interface],
+	} {
+		bus := command.NewBus()
+		register(bus)
+		assert.ErrorContains(t, panicked(func() { httpapi.Commands(bus, httpapi.Options{}) }), want)
+		assert.NoError(t, panicked(func() { httpapi.Commands(bus, httpapi.Options{Names: []string{"fine"}}) }), "it is not served")
+	}
 	assert.PanicsWithValue(t, `httpapi: Options.Names has "once", and the bus does not; register every handler first`, func() {
-		httpapi.Commands(bus, httpapi.Options{Names: []string{"once"}})
+		httpapi.Commands(command.NewBus(), httpapi.Options{Names: []string{"once"}})
 	})
+}
+
+func takes[C any](bus *command.Bus) {
+	command.Handle(bus, "fine", handled[struct{}])
+	command.Handle(bus, "c", handled[C])
+}
+
+// panicked returns what the function panics with.
+func panicked(call func()) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v", p)
+		}
+	}()
+	call()
+	return nil
+}
+
+func TestANumberThatKeepsItsDigitsIsANumber(t *testing.T) {
+	type Exact struct {
+		Price  json.Number
+		Maybe  *json.Number
+		Quoted json.Number `json:",string"`
+		Int    int64       `json:",string"`
+		By     map[json.Number]json.Number
+	}
+	var got Exact
+	bus := command.NewBus()
+	command.Handle(bus, "exact", func(_ context.Context, c Exact) (eventstore.Receipt, error) {
+		got = c
+		return eventstore.Receipt{}, nil
+	})
+	h := httpapi.Commands(bus, httpapi.Options{})
+	receiptOf(t, post(h, "exact", `{"Price":12345678901234567890.10,"Maybe":-0e-7,"Quoted":"1","By":{"x":1}}`))
+	maybe := json.Number("-0e-7")
+	assert.Equal(t, Exact{"12345678901234567890.10", &maybe, "1", 0, map[json.Number]json.Number{"x": "1"}}, got)
+	for body, want := range map[string]httpapi.FieldError{
+		`{"Price":"1"}`:      {Pointer: "#/Price", Detail: "it is to be a number"},
+		`{"Price":true}`:     {Pointer: "#/Price", Detail: "it is to be a number"},
+		`{"Price":{}}`:       {Pointer: "#/Price", Detail: "it is to be a number"},
+		`{"Price":null}`:     {Pointer: "#/Price", Detail: "it cannot be null; leave it out or give a value"},
+		`{"Price":01}`:       {Pointer: "#", Detail: "invalid character '1' after object value (expecting ',' or '}'), at byte 10"},
+		`{"Maybe":"1"}`:      {Pointer: "#/Maybe", Detail: "it is to be a number"},
+		`{"Int":1}`:          {Pointer: "#/Int", Detail: "it is to be a whole number of 64 bits in a string"},
+		`{"Int":"x"}`:        {Pointer: "#/Int", Detail: "it is to be a whole number of 64 bits"},
+		`{"Quoted":1}`:       {Pointer: "#/Quoted", Detail: "it is to be a number in a string"},
+		`{"Quoted":" 1"}`:    {Pointer: "#/Quoted", Detail: "it is to be a number"},
+		`{"Quoted":"1e"}`:    {Pointer: "#/Quoted", Detail: "it is to be a number"},
+		`{"By":{"x":"1"}}`:   {Pointer: "#/By/x", Detail: "it is to be a number"},
+		`{"By":{"1":[1,2]}}`: {Pointer: "#/By/1", Detail: "it is to be a number"},
+	} {
+		problem := told(t, post(h, "exact", body), http.StatusBadRequest, httpapi.TypeMalformed)
+		if assert.Len(t, problem.Errors, 1, body) {
+			assert.Equal(t, want, problem.Errors[0], body)
+		}
+	}
 }

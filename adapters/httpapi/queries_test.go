@@ -26,7 +26,7 @@ func TestAQueryIsAnswered(t *testing.T) {
 	for range 2 {
 		w := get(s, "get_balance?id=ada", position)
 		assert.Equal(t, http.StatusOK, w.Code)
-		assert.JSONEq(t, `{"ID":"ada","Cents":5}`, w.Body.String())
+		assert.Equal(t, `{"ID":"ada","Cents":5}`, w.Body.String())
 		assert.Equal(t, http.Header{
 			"Content-Type":           {"application/json"},
 			"Content-Length":         {"22"},
@@ -93,15 +93,15 @@ func TestAQuestionThatParametersCannotSayIsFoundAtTheStart(t *testing.T) {
 	type Nested struct{ In struct{ A int } }
 	type Bytes struct{ B []byte }
 	type Twice struct {
-		A int `json:"x"`
-		B int `json:"x"` //nolint:govet // the mistake that the test is about
+		A int `json:"B"`
+		B int
 	}
 	type Pointer struct{ *Paging }
 	for want, register := range map[string]func(bus *query.Bus){
 		"string is no struct":                                       asks[string],
 		"field In: a parameter cannot be a struct { A int }":        asks[Nested],
 		"field B: a parameter cannot be a []uint8":                  asks[Bytes],
-		`field B: another field has its name "x"`:                   asks[Twice],
+		`field B: another field has its name "B"`:                   asks[Twice],
 		"field Paging: a parameter cannot be a httpapi_test.Paging": asks[Pointer],
 	} {
 		bus := query.NewBus()
@@ -121,7 +121,7 @@ func TestAnAnswerIncludesWhatWasJustWritten(t *testing.T) {
 		time.AfterFunc(3*time.Second, func() { s.catchUp(t) })
 		began := time.Now()
 		w := get(s, "get_balance?id=ada", "Leftfold-After: "+position)
-		require.JSONEq(t, `{"ID":"ada","Cents":5}`, w.Body.String())
+		require.Equal(t, `{"ID":"ada","Cents":5}`, w.Body.String())
 		assert.InDelta(t, 3, time.Since(began).Seconds(), 0.021)
 	})
 }
@@ -156,7 +156,7 @@ func TestAnAnswerThatIsLateIsAProblemAndNeverStale(t *testing.T) {
 
 				s.catchUp(t)
 				w = get(s, "get_balance?id=ada", append(c.prefer, "Leftfold-After: "+position)...)
-				assert.JSONEq(t, `{"ID":"ada","Cents":10}`, w.Body.String())
+				assert.Equal(t, `{"ID":"ada","Cents":10}`, w.Body.String())
 				assert.Equal(t, c.applied, w.Header().Get("Preference-Applied"))
 			})
 		})

@@ -45,6 +45,9 @@ func (m maker) present(t reflect.Type, path string) (*Schema, error) {
 		}
 		return m.composite(t, path)
 	case reflect.Interface:
+		if m.side == Taken && t.NumMethod() > 0 {
+			return nil, fmt.Errorf("%s is an %s, an interface: JSON does not say which type to read it back as", path, t)
+		}
 		return &Schema{}, nil
 	default:
 		return scalar(t, path)
