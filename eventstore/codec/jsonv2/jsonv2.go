@@ -23,6 +23,8 @@
 package jsonv2
 
 import (
+	"reflect"
+
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	v1 "github.com/go-json-experiment/json/v1"
@@ -51,18 +53,22 @@ var options = json.JoinOptions(
 )
 
 // Marshal implements [codec.Format].
-func (Format) Marshal(value any) ([]byte, error) { return json.Marshal(value, options) }
+func (Format) Marshal(value any) ([]byte, error) {
+	return json.Marshal(value, optionsFor(reflect.TypeOf(value)))
+}
 
 // Unmarshal implements [codec.Format].
-func (Format) Unmarshal(data []byte, into any) error { return json.Unmarshal(data, into, options) }
-
-var strict = json.JoinOptions(options, json.RejectUnknownMembers(true))
+func (Format) Unmarshal(data []byte, into any) error {
+	return json.Unmarshal(data, into, optionsFor(reflect.TypeOf(into)))
+}
 
 // Losses implements [codec.LossFinder].
 func (f Format) Losses(data []byte, value any) ([]codec.Loss, error) {
 	return codec.JSONLosses(data, value, codec.JSONReading{
 		Marshal: f.Marshal,
-		Strict:  func(data []byte, into any) error { return json.Unmarshal(data, into, strict) },
+		Strict: func(data []byte, into any) error {
+			return json.Unmarshal(data, into, optionsFor(reflect.TypeOf(into)), json.RejectUnknownMembers(true))
+		},
 	})
 }
 

@@ -1,6 +1,7 @@
 package jsonv2_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -79,6 +80,57 @@ func TestBothFormatsStoreTheSame(t *testing.T) {
 		require.Equal(t, byV1, byV2)
 	})
 }
+
+// exact has numbers that keep their digits, in every place where one can be.
+type exact struct {
+	Plain, Empty json.Number
+	Left         json.Number  `json:",omitempty"`
+	Quoted       json.Number  `json:",string"`
+	Maybe        *json.Number `json:",string"`
+	Many         []json.Number
+	By           map[json.Number]json.Number
+	Nested       struct{ Deep [1]json.Number }
+	Any          any
+}
+
+func TestBothFormatsStoreTheSameNumbers(t *testing.T) {
+	v1, err := codec.NewSet(codec.Event[exact]("exact"), codec.Event[anything]("anything"))
+	require.NoError(t, err)
+	v2, err := codec.NewSet(codec.Event[exact]("exact", codec.In(jsonv2.Format{})), codec.Event[anything]("anything", codec.In(jsonv2.Format{})))
+	require.NoError(t, err)
+	seven := json.Number("7.00")
+	full := exact{Plain: "12345678901234567890.10", Quoted: "-0e+7", Maybe: &seven, Many: []json.Number{"1", "1E2"}, By: map[json.Number]json.Number{"x": "1"}}
+	full.Nested.Deep[0] = "3"
+	for _, event := range []any{exact{Quoted: "0"}, full, exact{Any: []any{seven, map[string]any{"a": seven}}}, anything{"a": seven}} {
+		one, err := v1.Encode(event)
+		require.NoError(t, err)
+		other, err := v2.Encode(event)
+		require.NoError(t, err)
+		require.Equal(t, string(one.Data), string(other.Data))
+		byV1, err := decode(v1, one.Type, 1, one.Data)
+		require.NoError(t, err)
+		byV2, err := decode(v2, one.Type, 1, one.Data)
+		require.NoError(t, err)
+		require.Equal(t, byV1, byV2)
+	}
+	for _, payload := range []string{
+		`{"Plain":"7"}`, `{"Plain":" 7"}`, `{"Plain":""}`, `{"Plain":"x"}`, `{"Plain":true}`, `{"Plain":[]}`, `{"Plain":null,"Quoted":null,"Maybe":null}`,
+		`{"Quoted":7}`, `{"Quoted":"7"}`, `{"Quoted":"x"}`, `{"By":{"1":2}}`,
+	} {
+		byV1, errV1 := decode(v1, "exact", 1, []byte(payload))
+		byV2, errV2 := decode(v2, "exact", 1, []byte(payload))
+		assert.Equal(t, errV1 == nil, errV2 == nil, "%s: %v, %v", payload, errV1, errV2)
+		assert.Equal(t, byV1, byV2, payload)
+	}
+	for _, wrong := range []json.Number{"x", " 1", "1 2", "true", `"1"`} {
+		_, err := v1.Encode(exact{Plain: wrong})
+		require.Error(t, err, wrong)
+		_, err = v2.Encode(exact{Plain: wrong})
+		require.Error(t, err, wrong)
+	}
+}
+
+type anything map[string]any
 
 // The golden payloads of package codec, which past builds wrote, and an old shape among them.
 func TestGoldenPayloadsDecodeEqually(t *testing.T) {

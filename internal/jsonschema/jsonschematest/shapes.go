@@ -35,13 +35,14 @@ type (
 		Ratio      float32
 		Quoted     int64   `json:",string"`
 		MaybeQuote *uint16 `json:"maybe_quote,string"`
+		Number     json.Number
+		MaybeExact *json.Number `json:",string"`
 		_          int
 		Skipped    string `json:"-"`
 	}
 
 	// Legacy has what the second version of encoding/json does not read as the first one does.
 	Legacy struct {
-		Number  json.Number
 		Dash    int `json:"-,"`  //nolint:staticcheck // it is the case
 		BadName int `json:"a'b"` //nolint:staticcheck // it is the case
 	}
