@@ -46,9 +46,17 @@ func run(ctx context.Context, address string) error {
 func serve(ctx context.Context, address string, store *sqlite.Store) error {
 	// In a real shop: httpapi.Options{Authenticate: …, Authorize: …}.
 	options := httpapi.Options{BodyBytes: 64 << 10}
+	commands, queries := commandsOf(store), queriesOf(store.Sink())
+	document, err := httpapi.OpenAPI(httpapi.Description{
+		Title: "Orders", Commands: commands, Queries: queries, CommandOptions: options, QueryOptions: options,
+	})
+	if err != nil {
+		return err
+	}
 	api := http.NewServeMux()
-	api.Handle("/commands/", httpapi.Commands(commandsOf(store), options))
-	api.Handle("/queries/", httpapi.Queries(queriesOf(store.Sink()), options))
+	api.Handle("/commands/", httpapi.Commands(commands, options))
+	api.Handle("/queries/", httpapi.Queries(queries, options))
+	api.Handle("/openapi.json", httpapi.Document(document))
 
 	var listening net.ListenConfig
 	listener, err := listening.Listen(ctx, "tcp", address)

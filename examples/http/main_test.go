@@ -41,7 +41,7 @@ func TestTheREADMEIsTrue(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
 	steps := consoleOf(string(readme))
-	require.Len(t, steps, 14)
+	require.Len(t, steps, 15)
 
 	server, address := start(t)
 	script := new(strings.Builder)
@@ -85,7 +85,8 @@ func consoleOf(readme string) (steps []step) {
 			if command, ok := strings.CutPrefix(line, "$ "); ok {
 				steps = append(steps, step{command: command})
 			} else {
-				steps[len(steps)-1].prints += line
+				last := &steps[len(steps)-1].prints
+				*last = strings.TrimSpace(*last + "\n" + line)
 			}
 		}
 	}
