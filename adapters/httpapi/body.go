@@ -13,50 +13,10 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-	jsonv1 "github.com/go-json-experiment/json/v1"
 )
-
-// strict is how bodies are read: values have the form that encoding/json gives them, as
-// everywhere in Leftfold, and nothing is passed over, guessed or given twice.
-var strict = json.JoinOptions(
-	json.RejectUnknownMembers(true),
-	jsonv1.FormatByteArrayAsArray(true),
-	jsonv1.FormatBytesWithLegacySemantics(true),
-	jsonv1.FormatDurationAsNano(true),
-	jsonv1.StringifyWithLegacySemantics(true),
-	json.WithUnmarshalers(json.JoinUnmarshalers(json.UnmarshalFromFunc(refuseNull), json.UnmarshalFromFunc(readNumber))),
-)
-
-// errNull: a field that cannot be null would keep its zero value.
-var errNull = errors.New("it cannot be null; leave it out or give a value")
-
-func refuseNull(decoder *jsontext.Decoder, value any) error {
-	if decoder.PeekKind() == 'n' && !nullable(reflect.TypeOf(value).Elem()) {
-		return errNull
-	}
-	return errors.ErrUnsupported // not ours, go on
-}
-
-// nullable reports whether null is a value of the type, or for the type to judge.
-func nullable(t reflect.Type) bool {
-	switch t.Kind() {
-	case reflect.Pointer, reflect.Interface, reflect.Map, reflect.Slice:
-		return true
-	default:
-		if t == reflect.TypeFor[time.Time]() {
-			return false // it would judge that null is no change
-		}
-		return implements[json.Unmarshaler](t) || implements[json.UnmarshalerFrom](t)
-	}
-}
-
-func implements[I any](t reflect.Type) bool {
-	return reflect.PointerTo(t).Implements(reflect.TypeFor[I]())
-}
 
 // readBody returns the body if it is JSON and no larger than the limit.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
@@ -144,18 +104,13 @@ func misfit(bad *json.SemanticError) string {
 		return "there is no such field; names are exact, upper and lower case count"
 	case errors.Is(bad.Err, strconv.ErrRange):
 		return fmt.Sprintf("%.40s is out of range, it is to be %s", string(bad.JSONValue), describe(bad.GoType))
-	case bad.Err == nil && bad.JSONKind == '0' && isNumeric(bad.GoType):
+	case errors.Is(bad.Err, errInString):
 		return "it is to be " + describe(bad.GoType) + " in a string"
 	case bad.Err == nil || errors.Is(bad.Err, strconv.ErrSyntax):
 		return "it is to be " + describe(bad.GoType)
 	default:
 		return fmt.Sprintf("it is to be %s: %v", describe(bad.GoType), bad.Err)
 	}
-}
-
-// isNumeric reports whether the type takes numbers, or strings of them if a tag says so.
-func isNumeric(t reflect.Type) bool {
-	return t == reflect.TypeFor[stdjson.Number]() || t != nil && reflect.Int <= t.Kind() && t.Kind() <= reflect.Float64
 }
 
 // describe says in words what JSON a type takes.

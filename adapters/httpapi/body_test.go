@@ -131,6 +131,9 @@ func TestATypeThatCannotBeReadIsFoundAtTheStart(t *testing.T) {
 	type Hidden struct{ In [1]struct{ a int } }
 	type Channel struct{ In struct{ Done chan int } }
 	type Interface struct{ In []error }
+	type Quoted struct {
+		In []int `json:",string"` //nolint:staticcheck // it is the case
+	}
 	for want, register := range map[string]func(bus *command.Bus){
 		`Go struct fields A and B conflict over JSON object name "B"`: takes[Twice],
 		`conflict over JSON object name "B"`:                          takes[Nested],
@@ -138,6 +141,7 @@ func TestATypeThatCannotBeReadIsFoundAtTheStart(t *testing.T) {
 		"Go struct field A has malformed `json` tag":                  takes[BadTag],
 		"Go struct has no exported fields":                            takes[Hidden],
 		"Channel.In.Done is a chan int, which JSON cannot hold":       takes[Channel],
+		"field In of httpapi_test.Quoted has the tag option string":   takes[Quoted],
 		"Interface.In[] is an error, an interface":                    takes[Interface],
 	} {
 		bus := command.NewBus()
@@ -148,6 +152,56 @@ func TestATypeThatCannotBeReadIsFoundAtTheStart(t *testing.T) {
 	assert.PanicsWithValue(t, `httpapi: Options.Names has "once", and the bus does not; register every handler first`, func() {
 		httpapi.Commands(command.NewBus(), httpapi.Options{Names: []string{"once"}})
 	})
+}
+
+func TestWhatATagPutsIntoAStringIsReadStrictly(t *testing.T) {
+	type Quoted struct {
+		Int   int     `json:",string"`
+		Small *int8   `json:",string"`
+		Float float64 `json:",string"`
+		Bool  bool    `json:",string"`
+		Text  string  `json:",string"`
+		By    map[int]bool
+	}
+	var got Quoted
+	bus := command.NewBus()
+	command.Handle(bus, "quoted", func(_ context.Context, c Quoted) (eventstore.Receipt, error) {
+		got = c
+		return eventstore.Receipt{}, nil
+	})
+	h := httpapi.Commands(bus, httpapi.Options{})
+	for _, want := range []Quoted{{}, {-7, new(int8(7)), 1.5e300, true, "\"a\nb", map[int]bool{-1: true}}} {
+		body, err := json.Marshal(want)
+		require.NoError(t, err)
+		receiptOf(t, post(h, "quoted", string(body)))
+		if want.Small == nil {
+			want.By = got.By
+		}
+		assert.Equal(t, want, got, "as encoding/json writes it")
+	}
+	for body, want := range map[string]httpapi.FieldError{
+		`{"Int":"null"}`:              {Pointer: "#/Int", Detail: "it cannot be null; leave it out or give a value"},
+		`{"Small":"null"}`:            {Pointer: "#/Small", Detail: "it cannot be null; leave it out or give a value"},
+		`{"Bool":"null"}`:             {Pointer: "#/Bool", Detail: "it cannot be null; leave it out or give a value"},
+		`{"Text":"null"}`:             {Pointer: "#/Text", Detail: "it cannot be null; leave it out or give a value"},
+		`{"Int":"01"}`:                {Pointer: "#/Int", Detail: "it is to be a whole number of 64 bits in a string"},
+		`{"Int":"+1"}`:                {Pointer: "#/Int", Detail: "it is to be a whole number of 64 bits in a string"},
+		`{"Int":"1 "}`:                {Pointer: "#/Int", Detail: "it is to be a whole number of 64 bits in a string"},
+		`{"Small":"128"}`:             {Pointer: "#/Small", Detail: "128 is out of range, it is to be a whole number of 8 bits"},
+		`{"Float":"NaN"}`:             {Pointer: "#/Float", Detail: "it is to be a number in a string"},
+		`{"Float":"0x1p3"}`:           {Pointer: "#/Float", Detail: "it is to be a number in a string"},
+		`{"Float":1}`:                 {Pointer: "#/Float", Detail: "it is to be a number in a string"},
+		`{"Bool":true}`:               {Pointer: "#/Bool", Detail: "it is to be true or false in a string"},
+		`{"Text":"x"}`:                {Pointer: "#/Text", Detail: "it is to be a string in a string"},
+		`{"By":{"01":true}}`:          {Pointer: "#/By/01", Detail: "it is to be a whole number of 64 bits in a string"},
+		`{"By":{"+1":true}}`:          {Pointer: "#/By/+1", Detail: "it is to be a whole number of 64 bits in a string"},
+		`{"By":{"-0":true,"0":true}}`: {Pointer: "#/By/0", Detail: "it is given twice"},
+	} {
+		problem := told(t, post(h, "quoted", body), http.StatusBadRequest, httpapi.TypeMalformed)
+		if assert.Len(t, problem.Errors, 1, body) {
+			assert.Equal(t, want, problem.Errors[0], body)
+		}
+	}
 }
 
 func takes[C any](bus *command.Bus) {
@@ -192,10 +246,10 @@ func TestANumberThatKeepsItsDigitsIsANumber(t *testing.T) {
 		`{"Price":01}`:       {Pointer: "#", Detail: "invalid character '1' after object value (expecting ',' or '}'), at byte 10"},
 		`{"Maybe":"1"}`:      {Pointer: "#/Maybe", Detail: "it is to be a number"},
 		`{"Int":1}`:          {Pointer: "#/Int", Detail: "it is to be a whole number of 64 bits in a string"},
-		`{"Int":"x"}`:        {Pointer: "#/Int", Detail: "it is to be a whole number of 64 bits"},
+		`{"Int":"x"}`:        {Pointer: "#/Int", Detail: "it is to be a whole number of 64 bits in a string"},
 		`{"Quoted":1}`:       {Pointer: "#/Quoted", Detail: "it is to be a number in a string"},
-		`{"Quoted":" 1"}`:    {Pointer: "#/Quoted", Detail: "it is to be a number"},
-		`{"Quoted":"1e"}`:    {Pointer: "#/Quoted", Detail: "it is to be a number"},
+		`{"Quoted":" 1"}`:    {Pointer: "#/Quoted", Detail: "it is to be a number in a string"},
+		`{"Quoted":"1e"}`:    {Pointer: "#/Quoted", Detail: "it is to be a number in a string"},
 		`{"By":{"x":"1"}}`:   {Pointer: "#/By/x", Detail: "it is to be a number"},
 		`{"By":{"1":[1,2]}}`: {Pointer: "#/By/1", Detail: "it is to be a number"},
 	} {

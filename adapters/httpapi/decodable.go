@@ -1,15 +1,12 @@
 package httpapi
 
 import (
-	"encoding"
-	stdjson "encoding/json"
-	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/leftfold/leftfold/internal/jsonschema"
 )
@@ -39,44 +36,33 @@ func checkStructs(t reflect.Type, seen map[reflect.Type]bool) error {
 		if err := json.Unmarshal([]byte("{}"), reflect.New(t).Interface(), strict); err != nil {
 			return err
 		}
-		for field := range t.Fields() {
-			if field.Tag.Get("json") == "-" || !field.IsExported() && !field.Anonymous {
-				continue
-			}
-			if err := checkStructs(field.Type, seen); err != nil {
-				return err
-			}
+		return checkFields(t, seen)
+	default:
+		return nil
+	}
+}
+
+func checkFields(t reflect.Type, seen map[reflect.Type]bool) error {
+	for field := range t.Fields() {
+		tag := field.Tag.Get("json")
+		if tag == "-" || !field.IsExported() && !field.Anonymous {
+			continue
+		}
+		if _, options, _ := strings.Cut(tag, ","); slices.Contains(strings.Split(options, ","), "string") && !isQuotable(field.Type) {
+			return fmt.Errorf("field %s of %s has the tag option string, which is for numbers, texts and booleans", field.Name, t)
+		}
+		if err := checkStructs(field.Type, seen); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func decodesItself(t reflect.Type) bool {
-	return implements[json.Unmarshaler](t) || implements[json.UnmarshalerFrom](t) || implements[encoding.TextUnmarshaler](t)
+// isQuotable reports whether a tag may say that values of the type stand in strings.
+func isQuotable(t reflect.Type) bool {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return reflect.Bool <= t.Kind() && t.Kind() <= reflect.Float64 || t.Kind() == reflect.String
 }
 
-// readNumber reads a number that keeps its digits. The decoder would take it for a string.
-func readNumber(decoder *jsontext.Decoder, number *stdjson.Number) error {
-	if kind, members := decoder.StackIndex(decoder.StackDepth()); kind == '{' && members%2 == 0 {
-		return errors.ErrUnsupported // the name of a member is any string
-	}
-	token, err := decoder.ReadToken()
-	if err != nil {
-		return err
-	}
-	kind := jsontext.Kind('0')
-	if quoted, _ := json.GetOption(decoder.Options(), json.StringifyNumbers); quoted {
-		kind = '"'
-	}
-	*number = stdjson.Number(token.String())
-	if token.Kind() != kind || !isNumber(*number) {
-		return &json.SemanticError{JSONKind: token.Kind(), GoType: reflect.TypeFor[stdjson.Number]()}
-	}
-	return nil
-}
-
-// isNumber reports whether the text is a number of JSON, and nothing else.
-func isNumber(text stdjson.Number) bool {
-	value := jsontext.Value(text)
-	return value.Kind() == '0' && value.IsValid() && len(value) == len(strings.TrimSpace(string(text)))
-}
