@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"runtime/debug"
@@ -66,7 +65,7 @@ func (o Options) authorize(ctx context.Context, request Request) error {
 
 // denied returns what the client is told of a no, and logs what it is not told.
 func (o Options) denied(ctx context.Context, err error, no *Problem) error {
-	if told, ok := errors.AsType[*Problem](err); ok {
+	if told := problemIn(err); told != nil {
 		return told
 	}
 	if err != nil {

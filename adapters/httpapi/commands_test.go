@@ -157,6 +157,8 @@ func TestAFailureIsTold(t *testing.T) {
 		"closed":     {eventstore.ErrClosed, 503, httpapi.TypeUnavailable, "the server is too busy or is stopping; try again, a command with the same Idempotency-Key"},
 		"condition":  {&eventstore.ConditionFailedError{}, 409, httpapi.TypeConflict, "others were faster; look at what there is now and send it again"},
 		"conflict":   {&eventstore.VersionConflictError{Stream: "a-1", Actual: 3}, 409, httpapi.TypeConflict, "a-1 is at version 3"},
+		"diverged":   {fmt.Errorf("append: %w", eventstore.ErrDiverged), 503, httpapi.TypeUnavailable, "the log was restored or failed over while the command was decided; send it again, with the same Idempotency-Key"},
+		"no problem": {(*httpapi.Problem)(nil), 500, httpapi.TypeInternal, generic},
 		"deleted":    {eventstore.ErrStreamDeleted, 409, httpapi.TypeStreamDeleted, "what the command is about was deleted"},
 		"invalid":    {fmt.Errorf("%w: no such size", command.ErrInvalidCommand), 422, httpapi.TypeInvalid, "no such size"},
 		"a bad name": {&eventstore.InvalidError{What: "stream id", Value: "x", Reason: "want category-id"}, 422, httpapi.TypeInvalid, `invalid stream id "x": want category-id`},
@@ -179,7 +181,7 @@ func TestAFailureIsTold(t *testing.T) {
 			continue
 		}
 		assert.Contains(t, s.logs.String(), problem.Instance, "the log has the instance that the client was told")
-		assert.Contains(t, s.logs.String(), c.err.Error(), name)
+		assert.Contains(t, s.logs.String(), fmt.Sprint(c.err), name)
 	}
 }
 

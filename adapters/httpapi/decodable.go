@@ -65,4 +65,3 @@ func isQuotable(t reflect.Type) bool {
 	}
 	return reflect.Bool <= t.Kind() && t.Kind() <= reflect.Float64 || t.Kind() == reflect.String
 }
-

@@ -24,7 +24,7 @@ func problemOf(err error) *Problem {
 	if err == nil {
 		return nil
 	}
-	if told, ok := errors.AsType[*Problem](err); ok {
+	if told := problemIn(err); told != nil {
 		copied := *told // it may be the user's, for every request the same
 		if copied.cause == nil {
 			copied.cause = err
@@ -51,6 +51,8 @@ func (o Options) commandProblem(err error, sent envelope) error {
 		return caused(err, TypeKeyReused, http.StatusUnprocessableEntity, "the Idempotency-Key was used for another command; nothing has happened, use a new key")
 	case errors.Is(err, eventstore.ErrVersionConflict), errors.Is(err, eventstore.ErrConditionFailed):
 		return conflict(err, sent)
+	case errors.Is(err, eventstore.ErrDiverged): // again and again: one new life is not noticed by a client
+		return later(err, "the log was restored or failed over while the command was decided; send it again, with the same Idempotency-Key")
 	case errors.Is(err, eventstore.ErrStreamDeleted):
 		return caused(err, TypeStreamDeleted, http.StatusConflict, "what the command is about was deleted")
 	case errors.Is(err, command.ErrInvalidCommand):
@@ -128,10 +130,16 @@ func (o Options) theirs(err error) error {
 			return &told
 		}
 	}
-	if told, ok := errors.AsType[*Problem](err); ok {
+	if told := problemIn(err); told != nil {
 		return told
 	}
 	return nil
+}
+
+// problemIn returns the problem that the error wraps; nil if there is none, or a nil one.
+func problemIn(err error) *Problem {
+	told, _ := errors.AsType[*Problem](err)
+	return told
 }
 
 // either is for what may befall commands and queries.
@@ -143,11 +151,15 @@ func either(err error) error {
 		return caused(err, TypeInvalid, http.StatusUnprocessableEntity, limit.Error())
 	}
 	if errors.Is(err, eventstore.ErrStoreBusy) || errors.Is(err, eventstore.ErrClosed) {
-		problem := caused(err, TypeUnavailable, http.StatusServiceUnavailable, "the server is too busy or is stopping; try again, a command with the same Idempotency-Key")
-		problem.RetryAfter = soon
-		return problem
+		return later(err, "the server is too busy or is stopping; try again, a command with the same Idempotency-Key")
 	}
 	return err
+}
+
+func later(err error, detail string) *Problem {
+	problem := caused(err, TypeUnavailable, http.StatusServiceUnavailable, detail)
+	problem.RetryAfter = soon
+	return problem
 }
 
 // isOver reports whether the time of the request was up, or the client or the server gone.

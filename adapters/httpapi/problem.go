@@ -89,7 +89,8 @@ const (
 	TypeKeyReused = types + "TypeKeyReused"
 	// TypeInternal: 500. The server failed. The log has the cause, under the instance.
 	TypeInternal = types + "TypeInternal"
-	// TypeUnavailable: 503. The server is too busy, or is stopping. Nothing happened, unless
+	// TypeUnavailable: 503. The server is too busy or is stopping, or the log began a new life
+	// while a command was decided. Nothing happened, unless
 	// detail says otherwise; try again.
 	TypeUnavailable = types + "TypeUnavailable"
 	// TypeNotCaughtUp: 503. The read model does not include the tokens of Leftfold-After yet.
@@ -120,7 +121,12 @@ func (p *Problem) Error() string {
 }
 
 // Unwrap returns what the client is not told.
-func (p *Problem) Unwrap() error { return p.cause }
+func (p *Problem) Unwrap() error {
+	if p == nil { // a handler returned it as an error that is not nil
+		return nil
+	}
+	return p.cause
+}
 
 func (p *Problem) status() int {
 	if p.Status < http.StatusBadRequest || p.Status > 599 {

@@ -200,6 +200,7 @@ func TestAFailureOfAQueryIsTold(t *testing.T) {
 		"late":     {context.DeadlineExceeded, 504, httpapi.TypeTimeout, "the query took too long"},
 		"bad key":  {&eventstore.InvalidError{What: "key", Reason: "it is empty"}, 422, httpapi.TypeInvalid, "invalid key: it is empty"},
 		"closed":   {eventstore.ErrClosed, 503, httpapi.TypeUnavailable, "the server is too busy or is stopping; try again, a command with the same Idempotency-Key"},
+		"none":     {(*httpapi.Problem)(nil), 500, httpapi.TypeInternal, "the server failed; its log tells why"},
 		"own":      {&httpapi.Problem{Status: 418}, 418, "", ""},
 	} {
 		s := newService(httpapi.Options{}, map[string]error{name: c.err})
