@@ -40,7 +40,7 @@ func (h *Hooks) window(ctx context.Context, of projection.Generation, w subscrip
 	start, span := time.Now(), trace.Span(nil)
 	if len(w.Events) > 0 { // else there would be one each time that the log grows
 		ctx, span = h.tracer.Start(ctx, "apply "+of.Name, trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindConsumer),
-			trace.WithLinks(links(ctx, w.Events)...),
+			trace.WithLinks(links(w.Events)...),
 			trace.WithAttributes(messagingSystem.String(leftfold), messagingType.String(operationOfConsumer), messagingOperation.String("apply"),
 				messagingConsumers.String(of.Name), messagingCount.Int(len(w.Events)), messagingPartition.String(w.From.Segment.String()),
 				projectionVersion.Int(of.Version), position.Int64(int64(w.To.Position()))))

@@ -33,7 +33,9 @@ func TestAWindowLinksToEachAppendOnceAndToNotTooMany(t *testing.T) {
 	window, err := subscription.ReadWindow(t.Context(), beneath, eventstore.Query{}, subscription.Checkpoint{}, 0)
 	require.NoError(t, err)
 	apply := told.Projections(projection.Hooks{}).Window
-	_, done := apply(t.Context(), balances.Generation(), window)
+	ctx, span := told.tracer.Tracer("program").Start(t.Context(), "the worker's own") // no append
+	defer span.End()
+	_, done := apply(ctx, balances.Generation(), window)
 	done(nil)
 	var linked, appended []any
 	for _, link := range told.one(t, "apply balances").Links {
@@ -50,7 +52,7 @@ func TestAWindowLinksToEachAppendOnceAndToNotTooMany(t *testing.T) {
 			Metadata: fmt.Appendf(nil, `{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-%016x-01"}`, n+1),
 		}})
 	}
-	_, done = apply(t.Context(), balances.Generation(), window)
+	_, done = apply(ctx, balances.Generation(), window)
 	done(errors.New("the sink is away"))
 	last := told.named("apply balances")[1]
 	assert.Len(t, last.Links, 64)

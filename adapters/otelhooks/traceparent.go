@@ -65,7 +65,7 @@ func (s *stamper) stamp(metadata []byte) []byte {
 const maxLinks = 64
 
 // links returns links to the spans that appended the events, each once.
-func links(ctx context.Context, events []eventstore.Recorded) (all []trace.Link) {
+func links(events []eventstore.Recorded) (all []trace.Link) {
 	seen := map[string]bool{}
 	for _, event := range events {
 		if !bytes.Contains(event.Metadata, []byte(`"`+traceparent+`"`)) {
@@ -76,7 +76,7 @@ func links(ctx context.Context, events []eventstore.Recorded) (all []trace.Link)
 			continue
 		}
 		seen[m[traceparent]] = true
-		of := trace.SpanContextFromContext(w3c.Extract(ctx, propagation.MapCarrier{traceparent: m[traceparent]}))
+		of := trace.SpanContextFromContext(w3c.Extract(context.Background(), propagation.MapCarrier{traceparent: m[traceparent]}))
 		if !of.IsValid() {
 			continue
 		}
