@@ -34,7 +34,7 @@ const commandsPath = "/commands/"
 //
 // With If-Match, one version such as "7", the command is refused with 412 unless the
 // first aggregate that its handler decides on is at that version ([command.Expect]); a repeat
-// under its key is not.
+// under its key is not. If-None-Match is a 400.
 func Commands(bus *command.Bus, options Options) http.Handler {
 	types := map[string]reflect.Type{}
 	for _, r := range bus.Commands() {

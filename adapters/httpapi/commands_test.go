@@ -108,6 +108,9 @@ func TestIfMatchIsNeverIgnored(t *testing.T) {
 	}
 	told(t, post(s, "account.deposit", body, `If-Match: "2"`, `If-Match: "2"`), http.StatusBadRequest, httpapi.TypeMalformed)
 
+	problem = told(t, post(s, "account.deposit", body, "If-None-Match: *"), http.StatusBadRequest, httpapi.TypeMalformed)
+	assert.Equal(t, "If-None-Match", problem.Errors[0].Header)
+
 	told(t, post(s, "fail", `{"How":"not at all"}`, `If-Match: "1"`), http.StatusInternalServerError, httpapi.TypeInternal)
 	assert.Contains(t, s.logs.String(), "version 1 was expected, and the handler did not check it")
 	assert.EqualValues(t, 2, s.head(t))

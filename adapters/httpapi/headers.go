@@ -96,9 +96,14 @@ func isPrintable(text string) bool {
 // etag is the ETag of a version.
 func etag(v eventstore.Version) string { return `"` + strconv.FormatInt(int64(v), 10) + `"` }
 
-// expected returns the version of If-Match, nil if there is none.
+// expected returns the version of If-Match, nil if there is none. The opposite is refused: a
+// client that sends it and is not told takes it for granted.
 func expected(header http.Header) (*eventstore.Version, error) {
 	const name = "If-Match"
+	const other = "If-None-Match"
+	if len(header.Values(other)) > 0 {
+		return nil, badHeader(other, `it is not for commands; use If-Match, "0" if nothing may exist yet`)
+	}
 	value, found, err := only(header, name)
 	if err != nil || !found {
 		return nil, err

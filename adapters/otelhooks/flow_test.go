@@ -134,7 +134,7 @@ func TestFailuresHaveAWordAndRepeatsAreTold(t *testing.T) {
 	refused := told.named("command account.deposit")[2]
 	assert.Equal(t, codes.Error, refused.Status.Code)
 	assert.Equal(t, "execute account-ada: nothing to deposit", refused.Status.Description)
-	assert.Equal(t, "_OTHER", attributes(refused)["error.type"])
+	assert.Equal(t, "refused", attributes(refused)["error.type"])
 	conflict := told.one(t, "append several")
 	assert.Equal(t, "version_conflict", attributes(conflict)["error.type"])
 	assert.NotContains(t, attributes(conflict), "leftfold.stream")
@@ -143,7 +143,7 @@ func TestFailuresHaveAWordAndRepeatsAreTold(t *testing.T) {
 	assert.Equal(t, map[string]uint64{
 		"leftfold.command=account.deposit,leftfold.repeated=false":                   1,
 		"leftfold.command=account.deposit,leftfold.repeated=true":                    1,
-		"error.type=_OTHER,leftfold.command=account.deposit,leftfold.repeated=false": 1,
+		"error.type=refused,leftfold.command=account.deposit,leftfold.repeated=false": 1,
 	}, counts[float64](t, all["leftfold.command.duration"]))
 	assert.Equal(t, map[string]uint64{
 		"leftfold.repeated=false": 1, "leftfold.repeated=true": 1, "error.type=version_conflict,leftfold.repeated=false": 1,

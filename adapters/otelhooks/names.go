@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/leftfold/leftfold/aggregate"
 	"github.com/leftfold/leftfold/command"
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/eventstore/subscription"
@@ -88,6 +89,12 @@ func errorTypeOf(err error) attribute.KeyValue {
 		if errors.Is(err, t.is) {
 			return errorType.String(t.word)
 		}
+	}
+	if _, said := errors.AsType[*aggregate.RefusedError](err); said {
+		return errorType.String("refused") // nothing failed
+	}
+	if _, said := errors.AsType[*command.ForbiddenError](err); said {
+		return errorType.String("forbidden")
 	}
 	return errorType.String("_OTHER") // that of the conventions for whatever has no word
 }
