@@ -44,7 +44,8 @@ const (
 	Conditions     Part = "append conditions"
 	SeveralStreams Part = "appends that name several streams"
 	EmptyAppends   Part = "appends without events"
-	Deletion       Part = "deletion of streams" // of a store that is no StreamDeleter, too
+	Deletion       Part = "deletion of streams"    // of a store that is no StreamDeleter, too
+	Pruning        Part = "pruning of command ids" // of a store that is no CommandPruner, too
 )
 
 // CommandScope is how far a command id is known.
@@ -88,13 +89,18 @@ func (c Capabilities) Check(r AppendRequest) error {
 }
 
 // CapabilitiesOf asks the store what it can do. One that does not say has the whole contract,
-// without deletion unless it is a [StreamDeleter].
+// without deletion unless it is a [StreamDeleter], and without pruning unless it is a
+// [CommandPruner].
 func CapabilitiesOf(ctx context.Context, store Appender) (Capabilities, error) {
 	if c, ok := store.(Capable); ok {
 		return c.Capabilities(ctx)
 	}
+	var can Capabilities
 	if _, ok := store.(StreamDeleter); !ok {
-		return Capabilities{Excluded: []Part{Deletion}}, nil
+		can.Excluded = append(can.Excluded, Deletion)
 	}
-	return Capabilities{}, nil
+	if _, ok := store.(CommandPruner); !ok {
+		can.Excluded = append(can.Excluded, Pruning)
+	}
+	return can, nil
 }

@@ -43,10 +43,11 @@ func TestAnAppendThatNeedsAnExcludedPartIsNamedSo(t *testing.T) {
 func TestAStoreThatDoesNotSayIsHeldToTheContract(t *testing.T) {
 	can, err := eventstore.CapabilitiesOf(t.Context(), struct{ eventstore.Store }{memory.NewStore()})
 	require.NoError(t, err)
-	require.Equal(t, eventstore.Capabilities{Excluded: []eventstore.Part{eventstore.Deletion}}, can)
+	require.Equal(t, eventstore.Capabilities{Excluded: []eventstore.Part{eventstore.Deletion, eventstore.Pruning}}, can)
 	can, err = eventstore.CapabilitiesOf(t.Context(), struct {
 		eventstore.Store
 		eventstore.StreamDeleter
+		eventstore.CommandPruner
 	}{})
 	require.NoError(t, err)
 	require.Zero(t, can)

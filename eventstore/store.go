@@ -22,7 +22,8 @@ type Appender interface {
 	//     set, or [ErrIdempotencyMismatch] if both hashes are set and differ;
 	//  2. check the life of the log, every stream's deletion and expected version, and the
 	//     condition, against the log as it is before this append; a refusal changes nothing;
-	//  3. append the events and remember the command id with the receipt, for ever.
+	//  3. append the events and remember the command id with the receipt, for ever: only an
+	//     operator makes the store forget it, see [CommandPruner].
 	//
 	// The lookup comes first because a retried command meets its own events: checked
 	// first, the version would refuse a command that has already succeeded.

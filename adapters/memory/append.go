@@ -28,8 +28,9 @@ func (s *Store) Append(ctx context.Context, request eventstore.AppendRequest) (e
 	if err := s.check(request); err != nil {
 		return eventstore.Receipt{}, err
 	}
-	receipt := s.write(request.Writes)
-	s.remember(request.Command, receipt)
+	recordedAt := s.moment()
+	receipt := s.write(request.Writes, recordedAt)
+	s.remember(request.Command, outcome{request.Command.Hash, receipt, recordedAt})
 	return receipt, nil
 }
 
@@ -64,7 +65,7 @@ func (s *Store) DeleteStream(ctx context.Context, id eventstore.StreamID, expect
 	}
 	receipt := s.write([]eventstore.Write{{Stream: id, Events: []eventstore.EventData{{
 		ID: eventstore.NewEventID(), Type: eventstore.TombstoneType, SchemaVersion: 1,
-	}}}})
+	}}}}, s.moment())
 	ended := s.streams[id]
 	ended.deleted = true
 	s.streams[id] = ended
@@ -94,12 +95,12 @@ func (s *Store) lookup(command eventstore.Command) (eventstore.Receipt, bool, er
 	return receipt, true, nil
 }
 
-func (s *Store) remember(command eventstore.Command, receipt eventstore.Receipt) {
+func (s *Store) remember(command eventstore.Command, first outcome) {
 	if command.ID.IsZero() {
 		return
 	}
-	receipt.Versions = maps.Clone(receipt.Versions)
-	s.commands[command.ID] = outcome{command.Hash, receipt}
+	first.receipt.Versions = maps.Clone(first.receipt.Versions)
+	s.commands[command.ID] = first
 }
 
 // check holds the request against the log as it is, and changes nothing.
@@ -144,10 +145,12 @@ func (s *Store) checkCondition(c eventstore.Condition) error {
 	return nil
 }
 
+// moment returns the time of an append.
+func (s *Store) moment() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
+
 // write appends what has been checked. It cannot fail, so an append cannot stop half-way.
-func (s *Store) write(writes []eventstore.Write) eventstore.Receipt {
+func (s *Store) write(writes []eventstore.Write, recordedAt time.Time) eventstore.Receipt {
 	before := s.head()
-	recordedAt := s.now().UTC().Truncate(time.Microsecond)
 	versions := make(map[eventstore.StreamID]eventstore.Version, len(writes))
 	for _, w := range writes {
 		for _, e := range w.Events {

@@ -9,8 +9,8 @@ import (
 )
 
 // Store is an [eventstore.Store] in memory. It can also wake readers
-// ([eventstore.Notifier]) and delete streams ([eventstore.StreamDeleter]).
-// It is safe for concurrent use.
+// ([eventstore.Notifier]), delete streams ([eventstore.StreamDeleter]) and forget command ids
+// ([eventstore.CommandPruner]). It is safe for concurrent use.
 type Store struct {
 	identity eventstore.Identity
 	limits   eventstore.Limits
@@ -38,8 +38,9 @@ func (s stream) version() eventstore.Version { return eventstore.Version(len(s.p
 
 // outcome is what a command id stands for.
 type outcome struct {
-	hash    eventstore.CommandHash
-	receipt eventstore.Receipt
+	hash       eventstore.CommandHash
+	receipt    eventstore.Receipt
+	recordedAt time.Time
 }
 
 // StoreOptions are the choices of [NewStoreWith].

@@ -13,16 +13,16 @@ import (
 )
 
 // Store returns the store with its appends and reads told of. It has every optional power of the
-// store: [eventstore.Notifier], [eventstore.StreamDeleter] and [eventstore.Capable]. What the
-// store has besides is reached through the store itself; so wrap what its In returns, too:
-// hooks.Store(store.In(tx)).
+// store: [eventstore.Notifier], [eventstore.StreamDeleter], [eventstore.CommandPruner] and
+// [eventstore.Capable]. What the store has besides is reached through the store itself; so wrap
+// what its In returns, too: hooks.Store(store.In(tx)).
 //
 // An append under a sampled span stores the span's trace context in the metadata of its events. It
 // is no part of what a command is remembered with.
 func (h *Hooks) Store(store eventstore.Store) eventstore.Store { return &hooked{store, h} }
 
 // hooked forwards the powers that are found by assertion in a way that fits a store without
-// them: it is then polled, deletes nothing and says so, as the store itself would.
+// them: it is then polled, deletes and forgets nothing and says so, as the store itself would.
 type hooked struct {
 	eventstore.Store
 
@@ -32,6 +32,7 @@ type hooked struct {
 var (
 	_ eventstore.Notifier      = (*hooked)(nil)
 	_ eventstore.StreamDeleter = (*hooked)(nil)
+	_ eventstore.CommandPruner = (*hooked)(nil)
 	_ eventstore.Capable       = (*hooked)(nil)
 )
 
@@ -51,6 +52,14 @@ func (s *hooked) DeleteStream(ctx context.Context, stream eventstore.StreamID, e
 	return s.hooks.write(ctx, "delete", 1, []eventstore.Write{{Stream: stream}}, func(ctx context.Context) (eventstore.Receipt, error) {
 		return deleter.DeleteStream(ctx, stream, expected)
 	})
+}
+
+func (s *hooked) PruneCommands(ctx context.Context, before time.Time) (int64, error) {
+	pruner, can := s.Store.(eventstore.CommandPruner)
+	if !can {
+		return 0, &eventstore.UnsupportedError{Part: eventstore.Pruning}
+	}
+	return pruner.PruneCommands(ctx, before)
 }
 
 func (s *hooked) Append(ctx context.Context, request eventstore.AppendRequest) (eventstore.Receipt, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -40,6 +41,7 @@ type hooked interface {
 	eventstore.Store
 	eventstore.Notifier
 	eventstore.StreamDeleter
+	eventstore.CommandPruner
 	eventstore.Capable
 }
 
@@ -56,7 +58,10 @@ func TestAStoreWithoutPowersGetsNone(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, want, got)
 	assert.True(t, got.Excludes(eventstore.Deletion))
+	assert.True(t, got.Excludes(eventstore.Pruning))
 	_, err = store.(eventstore.StreamDeleter).DeleteStream(t.Context(), "account-1", eventstore.Any)
+	require.ErrorIs(t, err, eventstore.ErrUnsupported)
+	_, err = store.(eventstore.CommandPruner).PruneCommands(t.Context(), time.Now())
 	require.ErrorIs(t, err, eventstore.ErrUnsupported)
 
 	woken := make(chan error, 1)

@@ -26,13 +26,21 @@ func (s *Store) Append(ctx context.Context, request eventstore.AppendRequest) (e
 }
 
 func (s *Store) submit(ctx context.Context, request eventstore.AppendRequest) (eventstore.Receipt, error) {
-	if ctx.Value(insideInline{s.file}) != nil {
-		return eventstore.Receipt{}, errInsideInline
-	}
-	if ctx.Value(ownTransaction{s.file}) != nil {
-		return eventstore.Receipt{}, fmt.Errorf("%w: append through the store that Transact handed you", ErrOwnTransaction)
+	if err := s.outside(ctx); err != nil {
+		return eventstore.Receipt{}, err
 	}
 	return s.queue.Submit(ctx, groupcommit.NewPending(request))
+}
+
+// outside refuses a write that would wait for its caller's own transaction.
+func (s *Store) outside(ctx context.Context) error {
+	if ctx.Value(insideInline{s.file}) != nil {
+		return errInsideInline
+	}
+	if ctx.Value(ownTransaction{s.file}) != nil {
+		return fmt.Errorf("%w: append through the store that Transact handed you", ErrOwnTransaction)
+	}
+	return nil
 }
 
 // DeleteStream implements [eventstore.StreamDeleter].

@@ -30,6 +30,8 @@ func TestPlans(t *testing.T) {
 		"types of tagged":  {taggedTypesSQL, "SEARCH e USING INTEGER PRIMARY KEY (rowid=?)"},
 		"tag_sample":       {tagSampleSQL, "SEARCH event_tags USING PRIMARY KEY (tag=? AND position>? AND position<?)"},
 		"command":          {commandSQL, "SEARCH commands USING PRIMARY KEY (command_id=?)"},
+		"prune_page":       {prunePageSQL, "SEARCH commands USING PRIMARY KEY (command_id>?)"},
+		"prune_commands":   {pruneCommandsSQL, "SEARCH commands USING PRIMARY KEY (command_id>? AND command_id<?)"},
 		"writer_batch":     {writerBatchSQL, "SEARCH writers USING INDEX sqlite_autoindex_writers_1 (writer_id=?)"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -27,6 +27,15 @@ var (
 	//go:embed sql/insert_command.sql
 	insertCommandSQL string
 
+	//go:embed sql/prune_bound.sql
+	pruneBoundSQL string
+	//go:embed sql/prune_page.sql
+	prunePageSQL string
+	//go:embed sql/allow_pruning.sql
+	allowPruningSQL string
+	//go:embed sql/prune_commands.sql
+	pruneCommandsSQL string
+
 	// Those of the caller's transactions.
 
 	//go:embed sql/lock.sql

@@ -27,8 +27,8 @@ type Options struct {
 }
 
 // Store is an [eventstore.Store] in one file. It can also wake readers
-// ([eventstore.Notifier]) and delete streams ([eventstore.StreamDeleter]).
-// It is safe for concurrent use.
+// ([eventstore.Notifier]), delete streams ([eventstore.StreamDeleter]) and forget command ids
+// ([eventstore.CommandPruner]). It is safe for concurrent use.
 type Store struct {
 	file     *file
 	limits   eventstore.Limits
@@ -43,6 +43,7 @@ var (
 	_ eventstore.Store         = (*Store)(nil)
 	_ eventstore.Notifier      = (*Store)(nil)
 	_ eventstore.StreamDeleter = (*Store)(nil)
+	_ eventstore.CommandPruner = (*Store)(nil)
 	_ eventstore.Capable       = (*Store)(nil)
 )
 

@@ -119,6 +119,16 @@ const (
 	sequenceInMemory         bug = "a restart burns a position"
 	deletionsInMemory        bug = "deletions do not survive a restart"
 
+	// of pruning
+	prunesNothing        bug = "pruning forgets nothing, and says that it has"
+	prunesUncounted      bug = "pruning does not say how much it has forgotten"
+	prunesAll            bug = "pruning forgets every id"
+	prunesAtTheTime      bug = "pruning forgets what was recorded at the time itself"
+	prunesFromOne        bug = "pruning passes by the ids at position 0"
+	pruningRemovesEvents bug = "pruning removes events"
+	prunesWhatItNoted    bug = "pruning notes the ids, lets go of the lock, and forgets them"
+	pruningInMemory      bug = "pruning does not survive a restart"
+
 	// of capabilities
 	excludesAndDoes     bug = "what is excluded works all the same"
 	refusesAfterWriting bug = "an excluded append is refused when its first stream is written"

@@ -2,6 +2,7 @@ package eventstoretest
 
 import (
 	"errors"
+	"time"
 
 	"github.com/leftfold/leftfold/eventstore"
 )
@@ -46,6 +47,14 @@ var parts = map[eventstore.Part]func(c *check) error{
 			return &eventstore.UnsupportedError{Part: eventstore.Deletion}
 		}
 		_, err := d.DeleteStream(c.ctx, "order-1", eventstore.Any)
+		return err
+	},
+	eventstore.Pruning: func(c *check) error {
+		p, ok := c.store.(eventstore.CommandPruner)
+		if !ok {
+			return &eventstore.UnsupportedError{Part: eventstore.Pruning}
+		}
+		_, err := p.PruneCommands(c.ctx, time.Unix(0, 0))
 		return err
 	},
 }

@@ -3,9 +3,11 @@ package eventstoretest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/leftfold/leftfold/eventstore"
 )
@@ -23,6 +25,7 @@ type flawed struct {
 	log      []eventstore.Recorded // in position order; a bug may leave gaps
 	last     eventstore.Position   // the last one handed out
 	commands map[eventstore.CommandID]remembered
+	pruned   map[eventstore.CommandID]remembered
 	deleted  map[eventstore.StreamID]bool
 	appended chan struct{}
 }
@@ -31,6 +34,7 @@ type remembered struct {
 	hash    eventstore.CommandHash
 	receipt eventstore.Receipt
 	err     error
+	at      time.Time
 }
 
 func newFlawed(b bug) *flawed {
@@ -46,7 +50,7 @@ func newFlawed(b bug) *flawed {
 	}
 	return &flawed{
 		bug: b, identity: identity, last: last,
-		commands: map[eventstore.CommandID]remembered{}, deleted: map[eventstore.StreamID]bool{}, appended: make(chan struct{}),
+		commands: map[eventstore.CommandID]remembered{}, pruned: map[eventstore.CommandID]remembered{}, deleted: map[eventstore.StreamID]bool{}, appended: make(chan struct{}),
 	}
 }
 
@@ -57,6 +61,8 @@ func (f *flawed) reopened() *flawed {
 	switch f.bug {
 	case idsInMemory:
 		again.commands = map[eventstore.CommandID]remembered{}
+	case pruningInMemory:
+		maps.Copy(again.commands, f.pruned)
 	case deletionsInMemory:
 		again.deleted = map[eventstore.StreamID]bool{}
 	case sequenceInMemory:
@@ -116,7 +122,7 @@ func (f *flawed) Append(ctx context.Context, r eventstore.AppendRequest) (events
 	for _, step := range f.steps() {
 		if receipt, done, err := step(r); done || err != nil {
 			if f.is(refusalRemembered) && err != nil && !r.Command.ID.IsZero() {
-				f.commands[r.Command.ID] = remembered{r.Command.Hash, eventstore.Receipt{}, err}
+				f.commands[r.Command.ID] = remembered{hash: r.Command.Hash, err: err}
 			}
 			if f.is(refusalBurnsPosition) && err != nil {
 				f.last++

@@ -17,7 +17,8 @@ func (f *flawed) write(r eventstore.AppendRequest) eventstore.Receipt {
 	if f.is(writesSorted) {
 		slices.SortFunc(writes, func(a, b eventstore.Write) int { return strings.Compare(string(a.Stream), string(b.Stream)) })
 	}
-	added := f.number(writes, versions)
+	at := time.Now().UTC().Truncate(time.Microsecond)
+	added := f.number(writes, versions, at)
 	if f.is(positionsBeforeCommit) || f.is(lockPerTag) && r.Condition != nil {
 		f.pause()
 	}
@@ -33,14 +34,13 @@ func (f *flawed) write(r eventstore.AppendRequest) eventstore.Receipt {
 	if f.is(remembersLate) {
 		f.pause()
 	}
-	f.remember(r, receipt)
+	f.remember(r, receipt, at)
 	return receipt
 }
 
 // number gives the events their places.
-func (f *flawed) number(writes []eventstore.Write, versions map[eventstore.StreamID]eventstore.Version) []eventstore.Recorded {
+func (f *flawed) number(writes []eventstore.Write, versions map[eventstore.StreamID]eventstore.Version, at time.Time) []eventstore.Recorded {
 	var added []eventstore.Recorded
-	at := time.Now().UTC().Truncate(time.Microsecond)
 	if f.is(localTime) {
 		at = at.In(time.FixedZone("here", 3600))
 	}
@@ -86,13 +86,13 @@ func (f *flawed) stored(e eventstore.EventData) eventstore.EventData {
 	return e
 }
 
-func (f *flawed) remember(r eventstore.AppendRequest, receipt eventstore.Receipt) {
+func (f *flawed) remember(r eventstore.AppendRequest, receipt eventstore.Receipt, at time.Time) {
 	if f.is(emptyAppendForgotten) && r.EventCount() == 0 {
 		return
 	}
 	if !r.Command.ID.IsZero() || f.is(zeroIDRemembered) {
 		receipt.Versions = maps.Clone(receipt.Versions)
-		f.commands[r.Command.ID] = remembered{f.hash(r), receipt, nil}
+		f.commands[r.Command.ID] = remembered{f.hash(r), receipt, nil, at}
 	}
 }
 

@@ -16,6 +16,7 @@ var restartClauses = []clause{
 	{"a store that is opened again knows every command", reopenedCommands},
 	{"a store that is opened again goes on where it stopped", reopenedGoesOn},
 	{"a store that is opened again keeps deleted streams deleted", reopenedDeleted},
+	{"a store that is opened again has forgotten the command ids that were pruned", reopenedPruned},
 }
 
 func closedRefuses(c *check) {

@@ -134,6 +134,16 @@ var mutants = []struct {
 	{deletesTwice, "cannot be deleted twice"},
 	{ignoresContext, "a deletion whose context is over"},
 
+	{prunesNothing, "a pruned command id is a new one"},
+	{prunesUncounted, "a pruned command id is a new one"},
+	{prunesAll, "a pruned command id is a new one"},
+	{prunesAll, "a command id that was recorded at the time itself"},
+	{prunesAtTheTime, "a command id that was recorded at the time itself"},
+	{prunesFromOne, "an append of no events is pruned"},
+	{pruningRemovesEvents, "pruning changes nothing in the log"},
+	{prunesWhatItNoted, "while it is pruned is remembered"},
+	{ignoresContext, "a pruning whose context is over"},
+
 	{excludesAndDoes, "a part that the store excludes"},
 	{refusesAfterWriting, "a part that the store excludes"},
 	{refusesUndeclared, "a part that the store does not exclude"},
@@ -146,6 +156,7 @@ var mutants = []struct {
 	{idsInMemory, "knows every command"},
 	{sequenceInMemory, "goes on where it stopped"},
 	{deletionsInMemory, "keeps deleted streams deleted"},
+	{pruningInMemory, "has forgotten the command ids"},
 
 	{positionsBeforeCommit, "readers that follow hostile writers"},
 	{refusalBurnsPosition, "readers that follow hostile writers"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -15,7 +16,7 @@ import (
 type partial struct{ *flawed }
 
 var missing = eventstore.Capabilities{Excluded: []eventstore.Part{
-	eventstore.Conditions, eventstore.SeveralStreams, eventstore.EmptyAppends, eventstore.Deletion,
+	eventstore.Conditions, eventstore.SeveralStreams, eventstore.EmptyAppends, eventstore.Deletion, eventstore.Pruning,
 }}
 
 func (partial) Capabilities(context.Context) (eventstore.Capabilities, error) { return missing, nil }
@@ -32,6 +33,10 @@ func (p partial) Append(ctx context.Context, request eventstore.AppendRequest) (
 
 func (partial) DeleteStream(context.Context, eventstore.StreamID, eventstore.ExpectedVersion) (eventstore.Receipt, error) {
 	return eventstore.Receipt{}, &eventstore.UnsupportedError{Part: eventstore.Deletion}
+}
+
+func (partial) PruneCommands(context.Context, time.Time) (int64, error) {
+	return 0, &eventstore.UnsupportedError{Part: eventstore.Pruning}
 }
 
 // What the store excludes is skipped; all the rest of the contract still holds for it.
@@ -52,6 +57,7 @@ func TestAStoreThatExcludesPartsPassesTheRest(t *testing.T) {
 	}
 	t.Log(skipped)
 	require.Equal(t, len(deleteClauses), skipped["delete"])
+	require.Equal(t, len(pruneClauses), skipped["prune"])
 	require.Equal(t, len(conditionClauses), skipped["condition"])
 	for _, whole := range []string{"capabilities", "content", "stream", "log", "windows", "lost answers"} {
 		require.Zero(t, skipped[whole], whole)

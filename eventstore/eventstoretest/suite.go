@@ -70,6 +70,7 @@ var families = []family{
 	{"token", tokenClauses},
 	{"notify", notifyClauses},
 	{"delete", deleteClauses},
+	{"prune", pruneClauses},
 	{"capabilities", capabilityClauses},
 	{"lifetime", lifetimeClauses},
 	{"restart", restartClauses},

@@ -5,7 +5,8 @@ CREATE TABLE store (
 	only_row    INTEGER PRIMARY KEY CHECK (only_row = 1),
 	id          BLOB    NOT NULL,
 	incarnation INTEGER NOT NULL,
-	inline_set  INTEGER NOT NULL DEFAULT 0 -- names the projections that appends must apply; 0: none
+	inline_set  INTEGER NOT NULL DEFAULT 0, -- names the projections that appends must apply; 0: none
+	prunable    INTEGER NOT NULL DEFAULT 0  -- command ids of earlier positions may be removed, in the transaction that prunes them; else 0
 ) STRICT;
 
 CREATE TABLE events (
@@ -38,7 +39,7 @@ CREATE TABLE event_tags (
 	PRIMARY KEY (tag, position)
 ) STRICT, WITHOUT ROWID;
 
--- The first receipt of every command, for ever. versions is a JSON object.
+-- The first receipt of every command, until an operator prunes it. versions is a JSON object.
 CREATE TABLE commands (
 	command_id  BLOB    PRIMARY KEY,
 	hash        BLOB    NOT NULL,
@@ -74,6 +75,7 @@ CREATE TRIGGER commands_are_not_changed BEFORE UPDATE ON commands
 BEGIN SELECT RAISE(ABORT, 'commands are remembered for ever: a receipt cannot be changed'); END;
 
 CREATE TRIGGER commands_are_not_removed BEFORE DELETE ON commands
+WHEN OLD.position >= coalesce((SELECT prunable FROM store), 0)
 BEGIN SELECT RAISE(ABORT, 'commands are remembered for ever: a receipt cannot be removed'); END;
 
 CREATE TRIGGER event_tags_are_not_changed BEFORE UPDATE ON event_tags
