@@ -20,8 +20,8 @@ type CommandPruner interface {
 	// Appends go on meanwhile: each finds its id remembered or forgotten, and what is appended
 	// under a forgotten id is remembered anew. The implementation must not make them wait for
 	// more than a part of its work, so it may do it part by part. What is forgotten stays
-	// forgotten if it fails between two of them: the number tells how many that were, and another
-	// call goes on. Errors are those of a write to the store, [ErrUnsupported] and the error of ctx
+	// forgotten if it fails between two of them: the number tells how many that were at least, and
+	// another call goes on. Errors are those of a write to the store, [ErrUnsupported] and the error of ctx
 	// among them.
 	PruneCommands(ctx context.Context, before time.Time) (pruned int64, err error)
 }

@@ -142,6 +142,7 @@ func TestAttacksOfEachRoleAreRefused(t *testing.T) {
 		{"SELECT leftfold.set_inline(1)", []string{"owner", "appender"}},
 		{"SELECT leftfold.at_head(1, 'tallies@1')", []string{"owner"}},
 		{"SELECT leftfold.lock_key()", []string{"owner"}},
+		{"SELECT leftfold.prune_commands(9, now(), 0, 1)", []string{"owner"}},
 		{"SELECT leftfold.matches('{}', '{}', '{}', '{}', '{}', 0)", []string{"owner"}},
 		{"SELECT leftfold.remember('{}', '{}', '{}', '{}', '{}', '{}', '{}', 0, NULL, now())", []string{"owner"}},
 	} {

@@ -14,7 +14,7 @@ var sqlFiles embed.FS
 type statements struct {
 	append, appendIn, appendOne, settings, settle, adopt, lock, versionAt, capabilities statement
 
-	findSnapshot, putSnapshot statement
+	findSnapshot, putSnapshot, pruneBound, pruneCommands statement
 
 	head, command, streamEnd, streamForwards, streamBackwards statement
 
@@ -56,6 +56,9 @@ func newStatements(s schema) statements {
 
 		findSnapshot: load("find_snapshot"),
 		putSnapshot:  load("put_snapshot"),
+
+		pruneBound:    load("prune_bound"),
+		pruneCommands: load("prune_commands"),
 
 		head:            load("head"),
 		command:         load("command"),

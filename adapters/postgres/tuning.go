@@ -61,6 +61,9 @@ const (
 	tellEvery = 5 * time.Millisecond
 	hearEvery = time.Millisecond
 
+	// How many blocks of command ids are pruned in one transaction: a megabyte, some 10,000 ids.
+	pruneBlocks = 128
+
 	// How many events of a tag are looked at to see how dense it is.
 	tagSample = 64
 )

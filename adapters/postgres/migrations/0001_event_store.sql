@@ -48,7 +48,8 @@ CREATE TABLE leftfold.event_tags (
 	PRIMARY KEY (tag, position)
 );
 
--- The first receipt of every command, for ever. versions is a JSON object by stream.
+-- The first receipt of every command, until the owner prunes it. versions is a JSON object by
+-- stream.
 CREATE TABLE leftfold.commands (
 	command_id  uuid        NOT NULL PRIMARY KEY,
 	hash        uuid        NOT NULL,
@@ -93,8 +94,11 @@ CREATE TRIGGER events_only_grow BEFORE UPDATE OR DELETE OR TRUNCATE ON leftfold.
 	FOR EACH STATEMENT EXECUTE FUNCTION leftfold.refuse_change();
 CREATE TRIGGER event_tags_only_grow BEFORE UPDATE OR DELETE OR TRUNCATE ON leftfold.event_tags
 	FOR EACH STATEMENT EXECUTE FUNCTION leftfold.refuse_change();
-CREATE TRIGGER commands_only_grow BEFORE UPDATE OR DELETE OR TRUNCATE ON leftfold.commands
+CREATE TRIGGER commands_only_grow BEFORE UPDATE OR TRUNCATE ON leftfold.commands
 	FOR EACH STATEMENT EXECUTE FUNCTION leftfold.refuse_change();
+CREATE TRIGGER commands_are_kept BEFORE DELETE ON leftfold.commands
+	FOR EACH STATEMENT WHEN (current_setting('leftfold_commands.prune', true) IS DISTINCT FROM 'on')
+	EXECUTE FUNCTION leftfold.refuse_change();
 
 -- The one lock of the store. A transaction that holds it is the only one that appends.
 CREATE FUNCTION leftfold.lock_key() RETURNS integer LANGUAGE sql STABLE
@@ -491,6 +495,28 @@ AS $$
 BEGIN
 	PERFORM pg_advisory_xact_lock(1818585702, leftfold.lock_key());
 	RETURN (SELECT s.id FROM leftfold.store s);
+END $$;
+
+-- prune_commands forgets the command ids before a position in a run of the table's blocks. The time
+-- keeps an append of no events that has come to the last position since that was looked up. It takes
+-- no lock of the store: an append that looks an id up finds it until this is committed, and then does
+-- not. It runs with the rights of its caller, and only the owner may remove rows.
+CREATE FUNCTION leftfold.prune_commands(bound bigint, before timestamptz, first_block bigint, blocks bigint) RETURNS bigint
+LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+	SET enable_seqscan = off -- in the range of blocks
+AS $$
+DECLARE
+	pruned bigint;
+BEGIN
+	-- Set here, because only a superuser may write it at the head of the function.
+	PERFORM set_config('leftfold_commands.prune', 'on', true);
+	DELETE FROM leftfold.commands c
+	WHERE c.ctid >= format('(%s,0)', first_block)::tid AND c.ctid < format('(%s,0)', first_block + blocks)::tid
+		AND c.position < bound AND c.recorded_at < before;
+	GET DIAGNOSTICS pruned = ROW_COUNT;
+	PERFORM set_config('leftfold_commands.prune', '', true);
+	RETURN pruned;
 END $$;
 
 -- settle forbids the earlier sessions of a writer, and finds the first events of its writes

@@ -370,6 +370,29 @@ $$;
 
 
 --
+-- Name: prune_commands(bigint, timestamp with time zone, bigint, bigint); Type: FUNCTION; Schema: leftfold; Owner: -
+--
+
+CREATE FUNCTION leftfold.prune_commands(bound bigint, before timestamp with time zone, first_block bigint, blocks bigint) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+DECLARE
+	pruned bigint;
+BEGIN
+	-- Set here, because only a superuser may write it at the head of the function.
+	PERFORM set_config('leftfold_commands.prune', 'on', true);
+	DELETE FROM "leftfold".commands c
+	WHERE c.ctid >= format('(%s,0)', first_block)::tid AND c.ctid < format('(%s,0)', first_block + blocks)::tid
+		AND c.position < bound AND c.recorded_at < before;
+	GET DIAGNOSTICS pruned = ROW_COUNT;
+	PERFORM set_config('leftfold_commands.prune', '', true);
+	RETURN pruned;
+END $$;
+
+
+--
 -- Name: refuse_batch(); Type: FUNCTION; Schema: leftfold; Owner: -
 --
 
@@ -884,10 +907,17 @@ CREATE UNIQUE INDEX one_is_live ON leftfold.read_models USING btree (name) WHERE
 
 
 --
+-- Name: commands commands_are_kept; Type: TRIGGER; Schema: leftfold; Owner: -
+--
+
+CREATE TRIGGER commands_are_kept BEFORE DELETE ON leftfold.commands FOR EACH STATEMENT WHEN ((current_setting('leftfold_commands.prune'::text, true) IS DISTINCT FROM 'on'::text)) EXECUTE FUNCTION leftfold.refuse_change();
+
+
+--
 -- Name: commands commands_only_grow; Type: TRIGGER; Schema: leftfold; Owner: -
 --
 
-CREATE TRIGGER commands_only_grow BEFORE DELETE OR UPDATE OR TRUNCATE ON leftfold.commands FOR EACH STATEMENT EXECUTE FUNCTION leftfold.refuse_change();
+CREATE TRIGGER commands_only_grow BEFORE UPDATE OR TRUNCATE ON leftfold.commands FOR EACH STATEMENT EXECUTE FUNCTION leftfold.refuse_change();
 
 
 --
@@ -958,6 +988,13 @@ REVOKE ALL ON FUNCTION leftfold.lock_key() FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION leftfold.matches(appends integer[], afters bigint[], untagged boolean[], tags text[], types text[], head bigint) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION prune_commands(bound bigint, before timestamp with time zone, first_block bigint, blocks bigint); Type: ACL; Schema: leftfold; Owner: -
+--
+
+REVOKE ALL ON FUNCTION leftfold.prune_commands(bound bigint, before timestamp with time zone, first_block bigint, blocks bigint) FROM PUBLIC;
 
 
 --
