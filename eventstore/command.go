@@ -10,7 +10,8 @@ import (
 	"sync"
 )
 
-// CommandID makes a repeated command harmless: a store remembers it for ever.
+// CommandID makes a repeated command harmless: a store remembers it for ever, unless an operator
+// prunes it ([CommandPruner]).
 type CommandID [16]byte
 
 // Command names the command behind an append.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/leftfold/leftfold/adapters/memory"
 	"github.com/leftfold/leftfold/eventstore"
@@ -156,4 +157,40 @@ func ExampleParseToken() {
 	token, err := eventstore.ParseToken("0190b8a4-3c5e-7cc0-b000-1a2b3c4d5e6f.1.42")
 	fmt.Println(token.Position, token.Incarnation, err)
 	// Output: 42 1 <nil>
+}
+
+// A store forgets the ids of commands that are older than 90 days. It is an operator's decision:
+// what is sent again after so long is a new command.
+func ExampleCommandPruner() {
+	ctx := context.Background()
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	store := memory.NewStoreWith(memory.StoreOptions{Now: func() time.Time { return now }})
+	place := func(id string) {
+		receipt, err := store.Append(ctx, eventstore.AppendRequest{
+			Command: eventstore.Command{ID: eventstore.NewCommandID(id)},
+			Writes:  []eventstore.Write{{Stream: "order-1", Events: []eventstore.EventData{{Type: "order.placed"}}}},
+		})
+		if err != nil {
+			panic(err)
+		}
+		fmt.Printf("%s: position %d, repeated %t\n", id, receipt.Token.Position, receipt.Repeated)
+	}
+	place("in January")
+	now = now.AddDate(0, 5, 0)
+	place("in June")
+
+	var pruner eventstore.CommandPruner = store
+	pruned, err := pruner.PruneCommands(ctx, now.AddDate(0, 0, -90))
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("forgotten:", pruned)
+	place("in January")
+	place("in June")
+	// Output:
+	// in January: position 1, repeated false
+	// in June: position 2, repeated false
+	// forgotten: 1
+	// in January: position 3, repeated false
+	// in June: position 2, repeated true
 }

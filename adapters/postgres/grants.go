@@ -18,7 +18,8 @@ type Privilege int
 const (
 	// ToRead is what a program needs to open the store, and to read streams and the log.
 	ToRead Privilege = iota + 1
-	// ToAppend is what a program needs besides to append, in transactions of its own too. Whoever
+	// ToAppend is what a program needs besides to append, in transactions of its own too. It does not
+	// let a role prune command ids: only the owner may. Whoever
 	// calls the functions by hand cannot change what was recorded, nor leave a gap in positions or
 	// versions; it can append events whose name, slice or tombstone our client would not write. It
 	// passes no inline projection by unnoticed: the next append is refused. A program that

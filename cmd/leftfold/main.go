@@ -1,6 +1,7 @@
-// Command leftfold is the tool that comes with the framework. Today it has three verbs: trace
+// Command leftfold is the tool that comes with the framework. Today it has four verbs: trace
 // shows who did what when in one conversation, across the streams of a store, schema census
-// counts the shapes of events in a store, and demo runs a shop on real orders.
+// counts the shapes of events in a store, commands prune makes a store forget old command ids, and
+// demo runs a shop on real orders.
 package main
 
 import (
@@ -44,7 +45,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(misused)
-	root.AddCommand(demoCommand(stdout, stderr), traceCommand(stdout, stderr), schemaCommand(stdout, stderr))
+	root.AddCommand(demoCommand(stdout, stderr), traceCommand(stdout, stderr), schemaCommand(stdout, stderr), commandsCommand(stdout, stderr))
 	return exitCode(ctx, root.ExecuteContext(ctx), stderr)
 }
 
