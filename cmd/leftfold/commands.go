@@ -46,13 +46,7 @@ func commandsCommand(stdout, stderr io.Writer) *cobra.Command {
 	commands := &cobra.Command{
 		Use:   "commands",
 		Short: "Look after the command ids of a store",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return misused(cmd, fmt.Errorf("unknown command %q", args[0]))
-			}
-			return misused(cmd, errors.New("say which command: prune"))
-		},
-		RunE: func(*cobra.Command, []string) error { return nil }, // Args has refused
+		RunE:  func(cmd *cobra.Command, _ []string) error { return misused(cmd, errors.New("want a verb: prune")) },
 	}
 	commands.AddCommand(pruneCommand(stdout, stderr))
 	return commands

@@ -101,8 +101,8 @@ func TestCommandsPruneIsToldWhatIsWrong(t *testing.T) {
 		code int
 		text string
 	}{
-		{[]string{"commands"}, exitUsage, "say which command: prune"},
-		{[]string{"commands", "forget"}, exitUsage, "unknown command \"forget\""},
+		{[]string{"commands"}, exitUsage, "want a verb: prune"},
+		{[]string{"commands", "forget"}, exitUsage, "want a verb: prune"},
 		{prune("--store", "sqlite:x"), exitUsage, "say how old: --older-than 90d"},
 		{prune("--older-than", "90d"), exitUsage, "say which store"},
 		{prune("--older-than", "90d", "--store", "sqlite:"+filepath.Join(t.TempDir(), "none.db"), "--yes"), exitFailed, "there is no file"},
