@@ -94,6 +94,12 @@ func TestABodyOfAnotherKindIsRefused(t *testing.T) {
 	receiptOf(t, do(s, http.MethodPost, path, body+strings.Repeat(" ", 13), "Content-Type: Application/JSON;charset=UTF-8"))
 }
 
+func TestACommandHasNoParameters(t *testing.T) {
+	s := newService(httpapi.Options{}, nil)
+	told(t, post(s, "account.deposit?cents=5", `{"account":"ada","cents":1}`), http.StatusBadRequest, httpapi.TypeMalformed)
+	assert.Zero(t, s.head(t))
+}
+
 func TestABodyOfUnknownLengthIsCutOffAtTheLimit(t *testing.T) {
 	s := newService(httpapi.Options{BodyBytes: 10}, nil)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "/commands/account.deposit", &endless{})

@@ -66,6 +66,9 @@ func (c commands) serve(w http.ResponseWriter, r *http.Request) error {
 	if err := allowed(r, http.MethodPost); err != nil {
 		return err
 	}
+	if r.URL.RawQuery != "" {
+		return malformed("a command has no parameters; its fields are those of the body")
+	}
 	sent, err := c.envelope(r.Header)
 	if err != nil {
 		return err

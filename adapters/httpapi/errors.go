@@ -52,7 +52,7 @@ func (o Options) commandProblem(err error, sent envelope) error {
 	case errors.Is(err, eventstore.ErrVersionConflict), errors.Is(err, eventstore.ErrConditionFailed):
 		return conflict(err, sent)
 	case errors.Is(err, eventstore.ErrDiverged): // again and again: one new life is not noticed by a client
-		return later(err, "the log was restored or failed over while the command was decided; send it again, with the same Idempotency-Key")
+		return later(err, TypeUnavailable, "the log was restored or failed over while the command was decided; send it again, with the same Idempotency-Key")
 	case errors.Is(err, eventstore.ErrStreamDeleted):
 		return caused(err, TypeStreamDeleted, http.StatusConflict, "what the command is about was deleted")
 	case errors.Is(err, command.ErrInvalidCommand):
@@ -100,13 +100,11 @@ func (o Options) queryProblem(err error) error {
 	parked, isParked := errors.AsType[*projection.ParkedError](err)
 	switch {
 	case isLate:
-		problem := caused(err, TypeNotCaughtUp, http.StatusServiceUnavailable, fmt.Sprintf("%s has applied position %d and not yet %d; ask again", late.Model, late.At, late.Want.Position))
-		problem.RetryAfter = soon
-		return problem
+		return later(err, TypeNotCaughtUp, fmt.Sprintf("%s has applied position %d and not yet %d; ask again", late.Model, late.At, late.Want.Position))
 	case isBuilding:
-		problem := caused(err, TypeNotCaughtUp, http.StatusServiceUnavailable, building.Name+" is being built; ask again")
-		problem.RetryAfter = soon
-		return problem
+		return later(err, TypeNotCaughtUp, building.Name+" is being built; ask again")
+	case errors.Is(err, projection.ErrNotBuilt): // no worker has begun
+		return later(err, TypeNotCaughtUp, "what the answer is read from has not been built yet; ask again")
 	case isParked: // whose keys they are is not for every reader
 		return caused(err, TypeParked, http.StatusServiceUnavailable, parked.Model+" could not apply an event that the answer must include; it waits for people")
 	case errors.Is(err, eventstore.ErrForeignToken):
@@ -151,13 +149,13 @@ func either(err error) error {
 		return caused(err, TypeInvalid, http.StatusUnprocessableEntity, limit.Error())
 	}
 	if errors.Is(err, eventstore.ErrStoreBusy) || errors.Is(err, eventstore.ErrClosed) {
-		return later(err, "the server is too busy or is stopping; try again, a command with the same Idempotency-Key")
+		return later(err, TypeUnavailable, "the server is too busy or is stopping; try again, a command with the same Idempotency-Key")
 	}
 	return err
 }
 
-func later(err error, detail string) *Problem {
-	problem := caused(err, TypeUnavailable, http.StatusServiceUnavailable, detail)
+func later(err error, kind, detail string) *Problem {
+	problem := caused(err, kind, http.StatusServiceUnavailable, detail)
 	problem.RetryAfter = soon
 	return problem
 }

@@ -195,6 +195,7 @@ func TestAFailureOfAQueryIsTold(t *testing.T) {
 		"secret":   {errSecret, 500, httpapi.TypeInternal, "the server failed; its log tells why"},
 		"parked":   {parked, 503, httpapi.TypeParked, "balances could not apply an event that the answer must include; it waits for people"},
 		"building": {&projection.BuildingError{Build: projection.Build{Generation: projection.Generation{Name: "balances"}}, Err: context.DeadlineExceeded}, 503, httpapi.TypeNotCaughtUp, "balances is being built; ask again"},
+		"not yet":  {fmt.Errorf("read balances@1: %w", projection.ErrNotBuilt), 503, httpapi.TypeNotCaughtUp, "what the answer is read from has not been built yet; ask again"},
 		"diverged": {eventstore.ErrDiverged, 409, httpapi.TypeDiverged, "a token of Leftfold-After is of a past life of the store; drop it and read again"},
 		"missing":  {projection.ErrNotFound, 404, httpapi.TypeNotFound, "what the query asks for does not exist"},
 		"late":     {context.DeadlineExceeded, 504, httpapi.TypeTimeout, "the query took too long"},

@@ -141,8 +141,8 @@ func TestFailuresHaveAWordAndRepeatsAreTold(t *testing.T) {
 
 	all := told.metrics(t)
 	assert.Equal(t, map[string]uint64{
-		"leftfold.command=account.deposit,leftfold.repeated=false":                   1,
-		"leftfold.command=account.deposit,leftfold.repeated=true":                    1,
+		"leftfold.command=account.deposit,leftfold.repeated=false":                    1,
+		"leftfold.command=account.deposit,leftfold.repeated=true":                     1,
 		"error.type=refused,leftfold.command=account.deposit,leftfold.repeated=false": 1,
 	}, counts[float64](t, all["leftfold.command.duration"]))
 	assert.Equal(t, map[string]uint64{
