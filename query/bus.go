@@ -100,6 +100,9 @@ func Ask[R any](ctx context.Context, bus *Bus, question any, options ...AskOptio
 	}
 	required := newRequirement(ctx, h.Name, options)
 	answer, err := h.call(context.WithValue(ctx, requirementKey{}, required), question)
+	if err == nil {
+		err = required.checked()
+	}
 	if err != nil {
 		return none, fmt.Errorf("query %s: %w", h.Name, err)
 	}

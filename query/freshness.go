@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -44,6 +45,7 @@ type requirement struct {
 	opened map[string]bool             // read models that a reader was opened on
 	met    map[eventstore.StoreID]bool // stores whose token a reader has waited for
 	waited time.Duration
+	fresh  bool // the handler has answered as was required
 }
 
 type requirementKey struct{}
@@ -70,6 +72,17 @@ func (r *requirement) honoured(reads []string) error {
 		if !r.met[token.Store] {
 			return fmt.Errorf("%w: no reader of this query follows the store of %s", eventstore.ErrForeignToken, token)
 		}
+	}
+	r.fresh = true
+	return nil
+}
+
+// checked returns why an answer may be stale that has come through middleware.
+func (r *requirement) checked() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.tokens) > 0 && !r.fresh {
+		return errors.New("middleware answered in the place of the handler: whether that includes what After requires is not known")
 	}
 	return nil
 }

@@ -11,7 +11,8 @@ import (
 type Handler func(ctx context.Context, question any) (any, error)
 
 // Middleware wraps a handler, and the check that its answer is as fresh as was asked for. It
-// must hand on a question of the same type, and an answer of the handler's.
+// must hand on a question of the same type, and an answer of the handler's. Where [After] requires
+// something the handler must be asked: an answer without it fails the call.
 type Middleware func(next Handler) Handler
 
 // Info is what is known about a query that is being answered.

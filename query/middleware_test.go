@@ -100,3 +100,30 @@ func TestMiddlewareThatReplacesTypesIsAnError(t *testing.T) {
 		require.EqualError(t, err, c.text)
 	}
 }
+
+// A cache, or a middleware with an answer for bad times, does not know what After requires.
+func TestMiddlewareCannotAnswerInTheHandlersPlaceAfterAToken(t *testing.T) {
+	t.Parallel()
+	cached := false
+	bus := query.NewBus(func(next query.Handler) query.Handler {
+		return func(ctx context.Context, question any) (any, error) {
+			if cached {
+				return eventstore.Position(1), nil
+			}
+			return next(ctx, question)
+		}
+	})
+	m := follows("orders", at(2, here))
+	query.Handle(bus, "how_far", func(ctx context.Context, q howFar) (eventstore.Position, error) {
+		return m.read(ctx, q.Store)
+	}, query.Reads("orders"))
+	got, err := ask(t.Context(), bus, query.After(at(2, here)))
+	require.NoError(t, err)
+	assert.EqualValues(t, 2, got)
+	cached = true
+	_, err = ask(t.Context(), bus, query.After(at(2, here)))
+	require.EqualError(t, err, "query how_far: middleware answered in the place of the handler: whether that includes what After requires is not known")
+	got, err = ask(t.Context(), bus)
+	require.NoError(t, err)
+	assert.EqualValues(t, 1, got, "nothing is required")
+}
