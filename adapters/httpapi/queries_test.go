@@ -26,7 +26,7 @@ func TestAQueryIsAnswered(t *testing.T) {
 	for range 2 {
 		w := get(s, "get_balance?id=ada", position)
 		assert.Equal(t, http.StatusOK, w.Code)
-		assert.Equal(t, `{"ID":"ada","Cents":5}`, w.Body.String())
+		assert.JSONEq(t, `{"ID":"ada","Cents":5}`, w.Body.String())
 		assert.Equal(t, http.Header{
 			"Content-Type":           {"application/json"},
 			"Content-Length":         {"22"},
@@ -121,7 +121,7 @@ func TestAnAnswerIncludesWhatWasJustWritten(t *testing.T) {
 		time.AfterFunc(3*time.Second, func() { s.catchUp(t) })
 		began := time.Now()
 		w := get(s, "get_balance?id=ada", "Leftfold-After: "+position)
-		require.Equal(t, `{"ID":"ada","Cents":5}`, w.Body.String())
+		require.JSONEq(t, `{"ID":"ada","Cents":5}`, w.Body.String())
 		assert.InDelta(t, 3, time.Since(began).Seconds(), 0.021)
 	})
 }
@@ -156,7 +156,7 @@ func TestAnAnswerThatIsLateIsAProblemAndNeverStale(t *testing.T) {
 
 				s.catchUp(t)
 				w = get(s, "get_balance?id=ada", append(c.prefer, "Leftfold-After: "+position)...)
-				assert.Equal(t, `{"ID":"ada","Cents":10}`, w.Body.String())
+				assert.JSONEq(t, `{"ID":"ada","Cents":10}`, w.Body.String())
 				assert.Equal(t, c.applied, w.Header().Get("Preference-Applied"))
 			})
 		})
