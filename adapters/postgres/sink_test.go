@@ -257,7 +257,7 @@ func TestNoStatementOfAViewScansItsTable(t *testing.T) {
 	require.Less(t, read, 20_000, "no more than was asked for")
 }
 
-func TestTortureSinkThroughPgBouncer(t *testing.T) {
+func TestSinkThroughPgBouncer(t *testing.T) {
 	newPool(t) // skips, or fails, where there is no Postgres
 	server, err := testservers.SharedPostgres()
 	require.NoError(t, err)
