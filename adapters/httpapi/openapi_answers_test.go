@@ -20,6 +20,7 @@ import (
 	"github.com/leftfold/leftfold/aggregate"
 	"github.com/leftfold/leftfold/command"
 	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/internal/jsonschema/jsonschematest"
 	"github.com/leftfold/leftfold/projection"
 )
 
@@ -149,13 +150,13 @@ func (d *document) has(path string, w *httptest.ResponseRecorder) error {
 	}
 	d.met[place] = true
 	for _, name := range []string{"ETag", "Leftfold-Position", "Preference-Applied", "Retry-After", "WWW-Authenticate"} {
-		if w.Header().Get(name) != "" && follow(d.any, place+"/headers/"+name) == nil {
+		if w.Header().Get(name) != "" && jsonschematest.Follow(d.any, place+"/headers/"+name) == nil {
 			return errors.New("no header " + name + " in " + place)
 		}
 	}
 	media := w.Header().Get("Content-Type")
 	content := place + "/content/" + strings.ReplaceAll(media, "/", "~1")
-	if follow(d.any, content) == nil {
+	if jsonschematest.Follow(d.any, content) == nil {
 		return errors.New("no " + media + " in " + place)
 	}
 	return d.fits(place, content, w.Body.String())
@@ -169,10 +170,10 @@ func (d *document) response(path string, status int) (string, error) {
 			if strings.HasSuffix(place, "default") && status != http.StatusTeapot {
 				continue // what this package itself answers has a place of its own
 			}
-			if follow(d.any, place) == nil {
+			if jsonschematest.Follow(d.any, place) == nil {
 				continue
 			}
-			if to, isRef := follow(d.any, place+"/$ref").(string); isRef {
+			if to, isRef := jsonschematest.Follow(d.any, place+"/$ref").(string); isRef {
 				return to, nil
 			}
 			return place, nil
@@ -195,7 +196,7 @@ func (d *document) fits(place, content, body string) error {
 	}
 	problem, _ := value.(map[string]any)
 	if kind, isOurs := problem["type"].(string); isOurs && strings.Contains(content, "problem") {
-		if description, _ := follow(d.any, place+"/description").(string); !strings.Contains(description+"\n", "- "+kind+"\n") {
+		if description, _ := jsonschematest.Follow(d.any, place+"/description").(string); !strings.Contains(description+"\n", "- "+kind+"\n") {
 			return errors.New("no problem " + kind + " in " + place)
 		}
 	}
@@ -203,7 +204,7 @@ func (d *document) fits(place, content, body string) error {
 }
 
 func (d *document) assertAllMet(t *testing.T) {
-	responses, _ := follow(d.any, "#/components/responses").(map[string]any)
+	responses, _ := jsonschematest.Follow(d.any, "#/components/responses").(map[string]any)
 	for name := range responses {
 		assert.True(t, d.met["#/components/responses/"+name], "nothing was answered with %s", name)
 	}

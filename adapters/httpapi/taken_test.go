@@ -21,8 +21,8 @@ func TestABodyThatTheSchemaRefusesIsRefused(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		draw := func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "choice") }
 		goType := jsonschematest.Type(draw, 2)
-		if !isDecodable(goType) {
-			t.Skip("no service starts with such a command")
+		for !isDecodable(goType) { // no service starts with such a command
+			goType = jsonschematest.Type(draw, 2)
 		}
 		body, err := json.Marshal(jsonschematest.Value(draw, goType).Interface())
 		require.NoError(t, err)

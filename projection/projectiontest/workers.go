@@ -23,7 +23,7 @@ func WorkUntilKilled(ctx context.Context, p Parts) error {
 	if plant := plants[Bug(os.Getenv(bugVariable))]; plant != nil {
 		p.Sink = plant(p.Sink)
 	}
-	p.Sink = &network{Sink: p.Sink, sent: map[string]sent{}}
+	p.Sink = &network{Sink: p.Sink, sent: map[string][]sent{}}
 	return projection.Worker{
 		Log: p.Store, Events: tallyEvents, Window: 100, TTL: tortureTTL,
 		Segments: 1 + int(time.Now().Unix()/3)%4,
@@ -32,13 +32,13 @@ func WorkUntilKilled(ctx context.Context, p Parts) error {
 }
 
 // network is what may lie between a worker and its sink. It takes its time before a commit: there
-// a pause and a rival do most harm. Now and then a commit arrives once more, after the next one
-// of the segment, and must take no effect then.
+// a pause and a rival do most harm. Now and then an old commit of the segment arrives once more,
+// when its successor has been made, and must take no effect then.
 type network struct {
 	projection.Sink
 
 	mu   sync.Mutex
-	sent map[string]sent // the newest commit of each segment
+	sent map[string][]sent // the newest two commits of each segment
 }
 
 type sent struct {
@@ -48,17 +48,20 @@ type sent struct {
 
 func (s *network) Commit(ctx context.Context, model projection.Model, move projection.Move, changes []projection.Change) error {
 	time.Sleep(rand.N(30 * time.Millisecond))
+	segment := fmt.Sprint(model.Generation, move.To.Segment)
+	s.mu.Lock()
+	newest := s.sent[segment]
+	s.mu.Unlock()
+	if len(newest) == 2 && rand.N(10) == 0 {
+		_ = s.Sink.Commit(ctx, model, newest[0].move, newest[0].changes)
+	}
 	if err := s.Sink.Commit(ctx, model, move, changes); err != nil {
 		return err
 	}
-	segment := fmt.Sprint(model.Generation, move.To.Segment)
 	s.mu.Lock()
-	late, again := s.sent[segment]
-	s.sent[segment] = sent{move, slices.Clone(changes)}
-	s.mu.Unlock()
-	if again && rand.N(10) == 0 {
-		_ = s.Sink.Commit(ctx, model, late.move, late.changes)
-	}
+	defer s.mu.Unlock()
+	newest = append(newest, sent{move, slices.Clone(changes)})
+	s.sent[segment] = slices.Clone(newest[max(0, len(newest)-2):])
 	return nil
 }
 

@@ -82,10 +82,20 @@ func CheckWorkers(ctx context.Context, p Parts, torture Torture, start func() *e
 	defer crew.dismiss()
 	appended, harmed := make(chan error, 1), make(chan struct{})
 	go func() { appended <- p.stream(ctx, torture.Events, harmed) }()
+	var still []standstill
+	late := p.Sink
+	if plant := plants[torture.Bug]; plant != nil {
+		late = plant(late)
+	}
 	for n := range torture.Faults {
-		if err = crew.harm(n, &figures); err == nil && n%10 == 4 && !torture.NoPauses {
-			err = p.standStill(ctx)
+		err = crew.harm(n, &figures)
+		switch {
+		case err != nil || torture.NoPauses:
+		case n%10 == 4: // until the next fault is over
+			still, err = p.pause(ctx, late)
 			figures.Standing++
+		case n%10 == 5:
+			err, still = p.resume(ctx, still), nil
 		}
 		if err == nil && torture.Disturb != nil && n%10 == 9 {
 			err = torture.Disturb()
@@ -96,6 +106,7 @@ func CheckWorkers(ctx context.Context, p Parts, torture Torture, start func() *e
 		}
 		time.Sleep(rand.N(200 * time.Millisecond)) // the moment of a fault is not an event
 	}
+	err = first(err, p.resume(ctx, still))
 	close(harmed)
 	crew.waking.Wait()
 	if err = first(err, <-appended); err != nil {
@@ -109,17 +120,41 @@ func CheckWorkers(ctx context.Context, p Parts, torture Torture, start func() *e
 	return figures, first(err, p.agrees(ctx))
 }
 
-// standStill pauses both views and checks that nothing moves until they are resumed.
-func (p Parts) standStill(ctx context.Context) error {
+// standstill is a paused view, and where its segments were right after the pause.
+type standstill struct {
+	of projection.Generation
+	at []string
+}
+
+// pause pauses both views. Whoever held their segments until then commits once more, through late.
+func (p Parts) pause(ctx context.Context, late projection.Sink) (still []standstill, err error) {
+	head, err := p.Store.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for _, of := range []projection.Generation{tallies.Generation(), total.Generation()} {
+		before, failed := p.Sink.Leases(of, head.Store).Roster(ctx)
 		err := projection.Pause(ctx, p.Store, p.Sink, of)
 		if errors.Is(err, projection.ErrNotBuilt) {
 			continue // no worker has got so far yet
 		}
-		before, at := p.places(ctx, of)
-		time.Sleep(150 * time.Millisecond) // time for what is under way to arrive
-		after, then := p.places(ctx, of)
-		if err := first(err, at, then, same("places of the segments of "+of.Name+", which is paused", after, before), projection.Resume(ctx, p.Store, p.Sink, of)); err != nil {
+		at, unknown := p.places(ctx, of)
+		if err := first(failed, err, unknown); err != nil {
+			return still, err
+		}
+		still = append(still, standstill{of, at})
+		for _, l := range before.Segments { // what it is told does not count: nothing may have moved in the end
+			_ = late.Commit(ctx, projection.Model{Generation: of}, projection.Move{From: l.Checkpoint, To: onward(l.Checkpoint, 1)}, nil)
+		}
+	}
+	return still, nil
+}
+
+// resume checks that nothing has moved since, whatever was under way, and resumes the views.
+func (p Parts) resume(ctx context.Context, still []standstill) error {
+	for _, view := range still {
+		at, err := p.places(ctx, view.of)
+		if err := first(err, same("places of the segments of "+view.of.Name+", which is paused", at, view.at), projection.Resume(ctx, p.Store, p.Sink, view.of)); err != nil {
 			return err
 		}
 	}
