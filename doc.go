@@ -6,15 +6,17 @@
 //
 //	hop             package                  what happens there
 //	--------------  -----------------------  ------------------------------------------------
+//	request in      adapters/httpapi         strict JSON becomes a command, a plain struct
 //	dispatch        command                  Bus: finds the handler, runs the middleware
 //	load, fold      aggregate                Repository: reads a stream, folds it into state
 //	decide          your code                a pure function from state to new events
 //	encode          eventstore/codec         a Go value becomes a type name and bytes
 //	append          eventstore               all events or none, at the next positions
-//	store           adapters/sqlite, memory  durable in one file, or in memory for tests
+//	store           adapters/postgres        a schema; adapters/sqlite: a file; memory: for tests
 //	read the log    eventstore/subscription  in order, from a checkpoint
 //	fold into rows  projection               View: one row per key, rows and checkpoint together
 //	ask             query                    Bus: waits for your own write, then reads
+//	answer          adapters/httpapi         JSON, or a problem that says what to do
 //
 // The path turns back once only: inside [aggregate.Repository] Execute, when another
 // writer was faster, which reads and decides again. Bytes meet Go types in one place,
@@ -23,7 +25,8 @@
 // Where to go from here:
 //
 //   - examples/quickstart is the whole idea in one short program.
-//   - examples/shop is a retail shop fed with the invoices of a real one.
+//   - examples/http answers to curl; examples/bank has accounts with a past; examples/shop is a
+//     retail shop fed with the invoices of a real one.
 //   - cmd/leftfold is the command line; its demo imports the shop's orders, projects
 //     them, replays everything and checks that nothing was lost; its trace shows who did
 //     what when in one conversation.
