@@ -45,19 +45,17 @@ func (e *ParkedError) Error() string {
 // BuildingError is what a reader returns whose generation was not live in time.
 type BuildingError struct {
 	Build // without a stage: its worker has not opened it yet
-	Live  Build
+	Live  Generation
 	Err   error
 }
 
 func (e *BuildingError) Error() string {
-	text := fmt.Sprintf("%s is being built and %s is live until then", e.Generation, e.Live.Generation)
+	text := fmt.Sprintf("%s is being built and %s is live until then", e.Generation, e.Live)
 	if e.Stage == "" {
-		text = fmt.Sprintf("nobody has begun to build %s, and %s is live: run a worker", e.Generation, e.Live.Generation)
+		text = fmt.Sprintf("nobody has begun to build %s, and %s is live: run a worker", e.Generation, e.Live)
 	}
-	for _, live := range e.Live.Checkpoints {
-		if at, follows := e.position(live.Source.Store); follows {
-			return fmt.Sprintf("%s: it is at position %d, the live one at %d: %v", text, at, live.Position(), e.Err)
-		}
+	if len(e.Checkpoints) > 0 {
+		text = fmt.Sprintf("%s: it is at position %d", text, e.Checkpoints[0].Position())
 	}
 	return fmt.Sprintf("%s: %v", text, e.Err)
 }

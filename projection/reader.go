@@ -7,10 +7,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
-	"sync/atomic"
-	"time"
 
-	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/query"
 )
 
@@ -22,14 +19,14 @@ import (
 // longer than ctx and [query.Wait] allow; then it fails with a [BuildingError]. So it never shows
 // rows that are older than those that the old program's readers have shown until then.
 type Reader[R any] struct {
-	sink  Sink
-	view  *View[R]
-	built atomic.Bool // it is live, or was
+	from Readable
+	view *View[R]
 }
 
-// NewReader returns a reader of the view's rows in the sink.
-func NewReader[R any](sink Sink, view *View[R]) *Reader[R] {
-	return &Reader[R]{sink: sink, view: view}
+// NewReader returns a reader of the view's rows in a sink, or in whichever of its replicas is fit:
+// see [Replicas].
+func NewReader[R any](from Readable, view *View[R]) *Reader[R] {
+	return &Reader[R]{from: from, view: view}
 }
 
 // Get returns the row with the key, or [ErrNotFound].
@@ -49,12 +46,9 @@ func (r *Reader[R]) Get(ctx context.Context, key string) (R, error) {
 // GetMany returns the rows that exist among the keys, by key. A read model that no
 // runner has opened in this sink is [ErrNotBuilt].
 func (r *Reader[R]) GetMany(ctx context.Context, keys ...string) (map[string]R, error) {
-	if err := r.await(ctx, keys); err != nil {
-		return nil, err
-	}
 	// No row has a key that is not UTF-8 or holds a NUL, and not every sink can be asked for it.
-	keys = slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return checkText(key) != nil })
-	stored, err := r.sink.Load(ctx, r.model(), keys)
+	asked := slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return checkText(key) != nil })
+	stored, err := r.read(ctx, RowQuery{Keys: asked}, func(parked string) bool { return slices.Contains(keys, parked) })
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", r.view.generation, err)
 	}
@@ -88,12 +82,9 @@ func (r *Reader[R]) List(ctx context.Context, list ListQuery) (Page[R], error) {
 	if err := r.view.checkList(list); err != nil {
 		return Page[R]{}, err
 	}
-	if err := r.await(ctx, nil); err != nil {
-		return Page[R]{}, err
-	}
 	size := min(list.Limit, math.MaxInt-1)
 	list.Limit = size + 1 // one more, to know whether there is a next page
-	stored, err := r.sink.List(ctx, r.model(), list)
+	stored, err := r.read(ctx, RowQuery{List: &list}, func(string) bool { return true })
 	if err != nil {
 		return Page[R]{}, fmt.Errorf("list %s: %w", r.view.generation, err)
 	}
@@ -175,91 +166,23 @@ func (v *View[R]) checkList(list ListQuery) error {
 	return nil
 }
 
-// await waits for what ctx requires. The checkpoint passes parked keys by, so it does not tell
-// whether their rows have what is required: if one of the keys is among them (nil: any key),
-// that is a [ParkedError].
-func (r *Reader[R]) await(ctx context.Context, keys []string) error {
-	if err := r.awaitBuilt(ctx); err != nil {
-		return err
-	}
-	if err := query.Await(ctx, readModel{r.sink, r.view.generation}); err != nil {
-		return err
+// read reads rows when they have what ctx requires. The checkpoint passes parked keys by, so it
+// does not tell of theirs: if the rows of one are among those asked for, that is a [ParkedError].
+func (r *Reader[R]) read(ctx context.Context, rows RowQuery, among func(parked string) bool) ([]Row, error) {
+	reading := &reading{from: r.from, model: r.model(), rows: rows}
+	if err := query.Await(ctx, reading); err != nil {
+		return nil, err
 	}
 	missing := &ParkedError{Model: r.view.Name()}
 	for _, token := range query.Required(ctx) {
-		parked, err := r.sink.Parked(ctx, r.view.generation, token.Store)
-		if err != nil {
-			return fmt.Errorf("read what is parked of %s: %w", r.view.generation, err)
-		}
-		for _, p := range parked {
-			if p.Event.Position <= token.Position && (keys == nil || slices.Contains(keys, p.Key)) {
+		for _, p := range reading.look.parked(token.Store) {
+			if p.Event.Position <= token.Position && among(p.Key) {
 				missing.Keys = append(missing.Keys, p)
 			}
 		}
 	}
 	if len(missing.Keys) > 0 {
-		return missing
+		return nil, missing
 	}
-	return nil
+	return reading.look.Rows, nil
 }
-
-// How long to wait between two looks at a generation that is being built.
-const (
-	shortWait = time.Millisecond
-	longWait  = 100 * time.Millisecond
-)
-
-// awaitBuilt waits until the generation is live. One that has been does not go back to
-// being built, so it is asked for once.
-func (r *Reader[R]) awaitBuilt(ctx context.Context) error {
-	if r.built.Load() {
-		return nil
-	}
-	waiting, cancel := query.Patience(ctx)
-	defer cancel()
-	var late *BuildingError
-	for pause := shortWait; ; pause = min(2*pause, longWait) {
-		builds, err := r.sink.Builds(ctx, r.view.Name())
-		if err != nil && late != nil && ctx.Err() != nil {
-			late.Err = ctx.Err()
-			return late
-		}
-		if err != nil {
-			return fmt.Errorf("read the generations of %s: %w", r.view.Name(), err)
-		}
-		mine, there := FindBuild(builds, r.view.generation)
-		live, isLive := LiveBuild(builds)
-		if there && mine.Stage != Building {
-			r.built.Store(true)
-			return nil
-		}
-		if !isLive {
-			return nil // nothing of the name is there yet: the first is live at once
-		}
-		if live.Version > mine.Version {
-			return fmt.Errorf("read %s: %w: %s", mine.Generation, ErrOutdated, live.Generation)
-		}
-		late = &BuildingError{Build: mine, Live: live}
-		select {
-		case <-waiting.Done():
-			late.Err = waiting.Err()
-			return late
-		case <-time.After(pause):
-		}
-	}
-}
-
-// readModel is a generation in a sink, as [query.Await] sees it.
-type readModel struct {
-	sink       Sink
-	generation Generation
-}
-
-func (m readModel) Name() string { return m.generation.Name }
-
-func (m readModel) Applied(ctx context.Context, source eventstore.StoreID) (eventstore.Token, error) {
-	checkpoint, err := m.sink.Checkpoint(ctx, m.generation, source)
-	return checkpoint.Token(), err
-}
-
-func (m readModel) Changed() <-chan struct{} { return m.sink.Changed() }

@@ -69,6 +69,7 @@ type Parked struct {
 // loaded in between are still what they were.
 type Sink interface {
 	Checkpoints
+	Readable
 
 	// Load returns the rows that exist among the keys, in any order. The caller owns what
 	// it returns. A generation that was never opened is [ErrNotBuilt], here and in List.

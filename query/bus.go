@@ -13,6 +13,7 @@ import (
 type Bus struct {
 	middleware []Middleware
 	handlers   map[reflect.Type]handler
+	heads      []*Head
 }
 
 type handler struct {
@@ -68,6 +69,10 @@ func Handle[Q, R any](bus *Bus, name string, handle func(ctx context.Context, qu
 	bus.handlers[question] = h
 }
 
+// Follow tells the bus of the logs that its read models follow, so that [MaxStale] can be
+// asked for, and a [Freshness] can tell how old an answer is.
+func (b *Bus) Follow(heads ...*Head) { b.heads = append(b.heads, heads...) }
+
 // Names returns the names of the registered queries, sorted.
 func (b *Bus) Names() []string {
 	names := make([]string, 0, len(b.handlers))
@@ -80,8 +85,9 @@ func (b *Bus) Names() []string {
 
 // Ask puts the question to its handler and returns the answer.
 //
-// With [After] the answer includes everything up to the tokens, or the call fails:
-// with [*NotCaughtUpError] if a read model did not get there in time, with
+// With [After] the answer includes everything up to the tokens, and with [MaxStale] what was in
+// the logs a while ago, or the call fails: with [*NotCaughtUpError] if a read model did not
+// get there in time and [OrStale] does not allow for that, with
 // [eventstore.ErrForeignToken] if no reader follows the token's store, with
 // [eventstore.ErrDiverged] if that store has been rolled back since. The handler's own
 // errors come back wrapped with the query's name. A handler that does not answer with
@@ -98,7 +104,10 @@ func Ask[R any](ctx context.Context, bus *Bus, question any, options ...AskOptio
 	if want := reflect.TypeFor[R](); h.Answer != want && !h.Answer.AssignableTo(want) {
 		return none, fmt.Errorf("query %s answers with %v, not %v", h.Name, h.Answer, want)
 	}
-	required := newRequirement(ctx, h.Name, options)
+	required, err := newRequirement(ctx, bus, h.Name, options)
+	if err != nil {
+		return none, fmt.Errorf("query %s: %w", h.Name, err)
+	}
 	answer, err := h.call(context.WithValue(ctx, requirementKey{}, required), question)
 	if err == nil {
 		err = required.checked()
@@ -110,5 +119,6 @@ func Ask[R any](ctx context.Context, bus *Bus, question any, options ...AskOptio
 	if isNil := answer == nil && h.Answer.Kind() == reflect.Interface; !fits && !isNil { // of a nil interface R is the zero one
 		return none, fmt.Errorf("query %s: middleware replaced its %v by a %T", h.Name, h.Answer, answer)
 	}
+	required.tell()
 	return typed, nil
 }

@@ -1,7 +1,6 @@
 package query
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/leftfold/leftfold/eventstore"
@@ -26,5 +25,3 @@ func (e *NotCaughtUpError) Error() string {
 
 // Unwrap returns the error of the context.
 func (e *NotCaughtUpError) Unwrap() error { return e.Err }
-
-func isForeign(err error) bool { return errors.Is(err, eventstore.ErrForeignToken) }

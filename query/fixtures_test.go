@@ -2,7 +2,8 @@ package query_test
 
 import (
 	"context"
-	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"testing"
 
@@ -36,18 +37,14 @@ func follows(name string, tokens ...eventstore.Token) *model {
 
 func (m *model) Name() string { return m.name }
 
-func (m *model) Applied(ctx context.Context, store eventstore.StoreID) (eventstore.Token, error) {
+func (m *model) Look(ctx context.Context) (query.Seen, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.looks++
 	if m.err != nil || ctx.Err() != nil {
-		return eventstore.Token{}, first(m.err, ctx.Err())
+		return query.Seen{}, first(m.err, ctx.Err())
 	}
-	applied, ok := m.applied[store]
-	if !ok {
-		return eventstore.Token{}, fmt.Errorf("%w: %s", eventstore.ErrForeignToken, store)
-	}
-	return applied, nil
+	return query.Seen{Applied: slices.Collect(maps.Values(m.applied))}, nil
 }
 
 func (m *model) Changed() <-chan struct{} {

@@ -77,10 +77,10 @@ func TestAnAnswerWaitsForItsToken(t *testing.T) {
 		assert.InDelta(t, 3.0, took.Seconds(), 0.021)
 	})
 	t.Run("a model that has not started", func(t *testing.T) {
-		m := follows("orders")
-		m.applied[here.Store] = eventstore.Token{}
-		_, err := checkFresh(t, m, reader)
+		_, err := checkFresh(t, follows("orders"), reader)
 		require.NoError(t, err)
+		_, err = checkFresh(t, follows("orders", at(0, here)), reader)
+		require.NoError(t, err, "nor applied anything")
 	})
 	t.Run("a model that has not seen the store's new life yet", func(t *testing.T) {
 		_, err := checkFresh(t, follows("orders", at(9, eventstore.Identity{Store: here.Store, Incarnation: here.Incarnation - 1})), reader)
@@ -120,8 +120,8 @@ func TestAReaderThatIgnoresTheTokenIsCaught(t *testing.T) {
 
 type failing struct{ *model }
 
-func (failing) Applied(context.Context, eventstore.StoreID) (eventstore.Token, error) {
-	return eventstore.Token{}, errors.New("no connection")
+func (failing) Look(context.Context) (query.Seen, error) {
+	return query.Seen{}, errors.New("no connection")
 }
 
 func TestAModelThatIsLateIsAnErrorAndNeverStaleData(t *testing.T) {

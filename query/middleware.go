@@ -25,8 +25,8 @@ type Info struct {
 // InfoFrom returns the info of the query that is being answered, and whether there is one. It is
 // for handlers and middleware.
 func InfoFrom(ctx context.Context) (Info, bool) {
-	r, ok := ctx.Value(requirementKey{}).(*requirement)
-	if !ok {
+	r := requirementIn(ctx)
+	if r == nil {
 		return Info{}, false
 	}
 	r.mu.Lock()
@@ -41,7 +41,7 @@ func (b *Bus) wrap(h handler) Handler {
 		if err != nil {
 			return nil, err
 		}
-		return answer, ctx.Value(requirementKey{}).(*requirement).honoured(h.Reads)
+		return answer, requirementIn(ctx).honoured(h.Reads)
 	}
 	for _, with := range slices.Backward(b.middleware) {
 		all = with(all)

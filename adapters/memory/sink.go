@@ -115,13 +115,16 @@ func (s *Sink) Load(ctx context.Context, model projection.Model, keys []string) 
 	if !ok {
 		return nil, projection.ErrNotBuilt
 	}
-	var rows []projection.Row
+	return m.load(keys), nil
+}
+
+func (m *readModel) load(keys []string) (rows []projection.Row) {
 	for _, key := range keys {
 		if row, ok := m.rows[key]; ok {
 			rows = append(rows, clone(row))
 		}
 	}
-	return rows, nil
+	return rows
 }
 
 // Commit implements [projection.Sink].
@@ -182,6 +185,10 @@ func (s *Sink) List(ctx context.Context, model projection.Model, list projection
 	if !ok {
 		return nil, projection.ErrNotBuilt
 	}
+	return m.list(model, list), nil
+}
+
+func (m *readModel) list(model projection.Model, list projection.ListQuery) []projection.Row {
 	order := ordering{column: model.Column(list.By), descending: list.Descending}
 	rows := slices.SortedFunc(maps.Values(m.rows), order.compare)
 	if list.After != nil {
@@ -191,7 +198,7 @@ func (s *Sink) List(ctx context.Context, model projection.Model, list projection
 	for n := range rows {
 		rows[n] = clone(rows[n])
 	}
-	return rows, nil
+	return rows
 }
 
 // ordering is the order of a list: by a column (-1 is none), then by key.

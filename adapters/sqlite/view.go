@@ -97,7 +97,13 @@ func queryRows(ctx context.Context, tx *transaction, model projection.Model, sta
 
 // List implements [projection.Sink].
 func (s *Sink) List(ctx context.Context, model projection.Model, list projection.ListQuery) ([]projection.Row, error) {
-	order, place, args := `"key"`, "?", []any{}
+	statement, args := listSQL(model, list)
+	return s.rows(ctx, model, statement, args...)
+}
+
+// listSQL returns the statement that reads rows in an order.
+func listSQL(model projection.Model, list projection.ListQuery) (statement string, args []any) {
+	order, place := `"key"`, "?"
 	if list.By != "" {
 		order, place = fmt.Sprintf(`%q, "key"`, list.By), "?, ?"
 	}
@@ -113,9 +119,9 @@ func (s *Sink) List(ctx context.Context, model projection.Model, list projection
 		}
 		args = append(args, list.After.Key)
 	}
-	statement := fmt.Sprintf("SELECT %s FROM %s%s ORDER BY %s LIMIT ?",
+	statement = fmt.Sprintf("SELECT %s FROM %s%s ORDER BY %s LIMIT ?",
 		columnList(model), tableOf(model.Generation), where, strings.ReplaceAll(order, ",", direction+",")+direction)
-	return s.rows(ctx, model, statement, append(args, list.Limit)...)
+	return statement, append(args, list.Limit)
 }
 
 func (s *Sink) rows(ctx context.Context, model projection.Model, statement string, args ...any) (found []projection.Row, err error) {

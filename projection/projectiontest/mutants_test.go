@@ -114,6 +114,30 @@ func (m *lagging) Commit(ctx context.Context, model projection.Model, move proje
 	return m.Sink.Commit(ctx, model, move, late)
 }
 
+// hurried looks at the rows, and at the checkpoint when it has moved on.
+type hurried struct{ mutant }
+
+func (m hurried) Look(ctx context.Context, model projection.Model, rows projection.RowQuery) (projection.Look, error) {
+	first, err := m.Sink.Look(ctx, model, rows)
+	look := first
+	for err == nil && look.Followed[0].Applied == first.Followed[0].Applied {
+		look, err = m.Sink.Look(ctx, model, rows)
+	}
+	look.Rows = first.Rows
+	return look, err
+}
+
+// unparked looks at everything but the parked keys.
+type unparked struct{ mutant }
+
+func (m unparked) Look(ctx context.Context, model projection.Model, rows projection.RowQuery) (projection.Look, error) {
+	look, err := m.Sink.Look(ctx, model, rows)
+	for n := range look.Followed {
+		look.Followed[n].Parked = nil
+	}
+	return look, err
+}
+
 // keeper never deletes.
 type keeper struct{ mutant }
 
@@ -461,6 +485,8 @@ func TestEveryMutantSinkIsCaught(t *testing.T) {
 		{"resets without fences", unfenced{plain()}, "a reset takes rows and parked keys, and puts all segments at position 0 under fences that nobody holds"},
 		{"resumes when it resets", resuming{plain()}, "a pause outlives a reset, and a moment in which the segments are held"},
 		{"resets in two steps", late{plain()}, "rows and checkpoint are of one moment, however often it is reset meanwhile"},
+		{"looks at the rows first", hurried{plain()}, "the rows of a look have what its checkpoint covers, while others commit"},
+		{"hides what is parked", unparked{plain()}, "a look tells the rows, how far they have come, and what is parked"},
 		{"never deletes", keeper{plain()}, "a deleted row is gone, and deleting what is not there changes nothing"},
 		{"cursor includes its row", repeating{plain()}, "pages of a list hold every row once, equal values included"},
 	} {

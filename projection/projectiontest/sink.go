@@ -119,4 +119,4 @@ func sinkClause(rule string, check func(ctx context.Context, s *stand) error) cl
 	}}
 }
 
-var sinkClauses = slices.Concat(checkpointClauses, commitClauses, listClauses, leaseClauses, parkedClauses, generationClauses)
+var sinkClauses = slices.Concat(checkpointClauses, commitClauses, listClauses, leaseClauses, parkedClauses, generationClauses, lookClauses)

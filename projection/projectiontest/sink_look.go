@@ -1,0 +1,123 @@
+package projectiontest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/projection"
+)
+
+// sees compares a look at some rows.
+func (s *stand) sees(ctx context.Context, rows projection.RowQuery, want projection.Look) error {
+	got, err := s.Look(ctx, s.model, rows)
+	if len(got.Rows) == 0 {
+		got.Rows = nil
+	}
+	for n := range got.Followed {
+		if len(got.Followed[n].Parked) == 0 {
+			got.Followed[n].Parked = nil
+		}
+	}
+	return first(err, same("look", got, want))
+}
+
+func keys(keys ...string) projection.RowQuery { return projection.RowQuery{Keys: keys} }
+
+var lookClauses = []clause[projection.Sink]{
+	{"a look at a generation that is not there is no error and tells which one is live", func(ctx context.Context, sink projection.Sink) error {
+		absent := &stand{Sink: sink, model: everyKind}
+		if err := absent.sees(ctx, keys("a"), projection.Look{}); err != nil {
+			return err
+		}
+		live, err := opened(ctx, sink)
+		absent.model.Version = 7
+		return first(err, absent.sees(ctx, keys("a"), projection.Look{Live: live.model.Generation}))
+	}},
+	sinkClause("a look tells the rows, how far they have come, and what is parked", func(ctx context.Context, s *stand) error {
+		a, b, parked := plainRow("a", 1, "one"), plainRow("b", 2, "two"), parkedKey("c")
+		if err := first(s.sees(ctx, keys(), s.looks()), s.commit(ctx, put(a, b)...), s.park(ctx, []projection.Parked{parked}, nil)); err != nil {
+			return err
+		}
+		want := s.looks()
+		want.Followed[0].Parked = []projection.Parked{parked}
+		want.Rows = []projection.Row{a}
+		if err := s.sees(ctx, keys("nobody", "a"), want); err != nil {
+			return err
+		}
+		want.Rows = []projection.Row{b, a}
+		list := projection.ListQuery{By: "a_int", Descending: true, Limit: 10}
+		err := s.sees(ctx, projection.RowQuery{List: &list}, want)
+		want.Rows = []projection.Row{b}
+		list.Limit = 1
+		return first(err, s.sees(ctx, projection.RowQuery{List: &list}, want))
+	}),
+	sinkClause("a look tells the checkpoint of the segment that is least far, for each source", func(ctx context.Context, s *stand) error {
+		halves, err := s.split(ctx)
+		if err != nil {
+			return err
+		}
+		second := eventstore.Identity{Store: eventstore.StoreID{2}, Incarnation: 3}
+		if err := first(halves[0].goes(ctx, 9), halves[1].goes(ctx, 4), s.Open(ctx, s.model, second)); err != nil {
+			return err
+		}
+		look, err := s.Look(ctx, s.model, keys())
+		at := map[eventstore.Identity]eventstore.Position{}
+		for _, f := range look.Followed {
+			at[f.Applied.Source] = f.Applied.Position()
+		}
+		return first(err, same("checkpoints", at, map[eventstore.Identity]eventstore.Position{source: 4, second: 0}))
+	}),
+	generationClause("a look tells the stage of the generation, and the live one", func(ctx context.Context, one, two *stand) error {
+		want := two.looks()
+		want.Stage, want.Live = projection.Building, one.model.Generation
+		if err := first(two.sees(ctx, keys(), want), two.goes(ctx, 5), two.promote(ctx)); err != nil {
+			return err
+		}
+		want = one.looks()
+		want.Stage, want.Live = projection.Kept, two.model.Generation
+		return first(one.sees(ctx, keys(), want), two.sees(ctx, keys(), two.looks()))
+	}),
+	sinkClause("the rows of a look have what its checkpoint covers, while others commit", func(ctx context.Context, s *stand) error {
+		const looks = 30
+		writing, stop := context.WithCancel(ctx)
+		written := make(chan error, 1)
+		go func() {
+			var err error
+			for n := int64(1); err == nil && writing.Err() == nil; n++ {
+				err = s.commit(ctx, put(plainRow("a", n, ""))...)
+			}
+			written <- err
+		}()
+		err := s.watch(ctx, looks)
+		stop()
+		return errors.Join(err, <-written)
+	}),
+}
+
+// looks is what a look at the live generation tells, without rows.
+func (s *stand) looks() projection.Look {
+	return projection.Look{Stage: projection.Live, Live: s.model.Generation, Followed: []projection.Followed{{Applied: s.at}}}
+}
+
+// watch looks at the row a, whose a_int is the position at which it was written.
+func (s *stand) watch(ctx context.Context, looks int) error {
+	number := s.model.Column("a_int")
+	for range looks {
+		look, err := s.Look(ctx, s.model, keys("a"))
+		if err != nil {
+			return fmt.Errorf("look: %w", err)
+		}
+		at := look.Followed[0].Applied.Position()
+		if at > 0 && len(look.Rows) == 0 {
+			return fmt.Errorf("the checkpoint is at %d, and there is no row", at)
+		}
+		for _, row := range look.Rows {
+			if of := row.Values[number].(int64); of < int64(at) {
+				return fmt.Errorf("the checkpoint is at %d, and the row is of %d", at, of)
+			}
+		}
+	}
+	return nil
+}
