@@ -38,7 +38,7 @@ var importTable = []rule{
 	{pkg: "eventstore/subscription", own: list("eventstore")},
 	{pkg: "aggregate", own: list("eventstore", "eventstore/codec")},
 	{pkg: "command", own: list("eventstore")},
-	{pkg: "query", own: list("eventstore")},
+	{pkg: "query", own: list("eventstore", "internal/moments")},
 	{pkg: "projection", own: list("eventstore", "eventstore/codec", "eventstore/subscription", "query")},                   // query: ADR 0004
 	{pkg: "catalog", own: list("eventstore", "eventstore/codec", "command", "query", "projection", "internal/jsonschema")}, // ADR 0018
 
@@ -69,6 +69,7 @@ var importTable = []rule{
 
 	// Parts that several packages share, and our own tools.
 	{pkg: "internal/wake"},
+	{pkg: "internal/moments"},
 	{pkg: "internal/groupcommit", own: list("eventstore")},
 	{pkg: "internal/jsonschema"},
 	{pkg: "internal/jsonschema/jsonschematest"},
@@ -93,7 +94,7 @@ var importTable = []rule{
 //
 // A _test.go file may import every package of ours, and testOnly.
 var (
-	core       = list("eventstore", "eventstore/codec", "eventstore/subscription", "aggregate", "command", "query", "projection", "internal/wake", "internal/groupcommit", "internal/leases", "internal/jsonschema")
+	core       = list("eventstore", "eventstore/codec", "eventstore/subscription", "aggregate", "command", "query", "projection", "internal/wake", "internal/groupcommit", "internal/leases", "internal/jsonschema", "internal/moments")
 	everything = list("...")
 	testOnly   = list("github.com/stretchr/testify", rapid, "go.uber.org/goleak", "go.opentelemetry.io/otel/sdk", "github.com/santhosh-tekuri/jsonschema/v6")
 )

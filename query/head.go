@@ -2,11 +2,11 @@ package query
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/internal/moments"
 )
 
 // Head remembers how far a log had come and when, by the clock of this process, so that the age
@@ -20,13 +20,8 @@ type Head struct {
 	turn chan struct{} // whoever holds it reads
 
 	mu      sync.Mutex
-	moments []moment // in order of time
-}
-
-// moment is what is known of a log: at this time, or later, its head was here.
-type moment struct {
-	at   time.Time
-	head eventstore.Token
+	life    eventstore.Identity // of the log, whose positions history has
+	history moments.History
 }
 
 // NewHead returns the head of a log, an [eventstore.LogReader].
@@ -38,8 +33,8 @@ func NewHead(log interface {
 
 // since returns the head as it was at the time, or later.
 func (h *Head) since(ctx context.Context, at time.Time) (eventstore.Token, error) {
-	if m, ok := h.newest(); ok && !m.at.Before(at) {
-		return m.head, nil
+	if head, ok := h.known(at); ok {
+		return head, nil
 	}
 	select {
 	case h.turn <- struct{}{}:
@@ -47,52 +42,39 @@ func (h *Head) since(ctx context.Context, at time.Time) (eventstore.Token, error
 	case <-ctx.Done():
 		return eventstore.Token{}, ctx.Err()
 	}
-	if m, ok := h.newest(); ok && !m.at.Before(at) {
-		return m.head, nil // whoever had the turn before began later than we came
+	if head, ok := h.known(at); ok {
+		return head, nil // whoever had the turn before began later than we came
 	}
 	began := time.Now() // before the read: what was there by now is below the head
 	head, err := h.log.Head(ctx)
 	if err != nil {
 		return eventstore.Token{}, err
 	}
-	h.remember(moment{began, head})
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.life != head.Identity {
+		h.life = head.Identity
+		h.history.Forget() // positions of another life
+	}
+	h.history.Remember(moments.Moment{At: began, Position: int64(head.Position)})
 	return head, nil
 }
 
-func (h *Head) newest() (moment, bool) {
+// known returns the newest head, if it is of the time or later.
+func (h *Head) known(at time.Time) (eventstore.Token, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.moments) == 0 {
-		return moment{}, false
-	}
-	return h.moments[len(h.moments)-1], true
-}
-
-// remember keeps a moment. Of the older ones it forgets what the age of an answer can be told
-// without, to about a tenth: a few hundred are left of a year.
-func (h *Head) remember(m moment) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if n := len(h.moments); n > 0 && h.moments[n-1].head.Incarnation != m.head.Incarnation {
-		h.moments = nil // positions of another life
-	}
-	kept := make([]moment, 0, len(h.moments)+1)
-	for n, old := range h.moments {
-		between := n > 0 && n < len(h.moments)-1
-		if between && h.moments[n+1].at.Sub(kept[len(kept)-1].at) < m.at.Sub(old.at)/10 {
-			continue
-		}
-		kept = append(kept, old)
-	}
-	kept = append(kept, m)
-	h.moments = kept
+	newest, ok := h.history.Newest()
+	return eventstore.Token{Identity: h.life, Position: eventstore.Position(newest.Position)}, ok && !newest.At.Before(at)
 }
 
 // forget drops what is known of a life of the log, which has ended.
 func (h *Head) forget(life eventstore.Identity) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.moments = slices.DeleteFunc(h.moments, func(m moment) bool { return m.head.Identity == life })
+	if h.life == life {
+		h.history.Forget()
+	}
 }
 
 // reached returns the last known time at which the log was no further than the token; the zero
@@ -100,10 +82,8 @@ func (h *Head) forget(life eventstore.Identity) {
 func (h *Head) reached(token eventstore.Token) time.Time {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, m := range slices.Backward(h.moments) {
-		if m.head.Identity == token.Identity && m.head.Position <= token.Position {
-			return m.at
-		}
+	if h.life != token.Identity {
+		return time.Time{}
 	}
-	return time.Time{}
+	return h.history.Reached(int64(token.Position))
 }

@@ -1,0 +1,253 @@
+package projection
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/leftfold/leftfold/eventstore"
+)
+
+// replica is a server of [Replicas], and what is known of it. The primary is one too.
+type replica struct {
+	Replica
+
+	o                    ReplicasOptions
+	looks, failures, now atomic.Int64
+
+	mu      sync.Mutex
+	health  health
+	strikes int                        // failures since it has last answered
+	known   map[place]eventstore.Token // how far it had come when it was looked at last
+}
+
+// health is how a replica does.
+type health struct {
+	err   error
+	since time.Time
+	until time.Time // if it has failed: nobody asks before
+	lag   time.Duration
+}
+
+// place is a checkpoint, as a question knows it.
+type place struct {
+	of    Generation
+	store eventstore.StoreID
+}
+
+var errNotAsked = errors.New("it was not asked yet")
+
+func newReplica(of Replica, o ReplicasOptions) *replica {
+	r := &replica{Replica: of, o: o, known: map[place]eventstore.Token{}}
+	if of.Probe != nil {
+		r.health.err = errNotAsked
+	}
+	return r
+}
+
+// state returns how the replica does. The primary, which nobody probes, is tried again when its
+// time is over.
+func (r *replica) state() health {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.Probe == nil && r.health.err != nil && time.Now().After(r.health.until) {
+		return health{}
+	}
+	return r.health
+}
+
+func (r *replica) status() ReplicaStatus {
+	state := r.state()
+	return ReplicaStatus{
+		Name: r.Name, Err: state.err, Since: state.since, Lag: state.lag,
+		Looks: r.looks.Load(), Failed: r.failures.Load(), Now: r.now.Load(),
+	}
+}
+
+// look looks at the replica, for no longer than half of the time that is left: somebody else may
+// have to answer.
+func (r *replica) look(ctx context.Context, model Model, rows RowQuery) (Look, error) {
+	short, cancel := r.shorten(ctx)
+	defer cancel()
+	r.looks.Add(1)
+	r.now.Add(1)
+	defer r.now.Add(-1)
+	look, err := r.Sink.Look(short, model, rows)
+	switch {
+	case err == nil:
+		r.answered(model.Generation, look)
+	case ctx.Err() == nil:
+		if cause := context.Cause(short); cause != nil {
+			err = cause
+		}
+		r.failures.Add(1)
+		r.fails(err)
+	}
+	return look, err
+}
+
+func (r *replica) shorten(ctx context.Context) (context.Context, context.CancelFunc) {
+	patience, limited := r.o.Timeout, r.Probe != nil // the primary may take its time
+	if deadline, ok := ctx.Deadline(); ok {
+		if half := time.Until(deadline) / 2; !limited || half < patience {
+			patience, limited = half, true
+		}
+	}
+	if !limited {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, patience, fmt.Errorf("it has not answered within %v", patience))
+}
+
+// answered remembers how far the replica has come.
+func (r *replica) answered(of Generation, look Look) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.strikes = 0
+	if r.Probe == nil {
+		r.health = health{}
+	}
+	for _, f := range look.Followed {
+		at := f.Applied.Token()
+		r.known[place{of, at.Store}] = at
+	}
+}
+
+// mostStrikes bounds for how long a replica is put aside, to 32 times the time between two probes.
+const mostStrikes = 5
+
+// fails puts the replica aside. Of many looks that fail at a time one counts.
+func (r *replica) fails(err error) {
+	r.mu.Lock()
+	if r.health.err != nil && time.Now().Before(r.health.until) {
+		r.mu.Unlock()
+		return
+	}
+	until := time.Now().Add(r.o.Every << r.strikes)
+	r.strikes = min(r.strikes+1, mostStrikes)
+	r.mu.Unlock()
+	r.put(health{err: err, lag: -1, until: until})
+}
+
+// put changes the health, and says so if that is news.
+func (r *replica) put(now health) {
+	r.mu.Lock()
+	was := r.health
+	now.since = was.since
+	if news := (was.err == nil) != (now.err == nil); news || was.since.IsZero() {
+		now.since = time.Now()
+	}
+	r.health = now
+	r.mu.Unlock()
+	first := errors.Is(was.err, errNotAsked)
+	switch {
+	case now.err != nil && (was.err == nil || first):
+		r.o.Logger.Warn("a replica is put aside", "replica", r.Name, "err", now.err)
+	case now.err == nil && was.err != nil && !first:
+		r.o.Logger.Info("a replica is back", "replica", r.Name, "lag", now.lag, "away", time.Since(was.since))
+	}
+}
+
+// probe asks the replica how it does, unless it has failed just now.
+func (r *replica) probe(ctx context.Context) {
+	if time.Now().Before(r.state().until) {
+		return
+	}
+	short, cancel := context.WithTimeoutCause(ctx, r.o.Timeout, fmt.Errorf("it has not answered within %v", r.o.Timeout))
+	defer cancel()
+	lag, err := r.Probe(short)
+	if err != nil && ctx.Err() != nil {
+		return // nobody wants to know any more
+	}
+	if cause := context.Cause(short); err != nil && cause != nil {
+		err = cause
+	}
+	if err != nil {
+		lag = -1
+	}
+	r.put(health{err: err, lag: lag})
+}
+
+func (r *replica) keepProbing(ctx context.Context) {
+	tick := time.NewTicker(r.o.Every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			r.probe(ctx)
+		}
+	}
+}
+
+// reaches reports whether the replica is known to have what is required.
+func (r *replica) reaches(of Generation, required []eventstore.Token) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, token := range required {
+		at, known := r.known[place{of, token.Store}]
+		if !known || at.Incarnation != token.Incarnation || at.Position < token.Position {
+			return false
+		}
+	}
+	return true
+}
+
+// candidate is a replica that may answer, and what speaks for it.
+type candidate struct {
+	*replica
+
+	late int           // 1 if it is not known to have what is required
+	lag  time.Duration // behind the least one's
+	now  int64
+	turn uint64
+}
+
+// unknownLag is behind all that are known.
+const unknownLag = time.Duration(1<<63 - 1)
+
+// choose returns the replicas to ask for an answer, the best one first, and those that are too
+// old for a question that says nothing about that.
+func (r *Replicas) choose(of Generation, required []eventstore.Token) (fit, others []*replica) {
+	turn := r.turn.Add(1)
+	var all []candidate
+	least := unknownLag
+	for n, one := range r.replicas {
+		state := one.state()
+		if state.err != nil {
+			continue
+		}
+		c := candidate{replica: one, lag: state.lag, now: one.now.Load(), turn: (uint64(n) + turn) % uint64(len(r.replicas))}
+		if c.lag < 0 {
+			c.lag = unknownLag
+		}
+		if !one.reaches(of, required) {
+			c.late = 1
+		}
+		least = min(least, c.lag)
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.late, b.late), cmp.Compare(r.beyond(a.lag, least), r.beyond(b.lag, least)), cmp.Compare(a.now, b.now), cmp.Compare(a.turn, b.turn))
+	})
+	for _, c := range all {
+		if len(required) == 0 && c.lag > r.o.MaxLag {
+			others = append(others, c.replica)
+		} else {
+			fit = append(fit, c.replica)
+		}
+	}
+	return fit, others
+}
+
+// beyond returns by how much a lag is more than the least. What was measured when they were
+// probed last is as old as that: a smaller difference says nothing.
+func (r *Replicas) beyond(lag, least time.Duration) time.Duration {
+	return max(lag-least-r.o.Every, 0)
+}

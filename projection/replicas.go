@@ -1,0 +1,196 @@
+package projection
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/query"
+)
+
+// Replica is a server that follows the one where a sink writes, and can be read.
+type Replica struct {
+	// Name is for people and metrics, such as the server's address.
+	Name string
+	// Sink reads from this server alone.
+	Sink Readable
+	// Probe asks the server how it does. What it shows is lag old at most; negative: nobody
+	// knows. The error says why it must not be read: it does not answer, or is no copy of the
+	// primary (any more).
+	Probe func(ctx context.Context) (lag time.Duration, err error)
+}
+
+// ReplicasOptions are the choices of [NewReplicas]. The zero value works.
+type ReplicasOptions struct {
+	// Every is the time between two probes of a replica. Default: 1 s.
+	Every time.Duration
+	// Timeout is how long a replica may take to answer, a probe or a look, until somebody else
+	// is asked. Default: 1 s.
+	Timeout time.Duration
+	// MaxLag is how old a replica may be for a question that does not say how fresh its answer
+	// must be. Default: 10 s. It is what is preferred and not a promise; that is
+	// [query.MaxStale].
+	MaxLag time.Duration
+	// Logger is told when a replica is put aside and when it comes back. Default: slog.Default().
+	Logger *slog.Logger
+}
+
+// Replicas reads a sink's read models from whichever of its servers is fit, look by look. Give it
+// to [NewReader] in the place of the sink.
+//
+// A question is answered by a replica that is in order and has come as far as is required; of
+// several by those whose lag is least, in turn. If none has, the sink itself is asked, which is the
+// furthest: so an answer after a token comes as soon as it would without replicas. What a
+// replica is believed to have applied decides where to look, and never what counts: each look
+// tells that anew, with its rows.
+//
+// A replica that fails is put aside until a probe finds it in order again, longer from time to time
+// if it goes on failing, and the question goes on to the next one: while the sink or any replica
+// answers, so do readers. It is safe for concurrent use.
+type Replicas struct {
+	primary  *replica
+	replicas []*replica
+	o        ReplicasOptions
+
+	turn   atomic.Uint64
+	cancel context.CancelFunc
+	probes sync.WaitGroup
+}
+
+var _ Readable = (*Replicas)(nil)
+
+// NewReplicas returns the replicas of a sink, each probed once, and goes on probing them until
+// Close. One that is not in order is no error: it may come back.
+func NewReplicas(ctx context.Context, primary Readable, replicas []Replica, o ReplicasOptions) *Replicas {
+	if o.Every <= 0 {
+		o.Every = time.Second
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = time.Second
+	}
+	if o.MaxLag <= 0 {
+		o.MaxLag = 10 * time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	r := &Replicas{primary: newReplica(Replica{Name: "primary", Sink: primary}, o), o: o}
+	probing, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	r.cancel = cancel
+	var first sync.WaitGroup
+	for _, each := range replicas {
+		one := newReplica(each, o)
+		r.replicas = append(r.replicas, one)
+		first.Go(func() { one.probe(ctx) })
+		r.probes.Go(func() {
+			first.Wait()
+			one.keepProbing(probing)
+		})
+	}
+	first.Wait()
+	return r
+}
+
+// Close ends the probes, and returns when the last one has ended. Readers may go on; they are then
+// left with what was known last.
+func (r *Replicas) Close() {
+	r.cancel()
+	r.probes.Wait()
+}
+
+// Changed implements [Readable]. It tells of what the sink is told of; a replica may have that later.
+func (r *Replicas) Changed() <-chan struct{} { return r.primary.Sink.Changed() }
+
+// Look implements [Readable].
+func (r *Replicas) Look(ctx context.Context, model Model, rows RowQuery) (Look, error) {
+	required := query.Required(ctx)
+	fit, others := r.choose(model.Generation, required)
+	if r.primary.state().err == nil {
+		others = append([]*replica{r.primary}, others...)
+	} else {
+		others = append(others, r.primary) // it has failed just now, and is the last resort
+	}
+	var found *Look // by one that has not come far enough
+	var failed error
+	for queue := slices.Concat(fit, others); len(queue) > 0; {
+		one := queue[0]
+		queue = queue[1:]
+		look, err := one.look(ctx, model, rows)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return look, err
+		case err != nil:
+			failed = fmt.Errorf("%s: %w", one.Name, err)
+		case one == r.primary || look.has(required):
+			return look, nil
+		case found == nil:
+			found = &look
+			r.hurry(queue)
+		}
+	}
+	if found != nil {
+		return *found, nil
+	}
+	return Look{}, failed
+}
+
+// hurry puts the primary, which is further than all others, in front of a queue, unless it has failed
+// just now.
+func (r *Replicas) hurry(queue []*replica) {
+	if n := slices.Index(queue, r.primary); n > 0 && r.primary.state().err == nil {
+		copy(queue[1:n+1], queue[:n])
+		queue[0] = r.primary
+	}
+}
+
+// has reports whether a look may be answered from, and shows what is required.
+func (l Look) has(required []eventstore.Token) bool {
+	if l.Stage != Live && l.Stage != Kept {
+		return false
+	}
+	for _, token := range required {
+		for _, f := range l.Followed {
+			at := f.Applied.Token()
+			if at.Store == token.Store && (at.Incarnation != token.Incarnation || at.Position < token.Position) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// ReplicaStatus is how a replica does.
+type ReplicaStatus struct {
+	Name string
+	// Err is why the replica is put aside; nil: it is in order.
+	Err error
+	// Since is when it was put aside, or came back.
+	Since time.Time
+	// Lag is how old what it shows was at most when it was probed last; negative: nobody knows.
+	Lag time.Duration
+	// Looks is how many questions it was asked, Failed how many of them it did not answer.
+	Looks, Failed int64
+	// Now is how many it is being asked at the moment.
+	Now int64
+}
+
+// ReplicasStatus is how all of them do.
+type ReplicasStatus struct {
+	// Primary is how the sink itself does, which nobody probes and nothing is older than.
+	Primary  ReplicaStatus
+	Replicas []ReplicaStatus
+}
+
+// Status returns how the replicas do.
+func (r *Replicas) Status() ReplicasStatus {
+	s := ReplicasStatus{Primary: r.primary.status()}
+	for _, one := range r.replicas {
+		s.Replicas = append(s.Replicas, one.status())
+	}
+	return s
+}
