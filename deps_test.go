@@ -84,6 +84,9 @@ var importTable = []rule{
 	// test. Nothing that a user imports in production may import them.
 	{pkg: "internal/testservers", modules: list(pgx)},
 	{pkg: "internal/pgproxy", modules: list(pgx)}, // only its tests do
+
+	// Tests that need two adapters at a time, and their clients. It has no other code.
+	{pkg: "internal/torture", modules: list(pgx, "github.com/redis/go-redis/v9")}, // ADR 0021
 }
 
 // Whatever the table says, these hold too:

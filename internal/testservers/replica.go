@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 )
 
 // ReplicaOptions are the options of [Postgres.Replica].
@@ -25,8 +26,9 @@ type ReplicaOptions struct {
 type Replica struct {
 	*Postgres
 
-	primary *Postgres
-	name    string
+	primary  *Postgres
+	name     string
+	settings map[string]string
 }
 
 // Replica makes a copy of the server, on a port of its own, and returns when it streams.
@@ -47,6 +49,34 @@ func (p *Postgres) Replica(ctx context.Context, options ReplicaOptions) (*Replic
 }
 
 func (r *Replica) create(ctx context.Context, options ReplicaOptions) error {
+	r.settings = options.Settings
+	if err := r.copy(ctx); err != nil {
+		return err
+	}
+	if err := r.startOnFreePort(ctx); err != nil {
+		return err
+	}
+	return r.awaitStreaming(ctx)
+}
+
+// Renew starts a replica that was ended by [Postgres.StopImmediate] as a new copy of its primary, at
+// its old address, and returns when it streams.
+func (r *Replica) Renew(ctx context.Context) error {
+	err := os.RemoveAll(r.data())
+	if err == nil {
+		err = r.copy(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("copy the primary once more: %w", err)
+	}
+	if err := r.Start(ctx); err != nil {
+		return err
+	}
+	return r.awaitStreaming(ctx)
+}
+
+// copy makes its data those of the primary.
+func (r *Replica) copy(ctx context.Context) error {
 	if err := r.run(ctx, r.program("pg_basebackup"), "--pgdata", r.data(), "--dbname", r.primary.SocketURL(""),
 		"--checkpoint", "fast", "--wal-method", "stream", "--no-sync"); err != nil {
 		return err
@@ -55,17 +85,11 @@ func (r *Replica) create(ctx context.Context, options ReplicaOptions) error {
 		"primary_conninfo":            r.primaryConnection(),
 		"wal_retrieve_retry_interval": "50ms", // 5s is long for a test that reconnects
 	}
-	maps.Copy(settings, options.Settings)
+	maps.Copy(settings, r.settings)
 	if err := r.configure(settings); err != nil {
 		return err
 	}
-	if err := r.write("data/standby.signal", ""); err != nil {
-		return err
-	}
-	if err := r.startOnFreePort(ctx); err != nil {
-		return err
-	}
-	return r.awaitStreaming(ctx)
+	return r.write("data/standby.signal", "")
 }
 
 func (r *Replica) primaryConnection() string {

@@ -1,0 +1,137 @@
+//go:build unix
+
+package torture_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leftfold/leftfold/eventstore/eventstoretest"
+	"github.com/leftfold/leftfold/projection"
+	"github.com/leftfold/leftfold/query"
+)
+
+// 64 users write and read at once, each after its own writes, those of others, and what it has
+// read, while the replicas stop, hang, come back and fall behind. No answer lacks anything that it
+// must have, each comes in time, and in the end every node has what the log says. The mutants, that
+// each leave out one of the reasons for that, are caught.
+func TestTortureNoReadIsStaleWhileReplicasComeAndGo(t *testing.T) {
+	w := newWorld(t)
+	t.Run("mutants", func(t *testing.T) { catchMutants(t, w) })
+
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	fleets := map[string]*projection.Replicas{"postgres": fleet(t, w.postgres), "redis": fleet(t, w.redis)}
+	r := newReads(w, newBus(w, map[string]projection.Readable{"postgres": fleets["postgres"], "redis": fleets["redis"]}))
+	faults, err := r.run(t.Context(), seed, 3*time.Second*time.Duration(eventstoretest.Scale))
+	r.report(t, faults, fleets)
+	require.NoError(t, err)
+
+	positions, err := rowsOf(t.Context(), w.store)
+	require.NoError(t, err)
+	require.NoError(t, r.book.compare(positions))
+	for _, n := range slices.Concat(w.postgres, w.redis) {
+		comesToTheHead(t, w, n, positions)
+	}
+	for _, of := range [][]node{w.postgres, w.redis} {
+		var all, replicas int
+		for n, each := range of {
+			all += r.served[each.name]
+			if n > 0 {
+				replicas += r.served[each.name]
+			}
+		}
+		require.Greater(t, replicas, all/10, "not tested: few answers came from the replicas of %s", of[0].name)
+	}
+}
+
+// run lets the users live while the nodes fail, and returns which faults happened how often.
+func (r *reads) run(ctx context.Context, seed uint64, during time.Duration) (map[string]int, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	over := make(chan struct{})
+	var living, disturbing sync.WaitGroup
+	for _, u := range r.newUsers(seed) {
+		living.Go(func() {
+			if err := u.live(ctx, over); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	var mu sync.Mutex
+	happened := map[string]int{}
+	until := time.Now().Add(during)
+	disturb := func(n int, node string, faults []fault) {
+		disturbing.Go(func() {
+			err := r.disturb(ctx, node, faults, rand.New(rand.NewPCG(seed, uint64(users+n))), until, func(what string) {
+				mu.Lock()
+				defer mu.Unlock()
+				happened[what]++
+			})
+			if err != nil {
+				cancel(err)
+			}
+		})
+	}
+	for n, standby := range r.world.standbys {
+		disturb(n, r.world.postgres[n+1].name, faultsOf(standby))
+	}
+	disturb(len(r.world.standbys), r.world.redis[1].name, r.world.faultsOfRedis())
+	disturbing.Wait()
+	close(over)
+	living.Wait()
+	return happened, context.Cause(ctx)
+}
+
+// comesToTheHead waits until a node has everything, and compares its rows with the log.
+func comesToTheHead(t *testing.T, w *world, n node, positions map[string][]int64) {
+	t.Helper()
+	head, err := w.store.Head(t.Context())
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	want := map[string]count{}
+	for key, at := range positions {
+		want[key] = count{key, int64(len(at)), at[len(at)-1]}
+	}
+	require.EventuallyWithT(t, func(c *assert.CollectT) { // it may still be on its way back
+		bus := newBus(w, map[string]projection.Readable{n.name: n.from})
+		got, err := query.Ask[[]answer](ctx, bus, question{From: []string{n.name}, Listed: true}, query.After(head), query.Wait(patience))
+		if assert.NoError(c, err, n.name) {
+			assert.Equal(c, want, got[0].rows, n.name)
+		}
+	}, patience, 10*time.Millisecond)
+}
+
+// report says what was measured.
+func (r *reads) report(t *testing.T, faults map[string]int, fleets map[string]*projection.Replicas) {
+	t.Helper()
+	for _, what := range slices.Sorted(maps.Keys(faults)) {
+		t.Logf("%4d times %s", faults[what], what)
+	}
+	for _, kind := range slices.Sorted(maps.Keys(r.waits)) {
+		waits := slices.Sorted(slices.Values(r.waits[kind]))
+		at := func(part float64) time.Duration {
+			return waits[int(part*float64(len(waits)-1))].Round(10 * time.Microsecond)
+		}
+		t.Logf("%6d reads %s: p50 %v, p99 %v, at most %v", len(waits), kind, at(0.5), at(0.99), at(1))
+	}
+	for _, node := range slices.Sorted(maps.Keys(r.served)) {
+		t.Logf("%6d answers (%.0f %%) from %s", r.served[node], 100*float64(r.served[node])/float64(r.total), node)
+	}
+	for _, name := range slices.Sorted(maps.Keys(fleets)) {
+		status := fleets[name].Status()
+		for _, s := range append(status.Replicas, status.Primary) {
+			t.Log(fmt.Sprintf("%s: %s: %d looks, %d failed", name, s.Name, s.Looks, s.Failed))
+		}
+	}
+}
