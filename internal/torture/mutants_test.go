@@ -90,17 +90,18 @@ func (withoutTokens) Value(any) any { return nil }
 func catchMutants(t *testing.T, w *world) {
 	ahead, behind := w.postgres[1], w.postgres[2]
 	r := newReads(w, nil)
-	u := r.newUsers(1)[0]
-	q := question{Keys: []string{u.name, "board-0"}, From: []string{"postgres"}}
+	u, board := r.newUsers(1)[0], "board-of-mutants"
+	u.name = "player-with-mutants"
+	q := question{Keys: []string{u.name, board}, From: []string{"postgres"}}
 	isOn := func(n node) {
 		r.bus = newBus(w, map[string]projection.Readable{"postgres": n.from})
 		require.NoError(t, u.askAfter(t.Context(), "after a write", q, u.mine))
 	}
-	require.NoError(t, u.write(t.Context(), "board-0"))
+	require.NoError(t, u.write(t.Context(), board))
 	isOn(behind)
 	require.NoError(t, w.standbys[1].PauseReplay(t.Context()))
 	defer func() { require.NoError(t, w.standbys[1].ResumeReplay(context.Background())) }()
-	require.NoError(t, u.write(t.Context(), "board-0"))
+	require.NoError(t, u.write(t.Context(), board))
 	isOn(ahead)
 
 	for name, mutant := range map[string]func(a *address) projection.Readable{

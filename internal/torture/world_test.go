@@ -27,7 +27,14 @@ import (
 	"github.com/leftfold/leftfold/query"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	redis.SetLogger(quiet{}) // it tells of every server that is down
+	goleak.VerifyTestMain(m)
+}
+
+type quiet struct{}
+
+func (quiet) Printf(context.Context, string, ...any) {}
 
 // scored is a point for a player and for a board that many players share.
 type scored struct{ Player, Board string }
@@ -205,7 +212,7 @@ func fleet(t testing.TB, nodes []node) *projection.Replicas {
 		replicas = append(replicas, projection.Replica{Name: n.name, Sink: traced{n.from, n.name}, Probe: n.probe})
 	}
 	all := projection.NewReplicas(t.Context(), traced{nodes[0].from, nodes[0].name}, replicas,
-		projection.ReplicasOptions{Every: 100 * time.Millisecond, Timeout: 500 * time.Millisecond, Logger: silent})
+		projection.ReplicasOptions{Every: 100 * time.Millisecond, Timeout: 250 * time.Millisecond, Logger: silent})
 	t.Cleanup(all.Close)
 	return all
 }
