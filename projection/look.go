@@ -14,8 +14,8 @@ import (
 type Readable interface {
 	// Look reads rows of a generation and tells how fresh they are, on one node: the rows
 	// include everything that the checkpoints cover, but for parked keys, even if the node is
-	// replaced by one that is further behind meanwhile. They may be newer. A generation
-	// that is not there has no stage and no rows, and is no error.
+	// replaced by one that is further behind meanwhile. They may be newer, and how much is told
+	// too. A generation that is not there has no stage and no rows, and is no error.
 	Look(ctx context.Context, model Model, rows RowQuery) (Look, error)
 
 	// Changed returns a channel that is closed at the next commit made through this
@@ -47,6 +47,9 @@ type Look struct {
 type Followed struct {
 	// Applied is the lowest of the checkpoints of its segments.
 	Applied subscription.Checkpoint
+	// Newest is the highest of them, after the rows were read or at the same moment: no row has
+	// anything that is newer.
+	Newest subscription.Checkpoint
 	// Parked are the keys that are parked, by key.
 	Parked []Parked
 }
@@ -61,12 +64,25 @@ func NewLook(builds []Build, of Generation) Look {
 		n := slices.IndexFunc(look.Followed, func(f Followed) bool { return f.Applied.Source.Store == c.Source.Store })
 		switch {
 		case n < 0:
-			look.Followed = append(look.Followed, Followed{Applied: c})
+			look.Followed = append(look.Followed, Followed{Applied: c, Newest: c})
 		case c.Position() < look.Followed[n].Applied.Position():
 			look.Followed[n].Applied = c
+		case c.Position() > look.Followed[n].Newest.Position():
+			look.Followed[n].Newest = c
 		}
 	}
 	return look
+}
+
+// RowsUntil is for sinks that read rows after the checkpoints: these builds were read after the rows.
+func (l Look) RowsUntil(builds []Build, of Generation) {
+	for _, then := range NewLook(builds, of).Followed {
+		for n := range l.Followed {
+			if l.Followed[n].Applied.Source.Store == then.Applied.Source.Store {
+				l.Followed[n].Newest = then.Newest
+			}
+		}
+	}
 }
 
 func (l Look) parked(source eventstore.StoreID) []Parked {
@@ -78,13 +94,14 @@ func (l Look) parked(source eventstore.StoreID) []Parked {
 	return nil
 }
 
-// tokens returns how far the rows have come.
-func (l Look) tokens() []eventstore.Token {
-	tokens := make([]eventstore.Token, len(l.Followed))
-	for n, f := range l.Followed {
-		tokens[n] = f.Applied.Token()
+// seen returns how far the rows have come.
+func (l Look) seen() query.Seen {
+	var seen query.Seen
+	for _, f := range l.Followed {
+		seen.Applied = append(seen.Applied, f.Applied.Token())
+		seen.Newest = append(seen.Newest, f.Newest.Token())
 	}
-	return tokens
+	return seen
 }
 
 // reading is one read of a [Reader], as [query.Await] sees it.
@@ -105,13 +122,15 @@ func (r *reading) Look(ctx context.Context) (query.Seen, error) {
 		return query.Seen{}, err
 	}
 	r.look = look
+	seen := look.seen()
 	switch {
 	case look.Stage == Live || look.Stage == Kept:
-		return query.Seen{Applied: look.tokens()}, nil
+		return seen, nil
 	case look.Live.Version > r.model.Version:
 		return query.Seen{}, fmt.Errorf("%w: %s", ErrOutdated, look.Live)
 	case look.Live != Generation{}:
-		return query.Seen{Applied: look.tokens(), Late: r.building}, nil
+		seen.Late = r.building
+		return seen, nil
 	case len(query.Required(ctx)) > 0: // somebody may begin to build it
 		return query.Seen{}, nil
 	}

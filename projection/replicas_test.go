@@ -22,6 +22,7 @@ import (
 type server struct {
 	mu    sync.Mutex
 	at    eventstore.Position
+	ahead eventstore.Position // how much further the segment of the account a is
 	stage projection.Stage
 	lag   time.Duration
 	err   error
@@ -66,7 +67,7 @@ func (s *server) Look(ctx context.Context, model projection.Model, _ projection.
 	for n, column := range model.Columns {
 		switch column.Kind {
 		case projection.Int:
-			row.Values[n] = int64(s.at)
+			row.Values[n] = int64(s.at + s.ahead)
 		case projection.JSON:
 			row.Values[n] = "null"
 		case projection.Text:
@@ -76,6 +77,7 @@ func (s *server) Look(ctx context.Context, model projection.Model, _ projection.
 	}
 	return projection.Look{Stage: s.stage, Live: model.Generation, Rows: []projection.Row{row}, Followed: []projection.Followed{{
 		Applied: subscription.Checkpoint{Source: life, Anchor: eventstore.Anchor{Position: s.at}},
+		Newest:  subscription.Checkpoint{Source: life, Anchor: eventstore.Anchor{Position: s.at + s.ahead}},
 	}}}, nil
 }
 
@@ -219,6 +221,33 @@ func TestAReplicaIsNotBelievedToBeWhereItWas(t *testing.T) {
 		cents, err := f.ask(t.Context(), query.After(tokenAt(10)))
 		require.NoError(t, err)
 		assert.EqualValues(t, 10, cents)
+	})
+}
+
+// The rows of one segment may be newer than the checkpoint of the read model, and another replica may
+// have come as far as that without them.
+func TestTheNextAnswerIsNotOlderThoughOneSegmentWasFurther(t *testing.T) {
+	t.Parallel()
+	inFleet(t, func(t *testing.T, f *fleet) {
+		f.primary.set(func(s *server) { s.at = 12 })
+		f.one.set(func(s *server) { s.ahead = 2 })
+		f.two.down(errGone)
+		var told query.Freshness
+		cents, err := f.ask(t.Context(), query.Tell(&told))
+		require.NoError(t, err)
+		assert.EqualValues(t, 12, cents)
+		assert.Equal(t, []eventstore.Token{tokenAt(10)}, told.Includes)
+		assert.Equal(t, []eventstore.Token{tokenAt(12)}, told.After)
+
+		f.one.down(errGone)
+		f.two.set(func(s *server) { s.err, s.at = nil, 11 })
+		time.Sleep(2 * time.Second)
+		cents, err = f.ask(t.Context())
+		require.NoError(t, err)
+		assert.EqualValues(t, 11, cents, "nothing is required")
+		cents, err = f.ask(t.Context(), query.After(told.After...))
+		require.NoError(t, err)
+		assert.EqualValues(t, 12, cents)
 	})
 }
 

@@ -28,6 +28,9 @@ type Seen struct {
 	// Applied is how far the read model has applied the log of each store that it follows.
 	// Without any it has not started.
 	Applied []eventstore.Token
+	// Newest is up to where there may be something in it, for those stores of Applied with which
+	// that is further: not all parts of a model are equally far. It becomes [Freshness].After.
+	Newest []eventstore.Token
 	// Late says that the model may not be read yet, whatever is required, and makes the error
 	// for the case that this is so until the wait is over. nil: it may be read.
 	Late func(over error) error
@@ -151,7 +154,7 @@ func (w *waiter) over(err error, callerWaits bool) error {
 
 func (w *waiter) accept() {
 	for r := w.required; r != nil; r = r.outer {
-		r.include(w.seen.Applied)
+		r.include(w.seen.Applied, w.seen.Newest)
 	}
 }
 

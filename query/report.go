@@ -15,7 +15,8 @@ type Freshness struct {
 	// models follow which it was read from. Parked keys lag behind that.
 	Includes []eventstore.Token
 	// After makes the next answer no older than this one: ask for it after these tokens. They
-	// are those of Includes unless the answer was read from models that were not equally far.
+	// are those of Includes unless the answer was read from models, or parts of one, that were not
+	// equally far.
 	After []eventstore.Token
 	// Missing is what was required and is not included: the answer is stale. See [OrStale].
 	Missing []eventstore.Token
@@ -39,12 +40,12 @@ type report struct {
 func Include(ctx context.Context, model string, applied ...eventstore.Token) {
 	for r := requirementIn(ctx); r != nil; r = r.outer {
 		r.open(model)
-		r.include(applied)
+		r.include(applied, nil)
 	}
 }
 
-// include notes how far a model had come that was read.
-func (r *requirement) include(applied []eventstore.Token) {
+// include notes how far a model had come that was read, and its parts at most.
+func (r *requirement) include(applied, newest []eventstore.Token) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, token := range applied {
@@ -53,6 +54,11 @@ func (r *requirement) include(applied []eventstore.Token) {
 		}
 		r.met[token.Store] = true
 		r.report.seen = keep(r.report.seen, token, func(old eventstore.Token) bool { return before(token, old) })
+	}
+	for _, token := range slices.Concat(applied, newest) {
+		if token.Store == (eventstore.StoreID{}) {
+			continue
+		}
 		r.report.newest = keep(r.report.newest, token, func(old eventstore.Token) bool { return before(old, token) })
 	}
 }

@@ -6,7 +6,8 @@ import (
 	"github.com/leftfold/leftfold/projection"
 )
 
-// Look implements [projection.Readable], with the checkpoints first: rows may be newer.
+// Look implements [projection.Readable], with the checkpoints first, because rows may be newer, and
+// once more behind them.
 func (s *Sink) Look(ctx context.Context, model projection.Model, rows projection.RowQuery) (look projection.Look, err error) {
 	all, err := s.Builds(ctx, model.Name)
 	if err != nil {
@@ -27,5 +28,10 @@ func (s *Sink) Look(ctx context.Context, model projection.Model, rows projection
 	} else {
 		look.Rows, err = s.List(ctx, model, *rows.List)
 	}
+	if err != nil {
+		return look, err
+	}
+	all, err = s.Builds(ctx, model.Name)
+	look.RowsUntil(all, model.Generation)
 	return look, err
 }

@@ -27,5 +27,10 @@ func (s *Sink) Look(ctx context.Context, model projection.Model, rows projection
 	} else {
 		look.Rows, err = s.List(ctx, model, *rows.List)
 	}
+	if err != nil {
+		return look, err
+	}
+	all, err = s.Builds(ctx, model.Name)
+	look.RowsUntil(all, model.Generation)
 	return look, err
 }

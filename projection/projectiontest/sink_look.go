@@ -53,7 +53,7 @@ var lookClauses = []clause[projection.Sink]{
 		list.Limit = 1
 		return first(err, s.sees(ctx, projection.RowQuery{List: &list}, want))
 	}),
-	sinkClause("a look tells the checkpoint of the segment that is least far, for each source", func(ctx context.Context, s *stand) error {
+	sinkClause("a look tells the checkpoints of the segments that are least and most far, for each source", func(ctx context.Context, s *stand) error {
 		halves, err := s.split(ctx)
 		if err != nil {
 			return err
@@ -63,11 +63,11 @@ var lookClauses = []clause[projection.Sink]{
 			return err
 		}
 		look, err := s.Look(ctx, s.model, keys())
-		at := map[eventstore.Identity]eventstore.Position{}
+		at := map[eventstore.Identity][2]eventstore.Position{}
 		for _, f := range look.Followed {
-			at[f.Applied.Source] = f.Applied.Position()
+			at[f.Applied.Source] = [2]eventstore.Position{f.Applied.Position(), f.Newest.Position()}
 		}
-		return first(err, same("checkpoints", at, map[eventstore.Identity]eventstore.Position{source: 4, second: 0}))
+		return first(err, same("checkpoints", at, map[eventstore.Identity][2]eventstore.Position{source: {4, 9}, second: {}}))
 	}),
 	generationClause("a look tells the stage of the generation, and the live one", func(ctx context.Context, one, two *stand) error {
 		want := two.looks()
@@ -79,7 +79,7 @@ var lookClauses = []clause[projection.Sink]{
 		want.Stage, want.Live = projection.Kept, two.model.Generation
 		return first(one.sees(ctx, keys(), want), two.sees(ctx, keys(), two.looks()))
 	}),
-	sinkClause("the rows of a look have what its checkpoint covers, while others commit", func(ctx context.Context, s *stand) error {
+	sinkClause("the rows of a look have what its checkpoint covers and nothing after the newest, while others commit", func(ctx context.Context, s *stand) error {
 		const looks = 30
 		writing, stop := context.WithCancel(ctx)
 		written := make(chan error, 1)
@@ -98,7 +98,7 @@ var lookClauses = []clause[projection.Sink]{
 
 // looks is what a look at the live generation tells, without rows.
 func (s *stand) looks() projection.Look {
-	return projection.Look{Stage: projection.Live, Live: s.model.Generation, Followed: []projection.Followed{{Applied: s.at}}}
+	return projection.Look{Stage: projection.Live, Live: s.model.Generation, Followed: []projection.Followed{{Applied: s.at, Newest: s.at}}}
 }
 
 // watch looks at the row a, whose a_int is the position at which it was written.
@@ -116,6 +116,8 @@ func (s *stand) watch(ctx context.Context, looks int) error {
 		for _, row := range look.Rows {
 			if of := row.Values[number].(int64); of < int64(at) {
 				return fmt.Errorf("the checkpoint is at %d, and the row is of %d", at, of)
+			} else if newest := look.Followed[0].Newest.Position(); of > int64(newest) {
+				return fmt.Errorf("the newest checkpoint is at %d, and the row is of %d", newest, of)
 			}
 		}
 	}
