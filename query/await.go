@@ -54,31 +54,34 @@ func Await(ctx context.Context, model ReadModel) error {
 	for r := required; r != nil; r = r.outer {
 		r.open(model.Name())
 	}
+	w := waiter{required: required, model: model}
 	wait, bounded := required.patience()
 	looking, cancel := ctx, context.CancelFunc(func() {})
-	if bounded && wait > 0 {
+	if bounded {
 		looking, cancel = context.WithTimeout(ctx, wait)
 	}
 	defer cancel()
+	changed := model.Changed() // before the look, so that no move falls between
+	if enough, err := w.first(ctx, wait); enough || err != nil {
+		return err
+	}
 	defer required.count(time.Now())
-	w := waiter{required: required, model: model}
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
-		changed := model.Changed() // before the look, so that no move falls between
-		enough, err := w.look(looking)
-		if enough || err != nil && looking.Err() == nil {
-			return err
-		}
-		if bounded && wait <= 0 {
-			return w.over(context.DeadlineExceeded, true)
-		}
 		select {
 		case <-looking.Done():
 			return w.over(looking.Err(), ctx.Err() == nil)
 		case <-changed:
 		case <-time.After(pause):
 		}
+		changed = model.Changed()
+		if enough, err := w.look(looking); enough || err != nil && looking.Err() == nil {
+			return err
+		}
 	}
 }
+
+// leastLook is how long the first look may take, however short the wait is.
+const leastLook = time.Second
 
 // Bounds of the pause between two looks at a read model.
 const (
@@ -104,10 +107,24 @@ type waiter struct {
 	required *requirement
 	model    ReadModel
 
-	seen   Seen // by the last look that did not fail
-	looked bool
-	late   func(over error) error // why that was not enough
-	err    error                  // of a look that failed when the wait was over
+	seen Seen                   // by the last look that did not fail
+	late func(over error) error // why that was not enough
+}
+
+// first looks for the first time. That may take longer than the wait, because a model is not late
+// which only takes its time to be read; where nothing is required as long as ctx allows.
+func (w *waiter) first(ctx context.Context, wait time.Duration) (enough bool, err error) {
+	want := w.required.first()
+	if want.IsZero() {
+		return w.look(ctx)
+	}
+	short, cancel := context.WithTimeout(ctx, max(wait, leastLook))
+	defer cancel()
+	enough, err = w.look(short)
+	if !enough && err != nil && short.Err() != nil && ctx.Err() == nil {
+		err = &NotCaughtUpError{Model: w.model.Name(), Want: want, Err: fmt.Errorf("%w: %w", context.DeadlineExceeded, err)}
+	}
+	return enough, err
 }
 
 // look looks once. The wait may be over during it: then it is not enough, and no failure of the
@@ -115,10 +132,9 @@ type waiter struct {
 func (w *waiter) look(ctx context.Context) (enough bool, err error) {
 	seen, err := w.model.Look(ctx)
 	if err != nil {
-		w.err = err
 		return false, err
 	}
-	w.seen, w.looked, w.late = seen, true, seen.Late
+	w.seen, w.late = seen, seen.Late
 	for r := w.required; r != nil && w.late == nil; r = r.outer {
 		if w.late, err = r.judge(w.model, seen); err != nil {
 			return true, err
@@ -134,12 +150,6 @@ func (w *waiter) look(ctx context.Context) (enough bool, err error) {
 // over returns what becomes of a reader that was late: nothing, if what it has seen at last is
 // allowed to be stale.
 func (w *waiter) over(err error, callerWaits bool) error {
-	switch {
-	case !w.looked && callerWaits:
-		return &NotCaughtUpError{Model: w.model.Name(), Want: w.required.first(), Err: fmt.Errorf("%w: %w", err, w.err)}
-	case !w.looked:
-		return w.err
-	}
 	mayBeStale := callerWaits && w.seen.Late == nil && len(w.seen.Applied) > 0
 	for r := w.required; r != nil && mayBeStale; r = r.outer {
 		late, failed := r.judge(w.model, w.seen)
@@ -172,6 +182,9 @@ func (r *requirement) first() eventstore.Token {
 // error for it. A token of a store that this model does not follow may be meant for another
 // reader of the same query; Ask checks that one was found.
 func (r *requirement) judge(model ReadModel, seen Seen) (late func(over error) error, err error) {
+	if store, known := r.knows(seen.Applied); !known {
+		return nil, fmt.Errorf("%w: %s follows store %s, and the bus does not know how far its log has come; give its head to Bus.Follow", ErrUnknownAge, model.Name(), store)
+	}
 	for n, token := range r.required() {
 		applied, follows := seen.of(token.Store)
 		if !follows && len(seen.Applied) > 0 {
@@ -191,7 +204,7 @@ func (r *requirement) judge(model ReadModel, seen Seen) (late func(over error) e
 			}, nil
 		}
 	}
-	return nil, r.knowsHeadsOf(model, seen)
+	return nil, nil
 }
 
 // lacks reports whether a model that has come so far lacks something up to the token. A token
@@ -213,18 +226,6 @@ func lacks(applied, token eventstore.Token, isHead bool) (bool, error) {
 	return applied.Position < token.Position, nil
 }
 
-// knowsHeadsOf returns an error if MaxStale is asked for, and the model follows a log whose head
-// the bus does not know.
-func (r *requirement) knowsHeadsOf(model ReadModel, seen Seen) error {
-	for _, applied := range seen.Applied {
-		known := slices.ContainsFunc(r.bounds, func(head eventstore.Token) bool { return head.Store == applied.Store })
-		if r.bounded && !known {
-			return fmt.Errorf("%s follows store %s, and the bus does not know how far its log has come; give its head to Bus.Follow, or do not ask for MaxStale", model.Name(), applied.Store)
-		}
-	}
-	return nil
-}
-
 // forget drops a head of a life that has ended: the new one may be shorter.
 func (r *requirement) forget(token eventstore.Token) {
 	for _, head := range r.heads {
@@ -240,10 +241,9 @@ func (r *requirement) open(model string) {
 
 // count adds up what has been waited since the start. Readers of one query may wait at a time.
 func (r *requirement) count(start time.Time) {
-	if r == nil {
-		return
+	for ; r != nil; r = r.outer {
+		r.mu.Lock()
+		r.waited += time.Since(start)
+		r.mu.Unlock()
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.waited += time.Since(start)
 }

@@ -1,10 +1,16 @@
 package query
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/leftfold/leftfold/eventstore"
 )
+
+// ErrUnknownAge says that [MaxStale] is asked for where nobody can tell how old the answer is: the
+// bus knows the head of no log, or not of one that the answer is read from, or no reader has said
+// what its answer includes. See [Bus.Follow].
+var ErrUnknownAge = errors.New("how old the answer would be is not known")
 
 // NotCaughtUpError says that a read model did not apply the required position in
 // time. It matches the error of the context, such as context.DeadlineExceeded.

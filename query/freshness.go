@@ -28,32 +28,39 @@ func After(tokens ...eventstore.Token) AskOption {
 
 // MaxStale requires the answer to include everything that was in the logs d before the
 // question was asked; d <= 0: when it was asked. The logs are those of [Bus.Follow]; a read
-// model that follows another one fails the call, as a head does that cannot be read. A head
-// that was read within d is not read again, so a larger d costs less.
+// model that follows another one fails the call with [ErrUnknownAge]. So does a head that
+// cannot be read within 5 s, with its error. A head that was read within d is not read again, so a
+// larger d costs less.
 func MaxStale(d time.Duration) AskOption {
 	return func(r *requirement) { r.bounded, r.maxStale = true, max(d, 0) }
 }
 
 // Wait bounds how long the read models may take to get there, each time a reader is
 // asked. Default: 5 s; the context's own deadline ends the wait as well. Zero or less
-// does not wait: the read models are there or the call fails.
+// does not wait: the read models are there or the call fails. The first look may take a second
+// in any case. Of questions within questions the shortest wait counts.
 func Wait(most time.Duration) AskOption {
 	return func(r *requirement) { r.wait = most }
 }
 
 // OrStale answers with what there is when [Wait] is over and the read models did not get
 // there, and says so: what is required and not included is in told.Missing. An answer whose
-// told.Missing nobody looks at is a lie to the user who has just written.
+// told.Missing nobody looks at is a lie to the user who has just written, so with nil the call
+// fails as without this option.
 //
 // It is of no help where no wait would be: tokens of stores that nobody follows, a store that was
 // rolled back, parked keys, a read model that was never built.
 func OrStale(told *Freshness) AskOption {
-	return func(r *requirement) { r.orStale, r.told = true, told }
+	return func(r *requirement) {
+		r.orStale = r.orStale || told != nil
+		r.told = append(r.told, told)
+	}
 }
 
-// Tell fills in how fresh the answer is, when the call returns without an error.
+// Tell fills in how fresh the answer is when the call returns without an error; else it leaves told
+// as it was.
 func Tell(told *Freshness) AskOption {
-	return func(r *requirement) { r.told = told }
+	return func(r *requirement) { r.told = append(r.told, told) }
 }
 
 // Lenient leaves tokens of stores that no reader of the query follows to other queries. Which
@@ -72,8 +79,8 @@ type requirement struct {
 	lenient  bool // about stores of tokens that nobody follows
 	wait     time.Duration
 	orStale  bool
-	told     *Freshness
-	bounded  bool // by maxStale
+	told     []*Freshness // some may be nil
+	bounded  bool         // by maxStale
 	maxStale time.Duration
 	heads    []*Head
 	bounds   []eventstore.Token // the heads as they were maxStale ago, or later
@@ -96,6 +103,9 @@ func newRequirement(ctx context.Context, bus *Bus, name string, options []AskOpt
 	}
 	if !r.bounded {
 		return r, nil
+	}
+	if len(r.heads) == 0 {
+		return nil, fmt.Errorf("%w: the bus knows no log; give it heads by Bus.Follow", ErrUnknownAge)
 	}
 	asked := time.Now()
 	for _, head := range r.heads {
@@ -138,8 +148,40 @@ func (r *requirement) honoured(reads []string) error {
 			return fmt.Errorf("%w: no reader of this query follows the store of %s", eventstore.ErrForeignToken, token)
 		}
 	}
+	if err := r.proven(); err != nil {
+		return err
+	}
 	r.fresh = true
 	return nil
+}
+
+// proven returns an error if what the readers have reported does not show what is required. Those
+// that use [Await] were held up before; this is for [Include]. It is called under mu.
+func (r *requirement) proven() error {
+	switch missing, err := r.missing(); {
+	case err != nil:
+		return err
+	case len(missing) > 0 && !r.orStale:
+		return fmt.Errorf("a reader answered with less than what is required of it, it lacks %s", missing[0])
+	}
+	if r.bounded && len(r.report.seen) == 0 {
+		return fmt.Errorf("%w: no reader of this query has told what its answer includes", ErrUnknownAge)
+	}
+	if store, known := r.knows(r.report.seen); !known {
+		return fmt.Errorf("%w: the answer was read from store %s, and the bus does not know how far its log has come; give its head to Bus.Follow", ErrUnknownAge, store)
+	}
+	return nil
+}
+
+// knows reports whether heads of all these stores are known, if they must be; else of which not.
+func (r *requirement) knows(applied []eventstore.Token) (eventstore.StoreID, bool) {
+	for _, token := range applied {
+		known := slices.ContainsFunc(r.bounds, func(head eventstore.Token) bool { return head.Store == token.Store })
+		if r.bounded && !known {
+			return token.Store, false
+		}
+	}
+	return eventstore.StoreID{}, true
 }
 
 // checked returns why an answer may be stale that has come through middleware.

@@ -1,7 +1,9 @@
 package query
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -31,16 +33,23 @@ func NewHead(log interface {
 	return &Head{log: log, turn: make(chan struct{}, 1)}
 }
 
+// mostForHead is how long it may take to read a head.
+const mostForHead = 5 * time.Second
+
+var errNoHead = fmt.Errorf("the log has not answered within %v: %w", mostForHead, context.DeadlineExceeded)
+
 // since returns the head as it was at the time, or later.
 func (h *Head) since(ctx context.Context, at time.Time) (eventstore.Token, error) {
 	if head, ok := h.known(at); ok {
 		return head, nil
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, mostForHead, errNoHead) // who hangs must not hold up all others
+	defer cancel()
 	select {
 	case h.turn <- struct{}{}:
 		defer func() { <-h.turn }()
 	case <-ctx.Done():
-		return eventstore.Token{}, ctx.Err()
+		return eventstore.Token{}, context.Cause(ctx)
 	}
 	if head, ok := h.known(at); ok {
 		return head, nil // whoever had the turn before began later than we came
@@ -48,7 +57,7 @@ func (h *Head) since(ctx context.Context, at time.Time) (eventstore.Token, error
 	began := time.Now() // before the read: what was there by now is below the head
 	head, err := h.log.Head(ctx)
 	if err != nil {
-		return eventstore.Token{}, err
+		return eventstore.Token{}, cmp.Or(context.Cause(ctx), err)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -60,12 +69,13 @@ func (h *Head) since(ctx context.Context, at time.Time) (eventstore.Token, error
 	return head, nil
 }
 
-// known returns the newest head, if it is of the time or later.
+// known returns the newest head, if it was read after the time. At the time is not enough: a clock
+// may stand still while the log is read, an event is appended, and somebody asks for it.
 func (h *Head) known(at time.Time) (eventstore.Token, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	newest, ok := h.history.Newest()
-	return eventstore.Token{Identity: h.life, Position: eventstore.Position(newest.Position)}, ok && !newest.At.Before(at)
+	return eventstore.Token{Identity: h.life, Position: eventstore.Position(newest.Position)}, ok && newest.At.After(at)
 }
 
 // forget drops what is known of a life of the log, which has ended.

@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 )
@@ -18,8 +19,11 @@ type Middleware func(next Handler) Handler
 // Info is what is known about a query that is being answered.
 type Info struct {
 	Name string
-	// Waited is for how long readers have waited so far for read models to get there.
+	// Waited is for how long readers have waited so far for read models to get there, those of
+	// questions within this one too.
 	Waited time.Duration
+	// Freshness is how fresh what they have read so far is.
+	Freshness Freshness
 }
 
 // InfoFrom returns the info of the query that is being answered, and whether there is one. It is
@@ -31,7 +35,7 @@ func InfoFrom(ctx context.Context) (Info, bool) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return Info{r.name, r.waited}, true
+	return Info{r.name, r.waited, r.freshness()}, true
 }
 
 // wrap returns the handler with the check of its answer and all middleware.
@@ -41,7 +45,11 @@ func (b *Bus) wrap(h handler) Handler {
 		if err != nil {
 			return nil, err
 		}
-		return answer, requirementIn(ctx).honoured(h.Reads)
+		required := requirementIn(ctx)
+		if required == nil {
+			return nil, errors.New("middleware handed on another context: what is required of the answer is lost with it")
+		}
+		return answer, required.honoured(h.Reads)
 	}
 	for _, with := range slices.Backward(b.middleware) {
 		all = with(all)

@@ -70,7 +70,9 @@ func TestMiddlewareIsToldHowLongReadersWaited(t *testing.T) {
 		_, err := ask(t.Context(), bus, query.After(at(2, here)))
 		require.ErrorContains(t, err, `opened no reader of it`)
 		require.ErrorContains(t, failed, "opened no reader of it", "an answer that is not fresh is a failure to middleware too")
-		assert.Equal(t, query.Info{Name: "how_far", Waited: 3 * time.Second}, info)
+		assert.Equal(t, query.Info{Name: "how_far", Waited: 3 * time.Second, Freshness: query.Freshness{
+			Includes: []eventstore.Token{at(2, here)}, After: []eventstore.Token{at(2, here)},
+		}}, info)
 	})
 	_, ok := query.InfoFrom(t.Context())
 	assert.False(t, ok)

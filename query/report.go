@@ -2,6 +2,7 @@ package query
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -36,7 +37,8 @@ type report struct {
 }
 
 // Include is for readers that answer from elsewhere, such as another service which was asked
-// after the tokens that are [Required]: it says what their answer includes.
+// after the tokens that are [Required]: it says what their answer includes. One that includes less
+// fails the call, unless [OrStale] allows for that.
 func Include(ctx context.Context, model string, applied ...eventstore.Token) {
 	for r := requirementIn(ctx); r != nil; r = r.outer {
 		r.open(model)
@@ -85,23 +87,37 @@ func before(a, b eventstore.Token) bool {
 
 // tell fills in what the caller wants to know.
 func (r *requirement) tell() {
-	if r.told == nil {
-		return
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	told := Freshness{Includes: sorted(r.report.seen), After: sorted(r.report.newest), AsOf: r.asOf()}
+	for _, told := range r.told {
+		if told != nil {
+			*told = r.freshness()
+		}
+	}
+}
+
+// freshness returns how fresh the answer is. It is called under mu.
+func (r *requirement) freshness() Freshness {
+	missing, _ := r.missing() // a past life is no freshness; the call fails
+	return Freshness{Includes: sorted(r.report.seen), After: sorted(r.report.newest), Missing: missing, AsOf: r.asOf()}
+}
+
+// missing returns what is required of the stores that were read and was not seen, and an error if that
+// is of a life which has ended.
+func (r *requirement) missing() (missing []eventstore.Token, err error) {
 	for n, token := range r.required() {
-		for _, seen := range told.Includes {
+		for _, seen := range r.report.seen {
 			if seen.Store != token.Store {
 				continue
 			}
-			if behind, err := lacks(seen, token, n >= len(r.tokens)); behind || err != nil {
-				told.Missing = append(told.Missing, token)
+			behind, ended := lacks(seen, token, n >= len(r.tokens))
+			if behind || ended != nil {
+				missing = append(missing, token)
 			}
+			err = cmp.Or(err, ended)
 		}
 	}
-	*r.told = told
+	return missing, err
 }
 
 func sorted(tokens []eventstore.Token) []eventstore.Token {
