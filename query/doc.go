@@ -6,6 +6,11 @@
 // waits until its read model has applied that position, on the node that answers.
 // If it does not come in time the answer is an error, never stale data.
 //
+// [MaxStale] does the same for who has not written: the answer includes everything that was in the
+// logs a while ago, or when the question was asked. [OrStale] is for who would rather have an old
+// answer than none, and can say so; [Tell] tells how fresh an answer is, and after what to ask for
+// the next one to be no older.
+//
 // The requirement travels in the context, from [Ask] to the reader, because only the
 // reader knows which node it reads. Readers call [Await]. A handler says which read
 // models it uses with [Reads]; one that answers without having opened them fails its
