@@ -151,13 +151,15 @@ func newService(options httpapi.Options, fails map[string]error) service {
 	options.Logger = slog.New(slog.NewTextHandler(s.logs, nil))
 	mux := http.NewServeMux()
 	mux.Handle("/commands/", httpapi.Commands(commandsOver(s.Store, fails), options))
-	mux.Handle("/queries/", httpapi.Queries(queriesOver(s.sink, fails), options))
+	queries := queriesOver(s.sink, fails)
+	queries.Follow(query.NewHead(s.Store))
+	mux.Handle("/queries/", httpapi.Queries(queries, options))
 	s.Handler = mux
 	return s
 }
 
 // catchUp lets the projection apply what there is.
-func (s service) catchUp(t *testing.T) {
+func (s service) catchUp(t testing.TB) {
 	t.Helper()
 	runner := projection.Runner{Log: s.Store, Events: Accounts.Events(), Tasks: []projection.Task{projection.Into(s.sink, Balances)}}
 	require.NoError(t, runner.CatchUp(t.Context()))

@@ -37,7 +37,7 @@ func (f *fuzzed) send(t *testing.T, r *http.Request) *httptest.ResponseRecorder 
 		t.Fatalf("status %d: %s\n%s", w.Code, w.Body, f.logs)
 	}
 	if w.Code == http.StatusOK {
-		f.accepted(t, w, appended)
+		f.accepted(t, w, appended, r.Method == http.MethodPost)
 		return w
 	}
 	if appended != 0 {
@@ -53,11 +53,11 @@ func (f *fuzzed) send(t *testing.T, r *http.Request) *httptest.ResponseRecorder 
 	return w
 }
 
-func (f *fuzzed) accepted(t *testing.T, w *httptest.ResponseRecorder, appended eventstore.Position) {
+func (f *fuzzed) accepted(t *testing.T, w *httptest.ResponseRecorder, appended eventstore.Position, isCommand bool) {
 	if !json.Valid(w.Body.Bytes()) {
 		t.Fatalf("not JSON: %s", w.Body)
 	}
-	if position := w.Header().Get("Leftfold-Position"); position != "" {
+	if position := w.Header().Get("Leftfold-Position"); position != "" && isCommand {
 		receipt := receiptOf(t, w)
 		if receipt.Repeated == (appended > 0) || appended > 1 {
 			t.Fatalf("%d events were appended, repeated is %v", appended, receipt.Repeated)
@@ -128,6 +128,33 @@ func FuzzParameters(f *testing.F) {
 		r := request(http.MethodGet, "/queries/echo", "", header)
 		r.URL.RawQuery = parameters
 		s.send(t, r)
+	})
+}
+
+func FuzzFreshness(f *testing.F) {
+	f.Add("max-age=0", "", "")
+	f.Add("max-age=0, max-stale", "0", "wait=0")
+	f.Add("MAX-STALE = \"60\",max-age=99999999999999999999", "1", "wait=0")
+	f.Add("no-cache, max-age, max-stale=", "9", "wait=0")
+	f.Add("max-age=-1;max-stale=\xff", "", "handling=lenient")
+	s := newFuzzed(httpapi.Options{MaxWait: 1}, 200, 400, 503)
+	receipt := receiptOf(f, post(s, "account.deposit", `{"account":"ada","cents":5}`))
+	s.catchUp(f)
+	receiptOf(f, post(s, "account.deposit", `{"account":"ada","cents":5}`))
+	store, _, _ := strings.Cut(receipt.Position, ".")
+	f.Fuzz(func(t *testing.T, cacheControl, after, prefer string) {
+		header := http.Header{"Cache-Control": {cacheControl}, "Prefer": {prefer}}
+		if after != "" {
+			header.Set("Leftfold-After", store+".1."+after)
+		}
+		w := s.send(t, request(http.MethodGet, "/queries/get_balance?id=ada", "", header))
+		stale, may := w.Header().Get("Leftfold-Missing") != "", strings.Contains(strings.ToLower(cacheControl), "max-stale")
+		if stale && !may {
+			t.Fatalf("stale, with %q", cacheControl)
+		}
+		if w.Code == http.StatusOK && w.Header().Get("Leftfold-Position") == "" {
+			t.Fatal("no position")
+		}
 	})
 }
 

@@ -16,7 +16,8 @@ const (
 	// quotes, as draft-ietf-httpapi-idempotency-key-header says, or the same without quotes;
 	// 1 to [MaxKeyBytes] bytes of printable ASCII.
 	HeaderKey = "Idempotency-Key"
-	// HeaderPosition of a receipt is the token that makes a query see the command.
+	// HeaderPosition of a receipt is the token that makes a query see the command. Of an answer to
+	// a query it has the tokens that make the next one no older, separated by commas.
 	HeaderPosition = "Leftfold-Position"
 	// HeaderAfter of a query requires the answer to include what tokens stand for: up to
 	// [MaxTokens], separated by commas or in several lines.

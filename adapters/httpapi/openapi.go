@@ -150,7 +150,7 @@ func (b *openBuilder) queries(registered []query.Registration, options Options) 
 		}
 		responses := map[string]any{"200": openResponse{
 			Description: "The answer.",
-			Headers:     map[string]openHeader{"Preference-Applied": {"How long it might have waited, if the client said.", stringSchema()}},
+			Headers:     answerHeaders(),
 			Content:     jsonContent(answer),
 		}}
 		maps.Copy(responses, problems)

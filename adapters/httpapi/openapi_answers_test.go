@@ -78,6 +78,11 @@ func TestAnswersAreThoseOfTheDocument(t *testing.T) {
 	}
 	query("get_balance?id=ada", "Prefer: wait=1")
 	query("get_balance?no=1")
+	query("get_balance?id=ada", "Cache-Control: max-age=0")
+	query("get_balance?id=ada", "Cache-Control: max-age=soon")
+	command("account.deposit", `{"account":"ada","cents":5}`)
+	query("get_balance?id=ada", "Cache-Control: max-age=0", "Prefer: wait=0")
+	query("get_balance?id=ada", "Cache-Control: max-age=0, max-stale", "Prefer: wait=0")
 	query("echo?tag=a&tag=b&min=-1&since=2026-01-02T03:04:05Z")
 	d.assertHas(t, "/queries/echo", do(s, http.MethodGet, "/queries/echo", ""))
 	d.assertHas(t, "/queries/echo", do(s, http.MethodGet, "/queries/echo", "", "From: eve"))
@@ -116,6 +121,8 @@ func TestAnAnswerThatTheDocumentDoesNotHaveIsFound(t *testing.T) {
 		"no status 201":            answer(201, "application/json", receipt),
 		"no text/plain":            answer(200, "text/plain", receipt),
 		"no header Retry-After":    answer(200, "application/json", receipt, "Retry-After"),
+		"no header Leftfold-Missi": answer(200, "application/json", receipt, "Leftfold-Missing"),
+		"no header Age":            answer(200, "application/json", receipt, "Age"),
 		"missing property 'repea":  answer(200, "application/json", `{"versions":{}}`),
 		"got string, want integer": answer(200, "application/json", `{"versions":{"a-1":"1"},"repeated":false}`),
 		"no problem #TypeNotFound": answer(409, "application/problem+json", `{"type":"#TypeNotFound","title":"x","status":409}`),
@@ -149,7 +156,7 @@ func (d *document) has(path string, w *httptest.ResponseRecorder) error {
 		return err
 	}
 	d.met[place] = true
-	for _, name := range []string{"ETag", "Leftfold-Position", "Preference-Applied", "Retry-After", "WWW-Authenticate"} {
+	for _, name := range []string{"Age", "ETag", "Leftfold-Missing", "Leftfold-Position", "Preference-Applied", "Retry-After", "WWW-Authenticate"} {
 		if w.Header().Get(name) != "" && jsonschematest.Follow(d.any, place+"/headers/"+name) == nil {
 			return errors.New("no header " + name + " in " + place)
 		}

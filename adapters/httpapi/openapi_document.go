@@ -106,5 +106,19 @@ func queryHeaders(options Options) []openParameter {
 			Description: fmt.Sprintf("How long the answer may wait for the tokens: wait=2, in whole seconds, %d at most. Default: %g.",
 				options.MaxWait/time.Second, options.Wait.Seconds()),
 		},
+		{
+			Name: "Cache-Control", In: "header", Schema: stringSchema(),
+			Description: "How old the answer may be, in seconds: max-age=5, or 0 for all that was there when the request came. " +
+				"With max-stale, or max-stale=60, a stale answer will do when the wait is over.",
+		},
+	}
+}
+
+func answerHeaders() map[string]openHeader {
+	return map[string]openHeader{
+		"Preference-Applied": {"How long it might have waited, if the client said.", stringSchema()},
+		HeaderPosition:       {"Tokens for " + HeaderAfter + " of the next query, which make its answer no older than this one.", stringSchema()},
+		HeaderMissing:        {"The answer is stale: it does not include what these tokens stand for.", stringSchema()},
+		"Age":                {"How old the answer is at most, in seconds; none if nobody knows.", jsonschema.Text(`^[0-9]+$`)},
 	}
 }

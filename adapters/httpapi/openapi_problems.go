@@ -41,7 +41,7 @@ var (
 		{409, "A token of " + HeaderAfter + " is of a past life of the store. Drop it and read again.", []string{TypeDiverged}, "", nil},
 		{422, "The question is understood, and makes no sense.", []string{TypeInvalid}, "", nil},
 		{500, "The server failed; its log has the cause, under the instance.", []string{TypeInternal}, "", nil},
-		{503, "The answer does not include the tokens yet, or the server is too busy or is stopping. Ask again.", []string{TypeNotCaughtUp, TypeParked, TypeUnavailable}, "Retry-After", nil},
+		{503, "The answer does not include the tokens yet or is older than it may be, or the server is too busy or is stopping. Ask again.", []string{TypeNotCaughtUp, TypeParked, TypeUnavailable}, "Retry-After", nil},
 		{504, "The query took too long.", []string{TypeTimeout}, "", nil},
 	}
 )

@@ -93,8 +93,8 @@ const (
 	// while a command was decided. Nothing happened, unless
 	// detail says otherwise; try again.
 	TypeUnavailable = types + "TypeUnavailable"
-	// TypeNotCaughtUp: 503. The read model does not include the tokens of Leftfold-After yet,
-	// or has not been built. Ask again.
+	// TypeNotCaughtUp: 503. The read model does not include the tokens of Leftfold-After yet, is
+	// older than Cache-Control allows, or has not been built. Ask again.
 	TypeNotCaughtUp = types + "TypeNotCaughtUp"
 	// TypeParked: 503. What is asked for waits for people: its read model could not apply
 	// an event that Leftfold-After requires.

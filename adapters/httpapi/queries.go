@@ -28,6 +28,20 @@ const queriesPath = "/queries/"
 // query waits for that, up to Options.Wait or as long as the client says, such as
 // Prefer: wait=2 (whole seconds, at most Options.MaxWait; Preference-Applied says how
 // long). Not there in time is a 503 with Retry-After.
+//
+// The answer's Leftfold-Position ([HeaderPosition]) has the tokens after which no answer is older
+// than this one. So a client that sends back, for each store, the last Leftfold-Position that
+// it got, of a command or of a query, sees what it did and never less than it has seen.
+//
+// If the bus follows its logs ([query.Bus.Follow]), Cache-Control: max-age=5 is for an answer that
+// includes everything that was in them 5 s ago, and max-age=0 everything that was there when
+// the request came; not in time is a 503 too. Age says how old the answer is at most, in seconds,
+// rounded up. What nobody can tell the age of is answered as if max-age was not said, without Age:
+// for who must know, that is no answer.
+//
+// Cache-Control: max-stale is for a client that takes a stale answer, max-stale=60 one by up to
+// 60 s: when the wait is over it gets what there is, and Leftfold-Missing ([HeaderMissing]) says what
+// that lacks.
 func Queries(bus *query.Bus, options Options) http.Handler {
 	questions := map[string]question{}
 	for _, r := range bus.Queries() {
@@ -71,11 +85,15 @@ func (q queries) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	mayBe, err := stalenessIn(r.Header)
+	if err != nil {
+		return err
+	}
 	if err := q.authorize(r.Context(), Request{principal, name, asked}); err != nil {
 		return err
 	}
 	wait, preferred := q.wait(r.Header)
-	found, err := query.Ask[any](r.Context(), q.bus, asked, query.After(tokens...), query.Wait(wait))
+	found, told, err := mayBe.ask(r.Context(), q.bus, asked, query.After(tokens...), query.Wait(wait))
 	if err != nil {
 		return q.queryProblem(err)
 	}
@@ -86,6 +104,7 @@ func (q queries) serve(w http.ResponseWriter, r *http.Request) error {
 	if preferred {
 		w.Header().Set("Preference-Applied", fmt.Sprintf("wait=%d", wait/time.Second))
 	}
+	tellFreshness(w.Header(), told)
 	send(w, http.StatusOK, "application/json", body)
 	return nil
 }

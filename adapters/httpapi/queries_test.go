@@ -21,16 +21,17 @@ import (
 
 func TestAQueryIsAnswered(t *testing.T) {
 	s := newService(httpapi.Options{}, nil)
-	position := "Leftfold-After: " + receiptOf(t, post(s, "account.deposit", `{"account":"ada","cents":5}`)).Position
+	position := receiptOf(t, post(s, "account.deposit", `{"account":"ada","cents":5}`)).Position
 	s.catchUp(t)
 	for range 2 {
-		w := get(s, "get_balance?id=ada", position)
+		w := get(s, "get_balance?id=ada", "Leftfold-After: "+position)
 		assert.Equal(t, http.StatusOK, w.Code)
 		assert.JSONEq(t, `{"ID":"ada","Cents":5}`, w.Body.String())
 		assert.Equal(t, http.Header{
 			"Content-Type":           {"application/json"},
 			"Content-Length":         {"22"},
 			"Cache-Control":          {"no-store"},
+			"Leftfold-Position":      {position},
 			"X-Content-Type-Options": {"nosniff"},
 		}, w.Header())
 	}
