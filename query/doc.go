@@ -15,4 +15,8 @@
 // reader knows which node it reads. Readers call [Await]. A handler says which read
 // models it uses with [Reads]; one that answers without having opened them fails its
 // call, so freshness cannot be forgotten.
+//
+// [Compose] makes an answer of several parts, read models and other services, that are asked at
+// the same time. It is there before its deadline and names the parts that are not.
+// [Collapse] lets callers share an answer, but never with one who requires more.
 package query

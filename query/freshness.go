@@ -91,6 +91,8 @@ type requirement struct {
 	report report
 	waited time.Duration
 	fresh  bool // the handler has answered as was required
+
+	excused bool // a part of a composition is missing, see Compose
 }
 
 type requirementKey struct{}
@@ -139,12 +141,12 @@ func (r *requirement) honoured(reads []string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, model := range reads {
-		if !r.opened[model] {
+		if !r.excused && !r.opened[model] {
 			return fmt.Errorf("the handler declares that it reads %q but opened no reader of it", model)
 		}
 	}
 	for _, token := range r.tokens {
-		if !r.lenient && !r.met[token.Store] {
+		if !r.lenient && !r.excused && !r.met[token.Store] {
 			return fmt.Errorf("%w: no reader of this query follows the store of %s", eventstore.ErrForeignToken, token)
 		}
 	}
@@ -164,7 +166,7 @@ func (r *requirement) proven() error {
 	case len(missing) > 0 && !r.orStale:
 		return fmt.Errorf("a reader answered with less than what is required of it, it lacks %s", missing[0])
 	}
-	if r.bounded && len(r.report.seen) == 0 {
+	if r.bounded && !r.excused && len(r.report.seen) == 0 {
 		return fmt.Errorf("%w: no reader of this query has told what its answer includes", ErrUnknownAge)
 	}
 	if store, known := r.knows(r.report.seen); !known {
