@@ -4,7 +4,8 @@
 //	POST /commands/{name}       a command as strict JSON; the receipt as JSON
 //	GET  /queries/{name}?a=b    a query as parameters; the answer as JSON
 //
-// [OpenAPI] writes down what they take and answer.
+// [OpenAPI] writes down what they take and answer. [AskRemote] and [Client.Dispatch] are how another
+// service asks and sends: freshness and errors are those of one process.
 //
 // What it promises:
 //

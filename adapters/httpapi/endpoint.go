@@ -12,6 +12,7 @@ import (
 
 	"github.com/leftfold/leftfold/command"
 	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/query"
 )
 
 // endpoint answers a request, or returns why not. It writes nothing before it knows.
@@ -93,6 +94,9 @@ func stackOf(err error) []byte {
 		return ours.stack
 	}
 	if theirs, ok := errors.AsType[*command.PanicError](err); ok {
+		return theirs.Stack
+	}
+	if theirs, ok := errors.AsType[*query.PanicError](err); ok {
 		return theirs.Stack
 	}
 	return nil

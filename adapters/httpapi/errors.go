@@ -95,6 +95,9 @@ func (o Options) queryProblem(err error) error {
 	if told := o.theirs(err); told != nil {
 		return told
 	}
+	if told := remoteProblem(err); told != nil {
+		return told
+	}
 	late, isLate := errors.AsType[*query.NotCaughtUpError](err)
 	building, isBuilding := errors.AsType[*projection.BuildingError](err)
 	parked, isParked := errors.AsType[*projection.ParkedError](err)

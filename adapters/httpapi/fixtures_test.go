@@ -161,8 +161,12 @@ func newService(options httpapi.Options, fails map[string]error) service {
 // catchUp lets the projection apply what there is.
 func (s service) catchUp(t testing.TB) {
 	t.Helper()
+	require.NoError(t, s.project(t.Context()))
+}
+
+func (s service) project(ctx context.Context) error {
 	runner := projection.Runner{Log: s.Store, Events: Accounts.Events(), Tasks: []projection.Task{projection.Into(s.sink, Balances)}}
-	require.NoError(t, runner.CatchUp(t.Context()))
+	return runner.CatchUp(ctx)
 }
 
 func (s service) head(t testing.TB) eventstore.Position {

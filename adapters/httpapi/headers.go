@@ -20,7 +20,9 @@ const (
 	// a query it has the tokens that make the next one no older, separated by commas.
 	HeaderPosition = "Leftfold-Position"
 	// HeaderAfter of a query requires the answer to include what tokens stand for: up to
-	// [MaxTokens], separated by commas or in several lines.
+	// [MaxTokens], separated by commas or in several lines. Of an answer to a question with
+	// Prefer: handling=lenient it has, for each store that the answer was read from, the token
+	// up to which the answer includes everything.
 	HeaderAfter = "Leftfold-After"
 )
 
@@ -117,36 +119,61 @@ func expected(header http.Header) (*eventstore.Version, error) {
 	return &v, nil
 }
 
-// after returns the tokens of Leftfold-After.
-func after(header http.Header) ([]eventstore.Token, error) {
+// tokensIn returns the tokens of a header.
+func tokensIn(header http.Header, name string) ([]eventstore.Token, error) {
 	var tokens []eventstore.Token
-	for _, line := range header.Values(HeaderAfter) {
+	for _, line := range header.Values(name) {
 		for text := range strings.SplitSeq(line, ",") {
 			token, err := eventstore.ParseToken(strings.Trim(text, " \t"))
 			if err != nil {
-				return nil, badHeader(HeaderAfter, err.Error())
+				return nil, badHeader(name, err.Error())
 			}
 			if tokens = append(tokens, token); len(tokens) > MaxTokens {
-				return nil, badHeader(HeaderAfter, fmt.Sprintf("want at most %d tokens", MaxTokens))
+				return nil, badHeader(name, fmt.Sprintf("want at most %d tokens", MaxTokens))
 			}
 		}
 	}
 	return tokens, nil
 }
 
-// preferredWait returns what Prefer says about waiting, in whole seconds, and whether it
-// does. As RFC 7240 wants it, what is not understood is no error: it is not preferred.
-func preferredWait(header http.Header) (time.Duration, bool) {
+// preferences are what Prefer says that we know.
+type preferences struct {
+	wait    time.Duration // in whole seconds
+	waits   bool          // wait is the client's wish
+	lenient bool          // about tokens of stores that the query does not follow
+}
+
+// preferred reads Prefer. As RFC 7240 wants it, what is not understood is no error: it is not
+// preferred; and of two of one name the first counts.
+func preferred(header http.Header) (p preferences) {
+	seen := map[string]bool{}
 	for _, line := range header.Values("Prefer") {
 		for preference := range strings.SplitSeq(line, ",") {
 			preference, _, _ = strings.Cut(preference, ";")
 			name, value, _ := strings.Cut(preference, "=")
-			if !strings.EqualFold(strings.Trim(name, " \t"), "wait") {
-				continue
+			name, value = strings.ToLower(strings.Trim(name, " \t")), strings.Trim(value, " \t\"")
+			switch {
+			case seen[name]:
+			case name == "wait":
+				seconds, err := strconv.ParseUint(value, 10, 31)
+				p.wait, p.waits = time.Duration(seconds)*time.Second, err == nil
+			case name == "handling":
+				p.lenient = value == "lenient"
 			}
-			seconds, err := strconv.ParseUint(strings.Trim(value, " \t\""), 10, 31)
-			return time.Duration(seconds) * time.Second, err == nil
+			seen[name] = true
 		}
 	}
-	return 0, false
+	return p
+}
+
+// applied is the header Preference-Applied.
+func (p preferences) applied() string {
+	var texts []string
+	if p.waits {
+		texts = append(texts, fmt.Sprintf("wait=%d", p.wait/time.Second))
+	}
+	if p.lenient {
+		texts = append(texts, "handling=lenient")
+	}
+	return strings.Join(texts, ", ")
 }

@@ -103,7 +103,8 @@ func queryHeaders(options Options) []openParameter {
 		},
 		{
 			Name: "Prefer", In: "header", Schema: stringSchema(),
-			Description: fmt.Sprintf("How long the answer may wait for the tokens: wait=2, in whole seconds, %d at most. Default: %g.",
+			Description: fmt.Sprintf("How long the answer may wait for the tokens: wait=2, in whole seconds, %d at most. Default: %g. "+
+				"handling=lenient: tokens of stores that the query does not follow are no mistake.",
 				options.MaxWait/time.Second, options.Wait.Seconds()),
 		},
 		{
@@ -116,7 +117,8 @@ func queryHeaders(options Options) []openParameter {
 
 func answerHeaders() map[string]openHeader {
 	return map[string]openHeader{
-		"Preference-Applied": {"How long it might have waited, if the client said.", stringSchema()},
+		"Preference-Applied": {"The preferences that were followed.", stringSchema()},
+		HeaderAfter:          {"With handling=lenient: the tokens up to which the answer includes everything.", stringSchema()},
 		HeaderPosition:       {"Tokens for " + HeaderAfter + " of the next query, which make its answer no older than this one.", stringSchema()},
 		HeaderMissing:        {"The answer is stale: it does not include what these tokens stand for.", stringSchema()},
 		"Age":                {"How old the answer is at most, in seconds; none if nobody knows.", jsonschema.Text(`^[0-9]+$`)},

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/leftfold/leftfold/query"
 )
@@ -27,7 +26,9 @@ const queriesPath = "/queries/"
 // With Leftfold-After ([HeaderAfter]) the answer includes what the tokens stand for; the
 // query waits for that, up to Options.Wait or as long as the client says, such as
 // Prefer: wait=2 (whole seconds, at most Options.MaxWait; Preference-Applied says how
-// long). Not there in time is a 503 with Retry-After.
+// long). Not there in time is a 503 with Retry-After. A token of a store that the query does
+// not follow is a 400; with Prefer: handling=lenient it is left to whoever else is asked, and
+// Leftfold-After of the answer tells what it includes. That is how [AskRemote] asks.
 //
 // The answer's Leftfold-Position ([HeaderPosition]) has the tokens after which no answer is older
 // than this one. So a client that sends back, for each store, the last Leftfold-Position that
@@ -81,7 +82,7 @@ func (q queries) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	tokens, err := after(r.Header)
+	tokens, err := tokensIn(r.Header, HeaderAfter)
 	if err != nil {
 		return err
 	}
@@ -92,8 +93,12 @@ func (q queries) serve(w http.ResponseWriter, r *http.Request) error {
 	if err := q.authorize(r.Context(), Request{principal, name, asked}); err != nil {
 		return err
 	}
-	wait, preferred := q.wait(r.Header)
-	found, told, err := mayBe.ask(r.Context(), q.bus, asked, query.After(tokens...), query.Wait(wait))
+	prefers := q.preferred(r.Header)
+	options := []query.AskOption{query.After(tokens...), query.Wait(prefers.wait)}
+	if prefers.lenient {
+		options = append(options, query.Lenient())
+	}
+	found, told, err := mayBe.ask(r.Context(), q.bus, asked, options...)
 	if err != nil {
 		return q.queryProblem(err)
 	}
@@ -101,19 +106,23 @@ func (q queries) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if preferred {
-		w.Header().Set("Preference-Applied", fmt.Sprintf("wait=%d", wait/time.Second))
+	if applied := prefers.applied(); applied != "" {
+		w.Header().Set("Preference-Applied", applied)
+	}
+	if prefers.lenient && len(told.Includes) > 0 {
+		w.Header().Set(HeaderAfter, tokenTexts(told.Includes))
 	}
 	tellFreshness(w.Header(), told)
 	send(w, http.StatusOK, "application/json", body)
 	return nil
 }
 
-// wait returns how long to wait, and whether that is the client's wish.
-func (o Options) wait(header http.Header) (time.Duration, bool) {
-	wait, preferred := preferredWait(header)
-	if !preferred {
-		return o.Wait, false
+// preferred returns what the client wishes, within what it may.
+func (o Options) preferred(header http.Header) preferences {
+	p := preferred(header)
+	if !p.waits {
+		p.wait = o.Wait
 	}
-	return min(wait, o.MaxWait), true
+	p.wait = min(p.wait, o.MaxWait)
+	return p
 }
