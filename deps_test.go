@@ -62,6 +62,9 @@ var importTable = []rule{
 	{pkg: "adapters/redisstore", own: core, modules: list("github.com/redis/go-redis/v9")},    // ADR 0011
 	{pkg: "adapters/httpapi", own: core, modules: list("github.com/go-json-experiment/json")}, // ADR 0017
 	{pkg: "adapters/otelhooks", own: core, modules: list("go.opentelemetry.io/otel")},         // the API, which is metric and trace too: ADR 0020
+	{pkg: "adapters/discovery"},                                                               // ADR 0023, as the next two
+	{pkg: "adapters/discovery/cloudmap", own: list("adapters/discovery"), modules: list(aws)},
+	{pkg: "adapters/discovery/lattice", modules: list(aws)},
 
 	// What puts the parts together.
 	{pkg: "examples/...", own: everything, modules: list(pgx)}, // to open a pool: ADR 0019
@@ -99,7 +102,7 @@ var importTable = []rule{
 var (
 	core       = list("eventstore", "eventstore/codec", "eventstore/subscription", "aggregate", "command", "query", "projection", "internal/wake", "internal/groupcommit", "internal/leases", "internal/jsonschema", "internal/moments")
 	everything = list("...")
-	testOnly   = list("github.com/stretchr/testify", rapid, "go.uber.org/goleak", "go.opentelemetry.io/otel/sdk", "github.com/santhosh-tekuri/jsonschema/v6")
+	testOnly   = list("github.com/stretchr/testify", rapid, "go.uber.org/goleak", "go.opentelemetry.io/otel/sdk", "github.com/santhosh-tekuri/jsonschema/v6", "golang.org/x/net/dns/dnsmessage")
 )
 
 const (
@@ -108,6 +111,7 @@ const (
 	protobuf  = "google.golang.org/protobuf"
 	rapid     = "pgregory.net/rapid"
 	pgx       = "github.com/jackc/pgx/v5"
+	aws       = "github.com/aws/aws-sdk-go-v2" // and its services
 	addToIt   = "add it to the table in deps_test.go with an ADR"
 )
 
