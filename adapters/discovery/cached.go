@@ -183,7 +183,7 @@ func (c *Cached) look(ctx context.Context, service string, s *remembered) {
 	})
 }
 
-func (k *known) learn(service string, endpoints []Endpoint, err error) {
+func (k *remembered) learn(service string, endpoints []Endpoint, err error) {
 	k.err, k.asked = err, time.Now()
 	switch {
 	case err == nil && len(endpoints) > 0:

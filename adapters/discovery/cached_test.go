@@ -153,6 +153,7 @@ func TestWithoutMaxStaleAFailureIsAFailure(t *testing.T) {
 
 // That there is nothing is remembered for a second, and takes the place of what there was.
 func TestNegativeAnswersAreRememberedShortly(t *testing.T) {
+	t.Parallel()
 	for name, says := range map[string]struct {
 		err  error
 		said string

@@ -37,8 +37,8 @@ func TestPlantedBugNothingIsRepeatedIsFound(t *testing.T) {
 }
 
 const (
-	callers  = 32
-	eachCall = 60 // requests of a caller, a third of them before the death
+	callers  = 16
+	eachCall = 30 // requests of a caller, a third of them before the death
 )
 
 // checkOneDies sends GETs and POSTs to three servers from many callers at once and kills one of

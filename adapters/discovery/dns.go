@@ -65,7 +65,11 @@ func (d DNS) resolver() *net.Resolver {
 		return net.DefaultResolver
 	}
 	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, d.Server)
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, d.Server)
+		if err == nil { // package net looks at deadlines only
+			context.AfterFunc(ctx, func() { _ = conn.Close() })
+		}
+		return conn, err
 	}}
 }
 

@@ -66,13 +66,13 @@ func TestAnEjectedEndpointReturnsByOneProbe(t *testing.T) {
 		require.ErrorIs(t, status.Ejected.Cause, errRefused)
 
 		// Each failed probe doubles the time, up to 32 times the first.
-		for _, pause := range []time.Duration{1, 2, 4, 8, 16, 32, 32} {
+		for _, pause := range []int{1, 2, 4, 8, 16, 32, 32} {
 			behind.taken()
 			for range 100 {
 				get(transport, "http://orders/")
 			}
 			assert.NotContains(t, behind.taken(), "b")
-			time.Sleep(pause * time.Second)
+			time.Sleep(time.Duration(pause) * time.Second)
 			for range 100 {
 				get(transport, "http://orders/")
 			}
@@ -284,18 +284,19 @@ func TestTheCircuitOpensAndCloses(t *testing.T) {
 			_, _, err := get(transport, "http://orders/")
 			require.ErrorIs(t, err, errRefused)
 		}
-		for _, open := range []time.Duration{1, 2, 4, 8, 16, 32, 32} {
+		for _, seconds := range []int{1, 2, 4, 8, 16, 32, 32} {
+			open := time.Duration(seconds) * time.Second
 			behind.taken()
 			_, _, err := get(transport, "http://orders/")
 			require.ErrorIs(t, err, discovery.ErrOpen)
 			require.NotErrorIs(t, err, errRefused)
 			because, is := errors.AsType[*discovery.OpenError](err)
 			require.True(t, is)
-			assert.Equal(t, time.Now().Add(open*time.Second), because.Until)
+			assert.Equal(t, time.Now().Add(open), because.Until)
 			assert.Equal(t, because.Until, transport.Status()[0].Circuit.Until)
 			require.ErrorIs(t, because.Cause, errRefused)
 			assert.Empty(t, behind.taken())
-			time.Sleep(open * time.Second)
+			time.Sleep(open)
 			_, _, err = get(transport, "http://orders/")
 			require.ErrorIs(t, err, errRefused, "the probe")
 		}
@@ -328,7 +329,7 @@ func TestACircuitIsProbedByOneRequest(t *testing.T) {
 		ctx, leave := context.WithCancel(t.Context())
 		probe := make(chan error)
 		go func() {
-			r, _ := http.NewRequestWithContext(ctx, "GET", "http://orders/", nil)
+			r, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://orders/", nil)
 			_, err := transport.RoundTrip(r)
 			probe <- err
 		}()

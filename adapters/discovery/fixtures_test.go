@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
-	"net/url"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -84,14 +83,6 @@ func endpointOf(addr net.Addr) discovery.Endpoint {
 	host, port, _ := net.SplitHostPort(addr.String())
 	number, _ := strconv.Atoi(port)
 	return discovery.Endpoint{Host: host, Port: uint16(number), Loopback: true}
-}
-
-// nobody is an endpoint where nothing listens.
-func nobody(t testing.TB) discovery.Endpoint {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	return endpointOf(listener.Addr())
 }
 
 // newTransport returns a transport whose connections are closed at the end of the test.
@@ -196,12 +187,6 @@ func hosts(names ...string) *resolver {
 		r.answer = append(r.answer, discovery.Endpoint{Host: name})
 	}
 	return r
-}
-
-func urlOf(t testing.TB, text string) *url.URL {
-	u, err := url.Parse(text)
-	require.NoError(t, err)
-	return u
 }
 
 // caught asserts that a check has found a planted bug.

@@ -68,7 +68,7 @@ type TransportOptions struct {
 	dialThrough func(dialing) dialing // tests count by it
 }
 
-func (o TransportOptions) withDefaults() *TransportOptions {
+func withDefaults(o TransportOptions) *TransportOptions {
 	if o.Services == nil {
 		o.Services = isLabel
 	}

@@ -51,6 +51,9 @@ func (p AddressPolicy) Control(_, address string, _ syscall.RawConn) error {
 
 // reason returns why the address may not be dialled, or "".
 func (p AddressPolicy) reason(addr netip.Addr) string {
+	if !addr.IsValid() {
+		return "no address"
+	}
 	addr = addr.WithZone("")
 	if inner, form := embedded(addr); form != "" {
 		if reason := p.reason(inner); reason != "" {

@@ -173,7 +173,7 @@ func TestACallerWhoLeavesIsNoFailureOfTheEndpoint(t *testing.T) {
 					if n%2 == 0 {
 						time.AfterFunc(time.Second, cancel)
 					}
-					r, err := http.NewRequestWithContext(ctx, "GET", "http://orders/", nil)
+					r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://orders/", nil)
 					require.NoError(t, err)
 					_, err = transport.RoundTrip(r)
 					require.Error(t, err)

@@ -34,7 +34,7 @@ type Transport struct {
 
 // NewTransport returns a transport to what the resolver finds.
 func NewTransport(resolver Resolver, options TransportOptions) *Transport {
-	return &Transport{resolver: resolver, options: options.withDefaults(), services: map[string]*service{}}
+	return &Transport{resolver: resolver, options: withDefaults(options), services: map[string]*service{}}
 }
 
 // RoundTrip sends the request to an endpoint of its service, and to others if it fails there and
@@ -73,7 +73,7 @@ func (t *Transport) serviceOf(r *http.Request) (string, error) {
 		return "", fmt.Errorf("%w: scheme %q", ErrNotAService, r.URL.Scheme)
 	case r.URL.User != nil:
 		return "", fmt.Errorf("%w: the URL has a user; what stands before an @ is no host", ErrNotAService)
-	case r.URL.Port() == "" && !strings.HasSuffix(r.URL.Host, ":") && t.options.Services(host):
+	case r.URL.Port() == "" && t.options.Services(host):
 		return host, nil
 	case t.options.Others != nil:
 		return "", nil

@@ -13,12 +13,12 @@ import (
 
 // ErrTryTimeout says that an endpoint has not begun to answer within TransportOptions.TryTimeout.
 // Its Timeout method says yes.
-var ErrTryTimeout error = tryTimeout{}
+var ErrTryTimeout error = tryTimeoutError{}
 
-type tryTimeout struct{}
+type tryTimeoutError struct{}
 
-func (tryTimeout) Error() string { return "no answer within the time of a try" }
-func (tryTimeout) Timeout() bool { return true }
+func (tryTimeoutError) Error() string { return "no answer within the time of a try" }
+func (tryTimeoutError) Timeout() bool { return true }
 
 // result is how a try, or a request after all its tries, has ended.
 type result struct {
@@ -74,10 +74,10 @@ func (s *service) try(r *http.Request, body *heldBody, c choice) (ended result) 
 		}
 	}()
 	began, connected := atomic.Bool{}, atomic.Bool{}
-	out, err := c.request(r, body, httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+	out, err := c.request(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(string) { began.Store(true) },
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true); body.sent.Store(true) },
-	}))
+	}), r, body)
 	if err != nil {
 		return result{err: err}
 	}
@@ -101,7 +101,7 @@ func (s *service) try(r *http.Request, body *heldBody, c choice) (ended result) 
 }
 
 // request is r as it is sent to the endpoint.
-func (c choice) request(r *http.Request, body *heldBody, ctx context.Context) (*http.Request, error) {
+func (c choice) request(ctx context.Context, r *http.Request, body *heldBody) (*http.Request, error) {
 	if r.URL.Scheme == "https" && c.scheme() != "https" {
 		return nil, fmt.Errorf("endpoint %s is not https, as the URL asks", c.id())
 	}

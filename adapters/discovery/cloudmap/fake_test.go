@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -96,12 +95,18 @@ func answer(w http.ResponseWriter, in input, instances []instance) {
 			"NamespaceName": in.NamespaceName, "ServiceName": in.ServiceName,
 		})
 	}
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	json.NewEncoder(w).Encode(map[string]any{"Instances": summaries, "InstancesRevision": 1})
+	write(w, map[string]any{"Instances": summaries, "InstancesRevision": 1})
 }
 
 func refuse(w http.ResponseWriter, status int, kind string) {
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(map[string]string{"__type": kind, "Message": strconv.Quote(kind)})
+	write(w, map[string]any{"__type": kind, "Message": kind})
+}
+
+func write(w http.ResponseWriter, answer map[string]any) {
+	text, err := json.Marshal(answer)
+	if err != nil {
+		panic(err)
+	}
+	w.Write(text)
 }

@@ -2,7 +2,6 @@ package cloudmap_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -162,7 +161,7 @@ func TestTheCallersContextEndsACall(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	leave()
 	_, err := cloudmap.Resolver{API: server.client(t, 3), Namespace: "prod"}.Resolve(ctx, "orders")
-	require.True(t, errors.Is(err, context.Canceled), "%v", err)
+	require.ErrorIs(t, err, context.Canceled)
 }
 
 // instances is an API; a real one is servicediscovery.NewFromConfig(cfg).
