@@ -40,6 +40,7 @@ var importTable = []rule{
 	{pkg: "command", own: list("eventstore")},
 	{pkg: "query", own: list("eventstore", "internal/moments")},
 	{pkg: "projection", own: list("eventstore", "eventstore/codec", "eventstore/subscription", "query")},                   // query: ADR 0004
+	{pkg: "relay", own: list("eventstore", "eventstore/subscription", "projection")},                                       // ADR 0026
 	{pkg: "catalog", own: list("eventstore", "eventstore/codec", "command", "query", "projection", "internal/jsonschema")}, // ADR 0018
 
 	// Formats of payloads beside the default one, each with what it needs: who does not import
@@ -53,6 +54,7 @@ var importTable = []rule{
 	{pkg: "eventstore/codec/codectest", own: list("eventstore", "eventstore/codec")},
 	{pkg: "aggregate/aggregatetest", own: list("aggregate", "eventstore", "eventstore/codec"), modules: list(rapid)}, // ADR 0015
 	{pkg: "projection/projectiontest", own: list("projection", "eventstore", "eventstore/codec", "eventstore/subscription", "query")},
+	{pkg: "relay/relaytest", own: list("relay", "projection", "eventstore", "eventstore/subscription")},
 	{pkg: "adapters/postgres/postgrestest", own: list("adapters/postgres", "internal/testservers"), modules: list(pgx)},
 
 	// Adapters: one technology each, any port, never another adapter.
@@ -100,7 +102,7 @@ var importTable = []rule{
 //
 // A _test.go file may import every package of ours, and testOnly.
 var (
-	core       = list("eventstore", "eventstore/codec", "eventstore/subscription", "aggregate", "command", "query", "projection", "internal/wake", "internal/groupcommit", "internal/leases", "internal/jsonschema", "internal/moments")
+	core       = list("eventstore", "eventstore/codec", "eventstore/subscription", "aggregate", "command", "query", "projection", "relay", "internal/wake", "internal/groupcommit", "internal/leases", "internal/jsonschema", "internal/moments")
 	everything = list("...")
 	testOnly   = list("github.com/stretchr/testify", rapid, "go.uber.org/goleak", "go.opentelemetry.io/otel/sdk", "github.com/santhosh-tekuri/jsonschema/v6", "golang.org/x/net/dns/dnsmessage")
 )

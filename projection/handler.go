@@ -64,7 +64,7 @@ type HandlerOptions struct {
 // NewHandler panics on a bad name, version or query.
 func NewHandler[Tx any](name string, options HandlerOptions, handle func(ctx context.Context, tx Tx, event eventstore.Recorded) error) *Handler[Tx] {
 	generation := Generation{Name: name, Version: options.Version}
-	if err := errors.Join(generation.validate(), options.Query.Validate()); err != nil {
+	if err := errors.Join(generation.Validate(), options.Query.Validate()); err != nil {
 		panic(fmt.Sprintf("projection.NewHandler(%q): %v", name, err))
 	}
 	if handle == nil {

@@ -21,7 +21,8 @@ func (g Generation) String() string { return fmt.Sprintf("%s@%d", g.Name, g.Vers
 // Postgres cuts identifiers at 63 bytes.
 var validName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,47}$`)
 
-func (g Generation) validate() error {
+// Validate checks name and version.
+func (g Generation) Validate() error {
 	if !validName.MatchString(g.Name) {
 		return fmt.Errorf("the name %q is not usable: want a lower-case letter, then letters, digits or _, at most 48 in all", g.Name)
 	}

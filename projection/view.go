@@ -51,7 +51,7 @@ func NewView[R any](name string, options ViewOptions, rules ...Rule[R]) *View[R]
 
 func newView[R any](name string, options ViewOptions, rules []Rule[R]) (*View[R], error) {
 	generation := Generation{Name: name, Version: options.Version}
-	if err := generation.validate(); err != nil {
+	if err := generation.Validate(); err != nil {
 		return nil, err
 	}
 	mapping, err := newMapping(reflect.TypeFor[R]())

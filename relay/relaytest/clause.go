@@ -1,0 +1,153 @@
+package relaytest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/projection"
+	"github.com/leftfold/leftfold/relay"
+)
+
+// Subject is a publisher under test, with the far end of it.
+type Subject struct {
+	relay.Publisher
+
+	// Arrivals returns what the bus has, in the order in which it took it, repeats included. Of a
+	// bus that drops repeats by itself there are none.
+	Arrivals func(ctx context.Context) ([]Arrival, error)
+	// Break has the bus do something wrong with the message of that id.
+	Break func(id string, fault Fault)
+
+	// Store and Sink are empty; a relay publishes from the one and keeps its checkpoint in the
+	// other. Those in memory will do.
+	Store eventstore.Store
+	Sink  projection.Sink
+}
+
+// Run checks the publishers that open returns against every clause of [relay.Publisher]. Each call
+// of open must return one whose bus is empty, and close it by t.Cleanup.
+func Run(t *testing.T, open func(t testing.TB) Subject) {
+	for _, c := range clauses {
+		t.Run(c.rule, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), clauseTimeout)
+			defer cancel()
+			if err := c.check(ctx, open(t)); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+const clauseTimeout = time.Minute
+
+// clause is one rule as a sentence, and the check that a subject obeys it. A check returns what is
+// wrong instead of failing a test, so that a planted bug can be shown to be caught.
+type clause struct {
+	rule  string
+	check func(ctx context.Context, s Subject) error
+}
+
+func same(what string, got, want any) error {
+	if !reflect.DeepEqual(got, want) {
+		return fmt.Errorf("%s:\n got %+v\nwant %+v", what, got, want)
+	}
+	return nil
+}
+
+// first returns the first error that is not nil.
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// messages returns so many messages of a key, from a version on.
+func messages(key string, from eventstore.Version, count int) (all []relay.Message) {
+	for n := range count {
+		version := from + eventstore.Version(n)
+		id := eventstore.NewCommandID(key, fmt.Sprint(version))
+		all = append(all, relay.Message{
+			ID: id.String(), Key: key, Source: eventstore.StoreID{1},
+			Stream: eventstore.StreamID(key), Version: version, Position: eventstore.Position(version), EventID: eventstore.EventID(id),
+			Type: "thing.happened", SchemaVersion: 1, Data: fmt.Appendf(nil, `{"n":%d}`, version),
+			Metadata:   eventstore.Metadata{eventstore.MetadataCorrelationID: "c-1"},
+			RecordedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		})
+	}
+	return all
+}
+
+// offer publishes one request and returns its results; those of a request that failed are its error.
+func (s Subject) offer(ctx context.Context, request ...relay.Message) ([]error, error) {
+	results, err := s.Publish(ctx, request)
+	if err != nil {
+		results = make([]error, len(request))
+		for n := range results {
+			results[n] = err
+		}
+		return results, nil
+	}
+	if len(results) != len(request) {
+		return nil, fmt.Errorf("%d results for %d messages", len(results), len(request))
+	}
+	return results, nil
+}
+
+// taken publishes one request, of which everything must be taken.
+func (s Subject) taken(ctx context.Context, request ...relay.Message) error {
+	results, err := s.offer(ctx, request...)
+	if err != nil {
+		return err
+	}
+	for n, result := range results {
+		if result != nil {
+			return fmt.Errorf("message %d of %d was not taken, though the bus takes everything: %w", n+1, len(request), result)
+		}
+	}
+	return nil
+}
+
+// takenInTurn publishes messages, each of which must be taken, by requests as the limits allow.
+func (s Subject) takenInTurn(ctx context.Context, all []relay.Message) error {
+	if !s.Limits().OnePerKey {
+		return s.taken(ctx, all...)
+	}
+	for _, m := range all {
+		if err := s.taken(ctx, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// arrived compares what the bus has with messages.
+func (s Subject) arrived(ctx context.Context, want ...relay.Message) error {
+	arrivals, err := s.Arrivals(ctx)
+	if err != nil {
+		return err
+	}
+	all := make([]Arrival, len(want))
+	for n, m := range want {
+		all[n] = arrivalOf(m)
+	}
+	return same("arrived", append([]Arrival{}, arrivals...), all)
+}
+
+// mayPass checks that a result says that the message was not taken and may be.
+func mayPass(what string, result error) error {
+	if result == nil {
+		return fmt.Errorf("%s: the result is that it was taken", what)
+	}
+	if errors.Is(result, relay.ErrRefused) {
+		return fmt.Errorf("%s: it was refused for good: %w", what, result)
+	}
+	return nil
+}
