@@ -89,7 +89,7 @@ func TestAStoreIsAPublisherThatTakesEachMessageOnce(t *testing.T) {
 				return arrivals(ctx, other)
 			},
 			Break: other.set,
-			Store: memory.NewStore(), Sink: memory.NewSink(),
+			Parts: relaytest.Parts{Store: memory.NewStore(), Sink: memory.NewSink()},
 		}
 	})
 }

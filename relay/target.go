@@ -163,13 +163,14 @@ func (r Relay) item(event eventstore.Recorded, source eventstore.StoreID, f *fat
 		return nil, fmt.Errorf("%w: event at position %d (%s): %w", subscription.ErrPermanent, event.Position, event.Stream, err)
 	}
 	m, publish, err := r.message(event, key, source)
+	i := &item{Message: m, fate: f, dead: err}
 	switch {
-	case err != nil:
-		return &item{Message: m, fate: f, dead: err}, nil
+	case i.dead != nil:
+		return i, nil
 	case !publish:
 		return nil, nil
 	}
-	i := &item{Message: m, fate: f, size: r.Publisher.Size(m)}
+	i.size = r.Publisher.Size(m)
 	i.dead = r.Publisher.Limits().tooLarge(m, i.size)
 	return i, nil
 }

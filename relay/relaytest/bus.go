@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/leftfold/leftfold/eventstore"
@@ -82,14 +83,14 @@ func (b *Bus) Break(id string, fault Fault) {
 func (b *Bus) Arrivals() []Arrival {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.arrivals[:len(b.arrivals):len(b.arrivals)]
+	return slices.Clip(b.arrivals)
 }
 
 // Messages returns what has arrived, in this order, repeats included.
 func (b *Bus) Messages() []relay.Message {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.arrived[:len(b.arrived):len(b.arrived)]
+	return slices.Clip(b.arrived)
 }
 
 // Await waits until so many messages have arrived, repeats included.

@@ -23,15 +23,23 @@ type Subject struct {
 	// Break has the bus do something wrong with the message of that id.
 	Break func(id string, fault Fault)
 
-	// Store and Sink are empty; a relay publishes from the one and keeps its checkpoint in the
-	// other. Those in memory will do.
-	Store eventstore.Store
-	Sink  projection.Sink
+	// Those in memory will do.
+	Parts
+}
+
+// Parts are what a relay needs besides a publisher. Both are empty.
+type Parts struct {
+	Store eventstore.Store // it publishes from here
+	Sink  projection.Sink  // and keeps its checkpoint here
 }
 
 // Run checks the publishers that open returns against every clause of [relay.Publisher]. Each call
 // of open must return one whose bus is empty, and close it by t.Cleanup.
 func Run(t *testing.T, open func(t testing.TB) Subject) {
+	runClauses(t, clauses, open)
+}
+
+func runClauses[S any](t *testing.T, clauses []clause[S], open func(t testing.TB) S) {
 	for _, c := range clauses {
 		t.Run(c.rule, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), clauseTimeout)
@@ -47,9 +55,9 @@ const clauseTimeout = time.Minute
 
 // clause is one rule as a sentence, and the check that a subject obeys it. A check returns what is
 // wrong instead of failing a test, so that a planted bug can be shown to be caught.
-type clause struct {
+type clause[S any] struct {
 	rule  string
-	check func(ctx context.Context, s Subject) error
+	check func(ctx context.Context, subject S) error
 }
 
 func same(what string, got, want any) error {

@@ -12,7 +12,7 @@ import (
 	"github.com/leftfold/leftfold/relay"
 )
 
-var clauses = []clause{
+var clauses = []clause[Subject]{
 	{"a message that was taken has arrived, with its id, key, version, type and data", func(ctx context.Context, s Subject) error {
 		m := messages("order-1", 1, 1)
 		return first(s.taken(ctx, m...), s.arrived(ctx, m...))
@@ -204,7 +204,7 @@ func checkTogether(ctx context.Context, s Subject) error {
 	}
 	all.Wait()
 	arrivals, err := s.Arrivals(ctx)
-	if err = first(append(failures, err)...); err != nil {
+	if err = first(errors.Join(failures...), err); err != nil {
 		return err
 	}
 	if err := same("number that arrived", len(arrivals), keys*each); err != nil {

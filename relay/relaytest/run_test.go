@@ -1,7 +1,6 @@
 package relaytest
 
 import (
-	"context"
 	"testing"
 	"testing/synctest"
 
@@ -11,14 +10,9 @@ import (
 	"github.com/leftfold/leftfold/relay"
 )
 
-// subject returns a bus in memory as the suite wants it.
+// subject returns a bus in memory, and the other parts too.
 func subject(bus *Bus) Subject {
-	return Subject{
-		Publisher: bus,
-		Arrivals:  func(context.Context) ([]Arrival, error) { return bus.Arrivals(), nil },
-		Break:     bus.Break,
-		Store:     memory.NewStore(), Sink: memory.NewSink(),
-	}
+	return bus.subject(Parts{Store: memory.NewStore(), Sink: memory.NewSink()})
 }
 
 var buses = map[string]relay.Limits{
@@ -39,7 +33,7 @@ func TestABusInMemoryIsAPublisher(t *testing.T) {
 func TestARelayKeepsItsPromisesUnderScriptsOfFaults(t *testing.T) {
 	for name, limits := range buses {
 		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(50) {
+			for seed := range uint64(20) {
 				synctest.Test(t, func(t *testing.T) {
 					require.NoError(t, checkRelay(t.Context(), subject(&Bus{Most: limits}), seed, publishAll))
 				})
