@@ -63,9 +63,9 @@ func delay(failures int) time.Duration {
 	return most/2 + rand.N(most/2+1)
 }
 
-// deliver returns the dead letters. If it fails some messages may have been taken, see item.taken.
-// When it returns no request is under way.
-func (r Relay) deliver(ctx context.Context, items []*item) (dead []*item, err error) {
+// deliver returns the dead letters and, with an error, those that are left, in the order of the log; all
+// others were taken or are behind a dead letter. When it returns no request is under way.
+func (r Relay) deliver(ctx context.Context, items []*item) (dead, left []*item, err error) {
 	d := &delivery{Relay: r, limits: r.Publisher.Limits(), waiting: items, lanes: map[string]*lane{}}
 	requests := max(cmp.Or(r.Requests, defaultRequests), 1)
 	d.answers = make(chan answer, requests)
@@ -80,7 +80,7 @@ func (r Relay) deliver(ctx context.Context, items []*item) (dead []*item, err er
 			d.settle(<-d.answers)
 		}
 	}
-	return d.dead, d.outcome(ctx)
+	return d.dead, d.waiting, d.outcome(ctx)
 }
 
 // begin sends what may be sent now. A bus that asks for less, or fails, gets one request at a time.
@@ -142,10 +142,22 @@ func (d *delivery) bury(i *item) {
 	d.waiting = slices.DeleteFunc(d.waiting, func(w *item) bool { return w.Key == i.Key })
 }
 
+// grace is how long a request may go on, and a commit may take, when the relay is to stop: what was broken
+// off would have to be repeated.
+const grace = 2 * time.Second
+
 // publish makes one request.
 func (d *delivery) publish(ctx context.Context, items []*item) (a answer) {
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(d.Timeout, defaultTimeout))
+	ending := ctx
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(d.Timeout, defaultTimeout))
 	defer cancel()
+	defer context.AfterFunc(ending, func() {
+		select {
+		case <-ctx.Done():
+		case <-time.After(grace):
+			cancel()
+		}
+	})()
 	messages := make([]Message, len(items))
 	for n, i := range items {
 		messages[n] = i.Message

@@ -245,13 +245,10 @@ func (u *unparking) publishTo(ctx context.Context, at subscription.Checkpoint) (
 func (u *unparking) publish(ctx context.Context, events []eventstore.Recorded) (dead []*item, err error) {
 	items := make([]*item, 0, len(events))
 	for _, event := range events {
-		i, err := u.item(event, u.source, &fate{})
-		if err != nil {
-			return nil, err
-		}
-		if i != nil {
+		if i := u.item(event, u.key, u.source, &fate{}); i != nil {
 			items = append(items, i)
 		}
 	}
-	return u.deliver(ctx, items)
+	dead, _, err = u.deliver(ctx, items)
+	return dead, err
 }

@@ -186,10 +186,9 @@ const (
 func (r Relay) openInTime(ctx context.Context) (eventstore.StoreID, error) {
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
 		source, err := r.open(ctx)
-		for _, lasting := range []error{ctx.Err(), projection.ErrDefinitionChanged, projection.ErrOutdated, subscription.ErrPermanent} {
-			if err == nil || lasting != nil && errors.Is(err, lasting) {
-				return source, err
-			}
+		switch {
+		case err == nil, ctx.Err() != nil, errors.Is(err, projection.ErrDefinitionChanged), errors.Is(err, projection.ErrOutdated), errors.Is(err, subscription.ErrPermanent):
+			return source, err
 		}
 		if r.OnError != nil {
 			r.OnError(err)

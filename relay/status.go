@@ -33,8 +33,8 @@ func (r Relay) Resume(ctx context.Context) error {
 }
 
 // MoveTo has the relay go on after a position, wherever it was, and forget its dead letters: those
-// at or before the position are never published by it, those after it are, perhaps again and with the
-// same ids. Position 0 publishes the whole log. It is for a relay that begins with what comes from now on
+// at or before the position are not published any more, those after it are, perhaps again and with the
+// same ids. (What a worker has under way then goes on, as in [Relay.Pause].) Position 0 publishes the whole log. It is for a relay that begins with what comes from now on
 // (call it with the log's head before the first Run), for one whose bus has lost what it took, and
 // after the log was rolled back ([eventstore.ErrDiverged]), when people have decided what is to become of messages
 // whose events are gone.

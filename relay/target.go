@@ -47,13 +47,14 @@ func (t *target) Checkpoint(ctx context.Context, source eventstore.StoreID) (sub
 	case len(roster.Segments) != 1:
 		return subscription.Checkpoint{}, fmt.Errorf("%w: the relay is divided into segments: use Run", subscription.ErrPermanent)
 	case roster.Segments[0].Holder == subscription.OnPause:
-		return subscription.Checkpoint{}, fmt.Errorf("%w: the relay is paused", subscription.ErrPermanent)
+		return subscription.Checkpoint{}, fmt.Errorf("%w: %w", subscription.ErrPermanent, projection.ErrPaused)
 	}
 	return roster.Segments[0].Checkpoint, nil
 }
 
 // Apply publishes the window and then moves the checkpoint, together with the dead letters. It comes to
-// that only when every message was taken, or is a dead letter or behind one.
+// the end of the window only when every message was taken, or is a dead letter or behind one; else it
+// moves up to the first that was not.
 func (t *target) Apply(ctx context.Context, w subscription.Window) error {
 	if err := t.refresh(ctx, w.From); err != nil {
 		return err
@@ -62,11 +63,43 @@ func (t *target) Apply(ctx context.Context, w subscription.Window) error {
 	if err != nil {
 		return err
 	}
-	dead, err := t.relay.deliver(ctx, items)
+	dead, left, err := t.relay.deliver(ctx, items)
+	move := projection.Move{From: w.From, To: w.To}
 	if err != nil {
+		move.To.Anchor = before(left[0], w)
+		dead = slices.DeleteFunc(dead, func(d *item) bool { return d.Position > move.To.Position() })
+	}
+	if parkErr := t.park(&move, dead); parkErr != nil {
+		return parkErr
+	}
+	if err != nil {
+		return errors.Join(err, t.commitPart(ctx, move))
+	}
+	if err := t.commit(ctx, move); err != nil {
 		return err
 	}
-	move := projection.Move{From: w.From, To: w.To}
+	if len(dead) > 0 {
+		// The subscription knows of no dead letters, and would begin the next window at a checkpoint
+		// without them, where their keys go on. It shall read the checkpoint again.
+		return subscription.ErrStale
+	}
+	return nil
+}
+
+// before returns the event in front of a message, where the window may be cut.
+func before(i *item, w subscription.Window) eventstore.Anchor {
+	at := w.From.Anchor
+	for _, e := range w.Events {
+		if e.Position >= i.Position {
+			break
+		}
+		at = eventstore.Anchor{Position: e.Position, EventID: e.ID}
+	}
+	return at
+}
+
+// park adds the dead letters to the move.
+func (t *target) park(move *projection.Move, dead []*item) error {
 	for _, d := range dead {
 		parked, err := d.parked()
 		if err != nil {
@@ -74,22 +107,26 @@ func (t *target) Apply(ctx context.Context, w subscription.Window) error {
 		}
 		move.Park = append(move.Park, parked)
 	}
-	if len(dead) > 0 {
-		move.To.Parks++
-		if err := t.mayPark(dead); err != nil {
-			return err
-		}
+	if len(dead) == 0 {
+		return nil
 	}
-	if err := t.relay.Sink.Commit(ctx, t.relay.model(), move, nil); err != nil {
-		return err
+	move.To.Parks++
+	return t.mayPark(dead)
+}
+
+func (t *target) commit(ctx context.Context, move projection.Move) error {
+	return t.relay.Sink.Commit(ctx, t.relay.model(), move, nil)
+}
+
+// commitPart commits a part of a window, so that who comes next need not repeat it: also if ctx has
+// ended because the worker is to stop.
+func (t *target) commitPart(ctx context.Context, move projection.Move) error {
+	if move.To.Anchor == move.From.Anchor {
+		return nil
 	}
-	clear(t.fates)
-	if len(dead) > 0 {
-		// The subscription knows of no dead letters, and would begin the next window at a checkpoint
-		// without them, where their keys go on. It shall read the checkpoint again.
-		return subscription.ErrStale
-	}
-	return nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	return t.commit(ctx, move)
 }
 
 // refresh reads what is parked if that has changed. If it changes once more before the commit, the
@@ -110,15 +147,18 @@ func (t *target) items(w subscription.Window) (items []*item, err error) {
 	fates := make(map[eventstore.Anchor]*fate, len(w.Events)) // those of another window are of no use
 	for n := range w.Events {
 		event := &w.Events[n]
-		at := eventstore.Anchor{Position: event.Position, EventID: event.ID}
-		i, err := t.relay.item(*event, w.To.Source.Store, cmp.Or(t.fates[at], &fate{}))
+		key, err := t.relay.keyOf(*event)
 		if err != nil {
 			return nil, err
 		}
-		if i == nil || !t.segment.Holds(i.Key) || t.isParked(i.Key, at.Position) {
+		if !t.segment.Holds(key) || t.isParked(key, event.Position) {
 			continue
 		}
-		if fates[at] = i.fate; !i.taken {
+		at := eventstore.Anchor{Position: event.Position, EventID: event.ID}
+		if fates[at] = cmp.Or(t.fates[at], &fate{}); fates[at].taken {
+			continue
+		}
+		if i := t.relay.item(*event, key, w.To.Source.Store, fates[at]); i != nil {
 			items = append(items, i)
 		}
 	}
@@ -155,30 +195,31 @@ type item struct {
 	dead error // why it is not offered, or not any more
 }
 
-// item returns the message of an event; nil: there is none. What is wrong with the event is the
-// item's; the error is for one without a key, which stops the segment.
-func (r Relay) item(event eventstore.Recorded, source eventstore.StoreID, f *fate) (*item, error) {
-	key, err := r.keyOf(event)
-	if err != nil {
-		return nil, fmt.Errorf("%w: event at position %d (%s): %w", subscription.ErrPermanent, event.Position, event.Stream, err)
-	}
+// item returns the message of an event; nil: there is none. What is wrong with the event is the item's.
+func (r Relay) item(event eventstore.Recorded, key string, source eventstore.StoreID, f *fate) *item {
 	m, publish, err := r.message(event, key, source)
 	i := &item{Message: m, fate: f, dead: err}
 	switch {
 	case i.dead != nil:
-		return i, nil
+		return i
 	case !publish:
-		return nil, nil
+		return nil
 	}
 	i.size = r.Publisher.Size(m)
 	i.dead = r.Publisher.Limits().tooLarge(m, i.size)
-	return i, nil
+	return i
 }
 
+// keyOf returns the key of an event. One without a key stops its segment.
 func (r Relay) keyOf(event eventstore.Recorded) (key string, err error) {
 	if r.Key == nil {
 		return string(event.Stream), nil
 	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%w: event at position %d (%s): %w", subscription.ErrPermanent, event.Position, event.Stream, err)
+		}
+	}()
 	defer recovered("Key", &err)
 	return r.Key(event), nil
 }

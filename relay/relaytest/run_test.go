@@ -25,6 +25,7 @@ var buses = map[string]relay.Limits{
 func TestABusInMemoryIsAPublisher(t *testing.T) {
 	for name, limits := range buses {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			Run(t, func(testing.TB) Subject { return subject(&Bus{Most: limits}) })
 		})
 	}
@@ -33,7 +34,7 @@ func TestABusInMemoryIsAPublisher(t *testing.T) {
 func TestARelayKeepsItsPromisesUnderScriptsOfFaults(t *testing.T) {
 	for name, limits := range buses {
 		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(20) {
+			for seed := range uint64(15) {
 				synctest.Test(t, func(t *testing.T) {
 					require.NoError(t, checkRelay(t.Context(), subject(&Bus{Most: limits}), seed, publishAll))
 				})
