@@ -121,6 +121,28 @@ func TestRetryBesideWorkersAndAppendsLosesNothing(t *testing.T) {
 	})
 }
 
+func TestADeadLetterIsKeptWhenTheCheckpointPassesItAndNotBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bus := &stubborn{key: "order-1", Bus: &relaytest.Bus{}}
+		r := relay.Relay{Name: "orders", Log: filled(t, "order-0", "order-2", "order-0", "order-1", "order-2", "order-0"), Sink: memory.NewSink(), Publisher: bus}
+		for _, position := range []eventstore.Position{2, 6} {
+			bus.Break(idOf(t, r, position), relaytest.Refused)
+		}
+		require.ErrorContains(t, r.CatchUp(t.Context()), "not now")
+		status, err := r.Status(t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, 3, status.Position, "up to what was not taken")
+		require.Len(t, status.Parked, 1)
+		require.EqualValues(t, 2, status.Parked[0].Event.Position)
+		bus.key = ""
+		require.NoError(t, r.CatchUp(t.Context()))
+		status, err = r.Status(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, status.Lag())
+		require.Len(t, status.Parked, 2)
+	})
+}
+
 func TestTooManyDeadLettersStopTheRelay(t *testing.T) {
 	store, bus := filled(t, many(5, 2)...), &relaytest.Bus{}
 	r := relay.Relay{Name: "orders", Log: store, Sink: memory.NewSink(), Publisher: bus, MaxParked: 2, Window: 4}
@@ -217,6 +239,38 @@ func TestALogThatWasRolledBackStopsTheRelayUntilPeopleHaveDecided(t *testing.T) 
 	require.NoError(t, r.MoveTo(t.Context(), 6))
 	require.NoError(t, r.CatchUp(t.Context()))
 	require.Equal(t, []string{"1", "2", "3", "4", "5", "6", "7", "8"}, data(bus))
+}
+
+func TestRetryRefusesALogThatWasRolledBack(t *testing.T) {
+	for name, same := range map[string]int{"at the dead letter": 0, "behind it": 2} {
+		t.Run(name, func(t *testing.T) {
+			ids := []eventstore.EventID{eventstore.NewEventID(), eventstore.NewEventID(), eventstore.NewEventID()}
+			logOf := func() *memory.Store {
+				store := memory.NewStore()
+				for n := range ids {
+					_, err := store.Append(t.Context(), eventstore.AppendRequest{Writes: []eventstore.Write{{
+						Stream: "order-1", Events: []eventstore.EventData{{ID: ids[n], Type: "thing.happened"}},
+					}}})
+					require.NoError(t, err)
+				}
+				return store
+			}
+			store, bus := logOf(), &relaytest.Bus{}
+			r := relay.Relay{Name: "orders", Log: store, Sink: memory.NewSink(), Publisher: bus}
+			id := idOf(t, r, 1)
+			bus.Break(id, relaytest.Refused)
+			require.NoError(t, r.CatchUp(t.Context()))
+			for n := range ids[same:] {
+				ids[same+n] = eventstore.NewEventID()
+			}
+			r.Log = restored{logOf(), head(t, store).Identity}
+			bus.Break(id, relaytest.Fine)
+			require.ErrorIs(t, r.Retry(t.Context(), "order-1"), eventstore.ErrDiverged)
+			status, err := r.Status(t.Context())
+			require.NoError(t, err)
+			require.Len(t, status.Parked, 1)
+		})
+	}
 }
 
 // The projection of the same log is built anew, and nothing is published.

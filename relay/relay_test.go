@@ -212,6 +212,7 @@ func TestAnEventThatCannotBeTranslatedIsADeadLetterBehindWhatCameBeforeIt(t *tes
 				}
 				return true, nil
 			}
+			bus.Break(idOf(t, relay.Relay{Name: r.Name, Log: store}, 1), relaytest.Busy)
 			require.NoError(t, r.CatchUp(t.Context()))
 			require.ElementsMatch(t, []string{"1", "2", "5"}, data(bus))
 			letters, err := r.DeadLetters(t.Context())

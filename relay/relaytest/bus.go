@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/eventstore/subscription"
 	"github.com/leftfold/leftfold/relay"
 )
 
@@ -46,7 +47,8 @@ func arrivalOf(m relay.Message) Arrival {
 }
 
 // Bus is a bus in memory and its [relay.Publisher]. The zero value works and has no limits. It takes the
-// messages of a key in order, or, with OnePerKey, decides on each message by itself.
+// messages of a key in order, or, with OnePerKey, decides on each message by itself. A request beyond
+// its limits fails with [subscription.ErrPermanent].
 type Bus struct {
 	// Most are its limits. They must not change.
 	Most relay.Limits
@@ -132,6 +134,9 @@ func (b *Bus) Publish(ctx context.Context, messages []relay.Message) ([]error, e
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if err := b.within(messages); err != nil {
+		return nil, err
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, m := range messages {
@@ -158,6 +163,27 @@ func (b *Bus) Publish(ctx context.Context, messages []relay.Message) ([]error, e
 		return nil, errAnswerLost
 	}
 	return results, nil
+}
+
+// within refuses a request that is beyond the limits, for good: no message of it is to blame.
+func (b *Bus) within(messages []relay.Message) error {
+	bytes, keys := 0, map[string]bool{}
+	for _, m := range messages {
+		if size := b.Size(m); b.Most.MessageBytes == 0 || size <= b.Most.MessageBytes { // else it is refused by itself
+			bytes += size
+		}
+		if b.Most.OnePerKey && keys[m.Key] {
+			return fmt.Errorf("%w: two messages of key %q in a request", subscription.ErrPermanent, m.Key)
+		}
+		keys[m.Key] = true
+	}
+	if most := b.Most.Messages; most > 0 && len(messages) > most {
+		return fmt.Errorf("%w: %d messages in a request, %d are allowed", subscription.ErrPermanent, len(messages), most)
+	}
+	if most := b.Most.Bytes; most > 0 && bytes > most {
+		return fmt.Errorf("%w: %d bytes in a request, %d are allowed", subscription.ErrPermanent, bytes, most)
+	}
+	return nil
 }
 
 // take takes one message, if it does not do wrong.

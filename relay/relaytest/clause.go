@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -93,23 +94,38 @@ func messages(key string, from eventstore.Version, count int) (all []relay.Messa
 	return all
 }
 
-// offer publishes one request and returns its results; those of a request that failed are its error.
-func (s Subject) offer(ctx context.Context, request ...relay.Message) ([]error, error) {
-	results, err := s.Publish(ctx, request)
-	if err != nil {
-		results = make([]error, len(request))
-		for n := range results {
-			results[n] = err
+// offer publishes messages by as few requests as the limits allow, and returns their results; those
+// of a request that failed are its error.
+func (s Subject) offer(ctx context.Context, all ...relay.Message) (results []error, err error) {
+	for len(all) > 0 {
+		request := all[:s.fits(all)]
+		all = all[len(request):]
+		of, err := s.Publish(ctx, request)
+		if err != nil {
+			of = slices.Repeat([]error{err}, len(request))
 		}
-		return results, nil
-	}
-	if len(results) != len(request) {
-		return nil, fmt.Errorf("%d results for %d messages", len(results), len(request))
+		if len(of) != len(request) {
+			return nil, fmt.Errorf("%d results for %d messages", len(of), len(request))
+		}
+		results = append(results, of...)
 	}
 	return results, nil
 }
 
-// taken publishes one request, of which everything must be taken.
+// fits returns how many of the messages go into one request, one at least.
+func (s Subject) fits(all []relay.Message) int {
+	limits, bytes, keys := s.Limits(), 0, map[string]bool{}
+	for n, m := range all {
+		bytes += s.Size(m)
+		if n > 0 && (n == limits.Messages || limits.Bytes > 0 && bytes > limits.Bytes || limits.OnePerKey && keys[m.Key]) {
+			return n
+		}
+		keys[m.Key] = true
+	}
+	return len(all)
+}
+
+// taken publishes messages, of which everything must be taken.
 func (s Subject) taken(ctx context.Context, request ...relay.Message) error {
 	results, err := s.offer(ctx, request...)
 	if err != nil {
@@ -118,19 +134,6 @@ func (s Subject) taken(ctx context.Context, request ...relay.Message) error {
 	for n, result := range results {
 		if result != nil {
 			return fmt.Errorf("message %d of %d was not taken, though the bus takes everything: %w", n+1, len(request), result)
-		}
-	}
-	return nil
-}
-
-// takenInTurn publishes messages, each of which must be taken, by requests as the limits allow.
-func (s Subject) takenInTurn(ctx context.Context, all []relay.Message) error {
-	if !s.Limits().OnePerKey {
-		return s.taken(ctx, all...)
-	}
-	for _, m := range all {
-		if err := s.taken(ctx, m); err != nil {
-			return err
 		}
 	}
 	return nil
