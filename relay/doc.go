@@ -13,12 +13,13 @@
 //   - A message that the bus will never take stops its own key and no other.
 //
 // Repeats come from a crash between the bus's answer and the checkpoint, from a lost answer, and from a
-// worker that was paused in the middle of a request: no fence reaches into the bus, so its
-// request may arrive long after others have gone on. It can only repeat: it was made when
-// everything before it had been taken. It makes no other one than those of its window.
-// A consumer that remembers for each key the last version it has seen, and drops what is not
-// above it, sees each message once and in order. So does one that remembers ids for ever, and one that is a
-// store ([StorePublisher]); a bus that forgets ids after some minutes does not help against a long pause.
+// worker that was paused in the middle of a request. No fence reaches into the bus, so that request may
+// arrive long after another worker has gone on. It can only repeat, for it was made when everything before it
+// had been taken; and with it may come the rest of its window, of which the same holds, but no other.
+// A consumer that remembers the last version of each stream, or the last position of each key, and drops
+// what is not above it, sees each message once and in order. So does one that remembers ids for ever,
+// such as another store ([StorePublisher]). A bus that forgets ids after some minutes does not help
+// against a long pause.
 //
 // What it does not promise: order between keys, or that a bus keeps the order in which it took
 // messages; see [Limits].OnePerKey for those that do not keep it within a request.
