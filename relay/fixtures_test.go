@@ -36,14 +36,20 @@ func filled(t testing.TB, streams ...eventstore.StreamID) *memory.Store {
 }
 
 func add(t testing.TB, store eventstore.Store, streams ...eventstore.StreamID) {
-	head, err := store.Head(t.Context())
-	require.NoError(t, err)
+	require.NoError(t, appendTo(t.Context(), store, streams...))
+}
+
+func appendTo(ctx context.Context, store eventstore.Store, streams ...eventstore.StreamID) error {
+	head, err := store.Head(ctx)
 	for n, stream := range streams {
-		_, err := store.Append(t.Context(), eventstore.AppendRequest{Writes: []eventstore.Write{{
+		if err != nil {
+			return err
+		}
+		_, err = store.Append(ctx, eventstore.AppendRequest{Writes: []eventstore.Write{{
 			Stream: stream, Events: []eventstore.EventData{{Type: "thing.happened", Data: fmt.Append(nil, int(head.Position)+n+1)}},
 		}}})
-		require.NoError(t, err)
 	}
+	return err
 }
 
 // many returns so many events of each of some streams, by turns.

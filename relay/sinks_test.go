@@ -52,6 +52,7 @@ var sinks = map[string]func(t testing.TB) projection.Sink{
 }
 
 func TestEverySinkKeepsTheCheckpointAndTheDeadLettersOfARelay(t *testing.T) {
+	t.Parallel()
 	for name, open := range sinks {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

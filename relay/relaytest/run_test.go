@@ -23,6 +23,7 @@ var buses = map[string]relay.Limits{
 }
 
 func TestABusInMemoryIsAPublisher(t *testing.T) {
+	t.Parallel()
 	for name, limits := range buses {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -21,9 +21,7 @@ var sinkClauses = []clause[Parts]{
 		bus := &Bus{Most: relay.Limits{Messages: 10}}
 		return checkRelay(ctx, bus.subject(p), seedOfRun, publishAll)
 	}},
-	{"workers share a relay, which is paused, moved and goes on", func(ctx context.Context, p Parts) error {
-		return checkShared(ctx, p)
-	}},
+	{"workers share a relay, which is paused, moved and goes on", checkShared},
 }
 
 // subject returns the bus as the suite wants it.
