@@ -86,7 +86,9 @@ func (r *replica) look(ctx context.Context, model Model, rows RowQuery) (Look, e
 			err = cause
 		}
 		r.failures.Add(1)
-		r.fails(err)
+		if !errors.Is(err, ErrInterrupted) {
+			r.fails(err)
+		}
 	}
 	return look, err
 }

@@ -2,6 +2,7 @@ package projection
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -24,6 +25,10 @@ type Replica struct {
 	// primary (any more).
 	Probe func(ctx context.Context) (lag time.Duration, err error)
 }
+
+// ErrInterrupted: a server has broken off a read for a reason of its own, and is in order: ask
+// again, or another one. It does not put a replica aside.
+var ErrInterrupted = errors.New("the server has broken off the read")
 
 // ReplicasOptions are the choices of [NewReplicas]. The zero value works.
 type ReplicasOptions struct {

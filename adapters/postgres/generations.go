@@ -29,20 +29,37 @@ func (s *Sink) Builds(ctx context.Context, name string) (all []projection.Build,
 
 // builds returns the generations of a name, and how many indexes of each are still to be made.
 func (s *Sink) builds(ctx context.Context, on session, name string) (all []projection.Build, unindexed map[projection.Generation]int, err error) {
-	unindexed = map[projection.Generation]int{}
-	err = on.rows(ctx, s.db.sql.builds, func(row [][]byte) error {
-		of := projection.Generation{Name: name, Version: int(readInt8(row[8]))}
-		if n := len(all); n == 0 || all[n-1].Generation != of {
-			all = append(all, projection.Build{Generation: of, Stage: projection.Stage(row[9])})
-			unindexed[of] = int(readInt4(row[10]))
-		}
-		if row[0] != nil {
-			build := &all[len(all)-1]
-			build.Checkpoints = append(build.Checkpoints, s.shares(of, eventstore.StoreID(row[7])).checkpoint(row))
-		}
-		return nil
-	}, []byte(name))
-	return all, unindexed, err
+	b := builds{sink: s, name: name}
+	asked := b.call()
+	err = on.rows(ctx, asked.statement, asked.scan, asked.params...)
+	return b.all, b.unindexed, err
+}
+
+// builds are the generations of a name, as they are read.
+type builds struct {
+	sink      *Sink
+	name      string
+	all       []projection.Build
+	unindexed map[projection.Generation]int
+}
+
+// call returns the statement that reads them.
+func (b *builds) call() call {
+	b.all, b.unindexed = nil, map[projection.Generation]int{}
+	return call{statement: b.sink.db.sql.builds, params: [][]byte{[]byte(b.name)}, scan: b.scan}
+}
+
+func (b *builds) scan(row [][]byte) error {
+	of := projection.Generation{Name: b.name, Version: int(readInt8(row[8]))}
+	if n := len(b.all); n == 0 || b.all[n-1].Generation != of {
+		b.all = append(b.all, projection.Build{Generation: of, Stage: projection.Stage(row[9])})
+		b.unindexed[of] = int(readInt4(row[10]))
+	}
+	if row[0] != nil {
+		build := &b.all[len(b.all)-1]
+		build.Checkpoints = append(build.Checkpoints, b.sink.shares(of, eventstore.StoreID(row[7])).checkpoint(row))
+	}
+	return nil
 }
 
 // change runs f in a transaction that has locked the generations of a name, and gives it what

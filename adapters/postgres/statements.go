@@ -30,7 +30,7 @@ type statements struct {
 	// Those of projections that appends apply.
 	appendPlainInline, appendInInline, beginInline, boundPauses, usersSettings, useSettings, moveInline, inline, setInline, otherSources, inlineElsewhere statement
 
-	segments, lockSegments, putSegment, dropSegment, workers, putWorker, dropWorker, clock, parked, park, unpark, tellModels statement
+	segments, lockSegments, putSegment, dropSegment, workers, putWorker, dropWorker, clock, parked, parkedAll, park, unpark, tellModels statement
 }
 
 // newStatements names them without their schema: no two stores share a connection, and Postgres
@@ -112,6 +112,7 @@ func newStatements(s schema) statements {
 		dropWorker:   load("drop_worker"),
 		clock:        load("clock"),
 		parked:       load("parked"),
+		parkedAll:    load("parked_all"),
 		park:         load("park"),
 		unpark:       load("unpark"),
 		tellModels:   load("tell_models"),

@@ -2,12 +2,9 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/leftfold/leftfold/projection"
 )
@@ -80,6 +77,15 @@ func (s schema) loadSQL(model projection.Model) string {
 
 // List implements [projection.Sink].
 func (s *Sink) List(ctx context.Context, model projection.Model, list projection.ListQuery) ([]projection.Row, error) {
+	text, params, err := s.db.schema.listSQL(model, list)
+	if err != nil {
+		return nil, err
+	}
+	return s.rows(ctx, model, text, params...)
+}
+
+// listSQL returns the statement that loads rows in an order.
+func (s schema) listSQL(model projection.Model, list projection.ListQuery) (text string, params [][]byte, err error) {
 	order, direction, beyond := []string{`"key"`}, "", ">"
 	if list.By != "" {
 		order = []string{fmt.Sprintf("%q", list.By), `"key"`}
@@ -87,22 +93,23 @@ func (s *Sink) List(ctx context.Context, model projection.Model, list projection
 	if list.Descending {
 		direction, beyond = " DESC", "<"
 	}
-	where, params := "", [][]byte{bigint(int64(list.Limit))}
+	where := ""
+	params = [][]byte{bigint(int64(list.Limit))}
 	if list.After != nil {
 		place := []string{"$2", "$3"}[:len(order)]
 		where = fmt.Sprintf(" WHERE (%s) %s (%s)", strings.Join(order, ", "), beyond, strings.Join(place, ", "))
 		if list.By != "" {
 			value, err := parameter(model.Columns[model.Column(list.By)], list.After.Value)
 			if err != nil {
-				return nil, err
+				return "", nil, err
 			}
 			params = append(params, value)
 		}
 		params = append(params, []byte(list.After.Key))
 	}
-	text := fmt.Sprintf("SELECT %s FROM %s%s ORDER BY %s%s LIMIT $1", strings.Join(columnList(model), ", "),
-		s.db.schema.tableOf(model.Generation), where, strings.Join(order, direction+", "), direction)
-	return s.rows(ctx, model, text, params...)
+	text = fmt.Sprintf("SELECT %s FROM %s%s ORDER BY %s%s LIMIT $1", strings.Join(columnList(model), ", "),
+		s.tableOf(model.Generation), where, strings.Join(order, direction+", "), direction)
+	return text, params, nil
 }
 
 func (s *Sink) rows(ctx context.Context, model projection.Model, text string, params ...[]byte) (found []projection.Row, err error) {
@@ -121,8 +128,7 @@ func (s *Sink) rows(ctx context.Context, model projection.Model, text string, pa
 
 // notBuilt says of a table that is not there what that means.
 func (s *Sink) notBuilt(of projection.Generation, err error) error {
-	const undefinedTable = "42P01"
-	if failure, ok := errors.AsType[*pgconn.PgError](err); ok && failure.Code == undefinedTable {
+	if isAbsent(err) {
 		return fmt.Errorf("%w: %s in schema %s; run its projection", projection.ErrNotBuilt, of, s.db.schema)
 	}
 	return err
