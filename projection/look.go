@@ -85,6 +85,22 @@ func (l Look) RowsUntil(builds []Build, of Generation) {
 	}
 }
 
+// Has reports whether a look may be answered from, and shows what is required.
+func (l Look) Has(required []eventstore.Token) bool {
+	if l.Stage != Live && l.Stage != Kept {
+		return false
+	}
+	for _, token := range required {
+		for _, f := range l.Followed {
+			at := f.Applied.Token()
+			if at.Store == token.Store && (at.Incarnation != token.Incarnation || at.Position < token.Position) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 func (l Look) parked(source eventstore.StoreID) []Parked {
 	for _, f := range l.Followed {
 		if f.Applied.Source.Store == source {
@@ -104,7 +120,39 @@ func (l Look) seen() query.Seen {
 	return seen
 }
 
-// reading is one read of a [Reader], as [query.Await] sees it.
+// Tokens returns how far the rows have come.
+func (l Look) Tokens() []eventstore.Token {
+	tokens := make([]eventstore.Token, len(l.Followed))
+	for n, f := range l.Followed {
+		tokens[n] = f.Applied.Token()
+	}
+	return tokens
+}
+
+// AwaitLook looks until the generation may be read and has what ctx requires, and returns that look:
+// what a [Reader] does, for those who read otherwise. The checkpoint passes parked keys by, so it
+// does not tell of theirs: one that is among those asked for, and lacks something of what is
+// required, is a [ParkedError].
+func AwaitLook(ctx context.Context, from Readable, model Model, rows RowQuery, among func(parked string) bool) (Look, error) {
+	reading := &reading{from: from, model: model, rows: rows}
+	if err := query.Await(ctx, reading); err != nil {
+		return Look{}, err
+	}
+	missing := &ParkedError{Model: model.Name}
+	for _, token := range query.Required(ctx) {
+		for _, p := range reading.look.parked(token.Store) {
+			if p.Event.Position <= token.Position && among(p.Key) {
+				missing.Keys = append(missing.Keys, p)
+			}
+		}
+	}
+	if len(missing.Keys) > 0 {
+		return Look{}, missing
+	}
+	return reading.look, nil
+}
+
+// reading is one look that is waited for, as [query.Await] sees it.
 type reading struct {
 	from  Readable
 	model Model

@@ -7,8 +7,6 @@ import (
 	"math"
 	"reflect"
 	"slices"
-
-	"github.com/leftfold/leftfold/query"
 )
 
 // Reader reads the rows of a view from a sink, as structs: those of the view's own version,
@@ -166,23 +164,7 @@ func (v *View[R]) checkList(list ListQuery) error {
 	return nil
 }
 
-// read reads rows when they have what ctx requires. The checkpoint passes parked keys by, so it
-// does not tell of theirs: if the rows of one are among those asked for, that is a [ParkedError].
 func (r *Reader[R]) read(ctx context.Context, rows RowQuery, among func(parked string) bool) ([]Row, error) {
-	reading := &reading{from: r.from, model: r.model(), rows: rows}
-	if err := query.Await(ctx, reading); err != nil {
-		return nil, err
-	}
-	missing := &ParkedError{Model: r.view.Name()}
-	for _, token := range query.Required(ctx) {
-		for _, p := range reading.look.parked(token.Store) {
-			if p.Event.Position <= token.Position && among(p.Key) {
-				missing.Keys = append(missing.Keys, p)
-			}
-		}
-	}
-	if len(missing.Keys) > 0 {
-		return nil, missing
-	}
-	return reading.look.Rows, nil
+	look, err := AwaitLook(ctx, r.from, r.model(), rows, among)
+	return look.Rows, err
 }

@@ -71,16 +71,16 @@ func (r *replica) status() ReplicaStatus {
 
 // look looks at the replica, for no longer than half of the time that is left: somebody else may
 // have to answer.
-func (r *replica) look(ctx context.Context, model Model, rows RowQuery) (Look, error) {
+func (r *replica) look(ctx context.Context, of Generation, by func(ctx context.Context, at Readable) (Look, error)) (Look, error) {
 	short, cancel := r.shorten(ctx)
 	defer cancel()
 	r.looks.Add(1)
 	r.now.Add(1)
 	defer r.now.Add(-1)
-	look, err := r.Sink.Look(short, model, rows)
+	look, err := by(short, r.Sink)
 	switch {
 	case err == nil:
-		r.answered(model.Generation, look)
+		r.answered(of, look)
 	case ctx.Err() == nil:
 		if cause := context.Cause(short); cause != nil {
 			err = cause

@@ -113,8 +113,16 @@ func (r *Replicas) Changed() <-chan struct{} { return r.primary.Sink.Changed() }
 
 // Look implements [Readable].
 func (r *Replicas) Look(ctx context.Context, model Model, rows RowQuery) (Look, error) {
-	required := query.Required(ctx)
-	fit, others := r.choose(model.Generation, required)
+	return r.LookBy(ctx, model.Generation, query.Required(ctx), func(ctx context.Context, at Readable) (Look, error) {
+		return at.Look(ctx, model, rows)
+	})
+}
+
+// LookBy looks at a generation as Look does, by a function that is called with the sink of one server
+// after the other, until a look has what is required, or that of the primary is the answer. It is for
+// adapters, whose servers can be read in more ways than one.
+func (r *Replicas) LookBy(ctx context.Context, of Generation, required []eventstore.Token, by func(ctx context.Context, at Readable) (Look, error)) (Look, error) {
+	fit, others := r.choose(of, required)
 	if r.primary.state().err == nil {
 		others = append([]*replica{r.primary}, others...)
 	} else {
@@ -125,13 +133,13 @@ func (r *Replicas) Look(ctx context.Context, model Model, rows RowQuery) (Look, 
 	for queue := slices.Concat(fit, others); len(queue) > 0; {
 		one := queue[0]
 		queue = queue[1:]
-		look, err := one.look(ctx, model, rows)
+		look, err := one.look(ctx, of, by)
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return look, err
 		case err != nil:
 			failed = fmt.Errorf("%s: %w", one.Name, err)
-		case one == r.primary || look.has(required):
+		case one == r.primary || look.Has(required):
 			return look, nil
 		case found == nil:
 			found = &look
@@ -151,22 +159,6 @@ func (r *Replicas) hurry(queue []*replica) {
 		copy(queue[1:n+1], queue[:n])
 		queue[0] = r.primary
 	}
-}
-
-// has reports whether a look may be answered from, and shows what is required.
-func (l Look) has(required []eventstore.Token) bool {
-	if l.Stage != Live && l.Stage != Kept {
-		return false
-	}
-	for _, token := range required {
-		for _, f := range l.Followed {
-			at := f.Applied.Token()
-			if at.Store == token.Store && (at.Incarnation != token.Incarnation || at.Position < token.Position) {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // ReplicaStatus is how a replica does.

@@ -41,11 +41,12 @@ type builds struct {
 	name      string
 	all       []projection.Build
 	unindexed map[projection.Generation]int
+	parked    map[projection.Generation]bool // keys of it
 }
 
 // call returns the statement that reads them.
 func (b *builds) call() call {
-	b.all, b.unindexed = nil, map[projection.Generation]int{}
+	b.all, b.unindexed, b.parked = nil, map[projection.Generation]int{}, map[projection.Generation]bool{}
 	return call{statement: b.sink.db.sql.builds, params: [][]byte{[]byte(b.name)}, scan: b.scan}
 }
 
@@ -54,6 +55,7 @@ func (b *builds) scan(row [][]byte) error {
 	if n := len(b.all); n == 0 || b.all[n-1].Generation != of {
 		b.all = append(b.all, projection.Build{Generation: of, Stage: projection.Stage(row[9])})
 		b.unindexed[of] = int(readInt4(row[10]))
+		b.parked[of] = readBool(row[11])
 	}
 	if row[0] != nil {
 		build := &b.all[len(b.all)-1]

@@ -11,34 +11,41 @@ import (
 	"github.com/leftfold/leftfold/projection"
 )
 
-// A look is three statements that go to the server together, and so to one server, whatever the
+// A look is statements that go to the server together, and so to one server, whatever the
 // address leads to: a proxy keeps the connection for those who have not said that they are done.
 // Each sees what was committed when it begins. So their order is what the promise rests on: the
 // checkpoints; then what is parked, which may have been taken up since, and is in the rows then;
 // and the rows, which have everything that was seen before, or more.
 
-// Look implements [projection.Readable]. It is one round trip.
+// Look implements [projection.Readable]. It is one round trip, and two where keys are parked.
 func (s *Sink) Look(ctx context.Context, model projection.Model, rows projection.RowQuery) (look projection.Look, err error) {
-	var found []projection.Row
-	selected, err := s.selectRows(model, rows, &found)
+	selected, err := s.selectRows(model, rows)
 	if err != nil {
 		return look, err
 	}
 	err = s.on(ctx, func(on session) (err error) {
-		look, err = s.lookFor(ctx, on, model.Generation, selected...)
+		look, err = s.lookFor(ctx, on, model.Generation, selected)
 		return err
 	})
 	if err != nil {
 		return projection.Look{}, interrupted(err)
 	}
-	look.Rows = found
 	return look, nil
 }
 
-// selectRows returns the statement that reads rows of the model into found. A handler's has none.
-func (s *Sink) selectRows(model projection.Model, rows projection.RowQuery, found *[]projection.Row) ([]call, error) {
+// selected is a statement that reads rows, and those that it has read. Without a text there is none.
+type selected struct {
+	statement
+
+	params [][]byte
+	types  []columnType
+	rows   []projection.Row
+}
+
+// selectRows returns the statement for the rows of a model. A handler's has none.
+func (s *Sink) selectRows(model projection.Model, rows projection.RowQuery) (*selected, error) {
 	if len(model.Columns) == 0 {
-		return nil, nil
+		return &selected{}, nil
 	}
 	text, params := s.db.schema.loadSQL(model), [][]byte{texts(rows.Keys)}
 	if rows.List != nil {
@@ -47,59 +54,80 @@ func (s *Sink) selectRows(model projection.Model, rows projection.RowQuery, foun
 			return nil, err
 		}
 	}
-	types := typesOfColumns(model)
-	return []call{{statement: statement{text, text}, params: params, scan: func(row [][]byte) error {
-		*found = append(*found, readRow(types, row))
-		return nil
-	}}}, nil
+	return &selected{statement: statement{text, text}, params: params, types: typesOfColumns(model)}, nil
 }
 
-// lookFor looks, with the statement that reads rows if there is one. It fails if the table of
-// the generation is not there, and so it does if that is dropped just then: the next look knows.
-func (s *Sink) lookFor(ctx context.Context, on session, of projection.Generation, rows ...call) (look projection.Look, err error) {
+// ask makes the calls and reads the rows behind them. It reports whether their table is absent.
+func (r *selected) ask(ctx context.Context, on session, calls ...call) (absent bool, err error) {
+	r.rows = nil
+	before := len(calls)
+	if r.text != "" {
+		calls = append(calls, call{statement: r.statement, params: r.params, scan: func(row [][]byte) error {
+			r.rows = append(r.rows, readRow(r.types, row))
+			return nil
+		}})
+	}
+	err = on.together(ctx, calls...)
+	if isAbsent(err) && !isCall(err, before) {
+		// A statement about a table that is not there cannot be prepared. Sent as it is, it fails
+		// in its turn, when the server has told what is there.
+		on.pooled = true
+		err = on.together(ctx, calls...)
+	}
+	if isAbsent(err) && isCall(err, before) {
+		return true, nil
+	}
+	return false, err
+}
+
+// isCall reports whether an error of [session.together] is of the nth call.
+func isCall(err error, nth int) bool {
+	failed, ok := errors.AsType[*callError](err)
+	return ok && failed.nth == nth
+}
+
+// lookFor looks on one connection. A table that is not there is an error, unless the generation is
+// not there either; it may be dropped just then, which the next look knows.
+func (s *Sink) lookFor(ctx context.Context, on session, of projection.Generation, rows *selected) (projection.Look, error) {
 	for again := false; ; again = true {
-		look, err = s.lookOnce(ctx, on, of, rows...)
+		look, absent, err := s.lookOnce(ctx, on, of, rows)
 		switch {
-		case !isAbsent(err):
+		case err != nil || !absent || look.Stage == "":
 			return look, err
-		case look.Stage == "":
-			return look, nil
 		case again:
-			return look, s.notBuilt(of, err)
+			return look, fmt.Errorf("%w: the table of %s in schema %s is gone; build it anew", projection.ErrNotBuilt, of, s.db.schema)
 		}
 	}
 }
 
-func (s *Sink) lookOnce(ctx context.Context, on session, of projection.Generation, rows ...call) (projection.Look, error) {
-	builds, parked := builds{sink: s, name: of.Name}, map[eventstore.StoreID][]projection.Parked{}
-	first := []call{builds.call(), {statement: s.db.sql.parkedAll, scan: func(row [][]byte) error {
-		store := eventstore.StoreID(row[6])
-		parked[store] = append(parked[store], readParked(row))
-		return nil
-	}, params: [][]byte{[]byte(of.Name), bigint(int64(of.Version))}}}
-	calls := append(first, rows...)
-	err := on.together(ctx, calls...)
-	if isAbsent(err) && !isCall(err, len(first)) {
-		// A statement about a table that is not there cannot be prepared. Sent as it is, it fails
-		// in its turn, after the server has told what is there.
-		on.pooled = true
-		err = on.together(ctx, calls...)
+// lookOnce also reports whether the table of the rows is absent.
+func (s *Sink) lookOnce(ctx context.Context, on session, of projection.Generation, rows *selected) (look projection.Look, absent bool, err error) {
+	builds := builds{sink: s, name: of.Name}
+	absent, err = rows.ask(ctx, on, builds.call())
+	var parked map[eventstore.StoreID][]projection.Parked
+	if err == nil && builds.parked[of] {
+		parked = map[eventstore.StoreID][]projection.Parked{}
+		absent, err = rows.ask(ctx, on, builds.call(), s.parkedCall(of, parked))
 	}
-	if err != nil && !isCall(err, len(first)) {
-		return projection.Look{}, err
+	if err != nil {
+		return look, false, err
 	}
-	look := projection.NewLook(builds.all, of)
+	look = projection.NewLook(builds.all, of)
+	look.Rows = rows.rows
 	for n := range look.Followed {
 		f := &look.Followed[n]
 		f.Parked = parked[f.Applied.Source.Store]
 	}
-	return look, err
+	return look, absent, nil
 }
 
-// isCall reports whether an error of [session.together] is of one of the calls.
-func isCall(err error, nth int) bool {
-	failed, ok := errors.AsType[*callError](err)
-	return ok && failed.nth == nth
+// parkedCall reads what is parked of a generation, by source.
+func (s *Sink) parkedCall(of projection.Generation, into map[eventstore.StoreID][]projection.Parked) call {
+	return call{statement: s.db.sql.parkedAll, params: [][]byte{[]byte(of.Name), bigint(int64(of.Version))}, scan: func(row [][]byte) error {
+		store := eventstore.StoreID(row[6])
+		into[store] = append(into[store], readParked(row))
+		return nil
+	}}
 }
 
 func isAbsent(err error) bool {
