@@ -25,6 +25,7 @@ type database struct {
 	// For sinks. Handlers have theirs for as long as they run, and read what they like
 	// meanwhile, so none of the other pools may run dry over them.
 	models, handlers *pgxpool.Pool
+	queries          *pgxpool.Pool // for the transactions of [Sink.Read], which last as long as its callers like
 
 	schema schema
 	sql    statements
@@ -70,6 +71,7 @@ func openDatabase(ctx context.Context, config *pgxpool.Config, s schema, readers
 		{&d.writer, writerConns, func(c *pgxpool.Config) { c.AfterRelease = neverAgain(c.AfterRelease) }},
 		{&d.models, sinkConns, d.planForLargeTables},
 		{&d.handlers, sinkConns, func(*pgxpool.Config) {}},
+		{&d.queries, sinkConns, func(*pgxpool.Config) {}},
 	} {
 		config := config.Copy()
 		config.MaxConns = int32(p.conns)
@@ -255,7 +257,7 @@ func (d *database) close(ctx context.Context) {
 }
 
 func (d *database) closePools() {
-	for _, pool := range []*pgxpool.Pool{d.writer, d.pool, d.models, d.handlers} {
+	for _, pool := range []*pgxpool.Pool{d.writer, d.pool, d.models, d.handlers, d.queries} {
 		if pool != nil {
 			pool.Close()
 		}

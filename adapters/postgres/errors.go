@@ -165,7 +165,7 @@ var advice = map[string]string{
 	stateFenced:     "somebody has settled the batches of this writer, so it was not made; open the store anew and append again",
 	"54000":         "if it speaks of wraparound, vacuum the database; if of an index row, a key or a value of an indexed column of a read model is too long",
 	stateAppendOnly: "append an event that corrects the facts",
-	"53300":         "close some connections or raise max_connections, then try again; a store takes up to Options.Readers and two more, a sink up to 16",
+	"53300":         "close some connections or raise max_connections, then try again; a store takes up to Options.Readers and two more, a sink up to 16 and 8 for Sink.Read",
 	"25P02":         "roll back; a statement before this one has failed",
 	"55P03":         "a transaction has held a lock for too long: that of the store, if this was an append (append last in transactions and commit at once), or a checkpoint's (keep the windows of handlers short); try again (or a commit that notifies has not been flushed, in any database of the server)",
 	"57014":         "it was canceled, or took longer than statement_timeout; try again",

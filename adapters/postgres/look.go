@@ -59,13 +59,9 @@ func (s *Sink) selectRows(model projection.Model, rows projection.RowQuery) (*se
 
 // ask makes the calls and reads the rows behind them. It reports whether their table is absent.
 func (r *selected) ask(ctx context.Context, on session, calls ...call) (absent bool, err error) {
-	r.rows = nil
 	before := len(calls)
 	if r.text != "" {
-		calls = append(calls, call{statement: r.statement, params: r.params, scan: func(row [][]byte) error {
-			r.rows = append(r.rows, readRow(r.types, row))
-			return nil
-		}})
+		calls = append(calls, r.call())
 	}
 	err = on.together(ctx, calls...)
 	if isAbsent(err) && !isCall(err, before) {
@@ -78,6 +74,14 @@ func (r *selected) ask(ctx context.Context, on session, calls ...call) (absent b
 		return true, nil
 	}
 	return false, err
+}
+
+func (r *selected) call() call {
+	r.rows = nil
+	return call{statement: r.statement, params: r.params, scan: func(row [][]byte) error {
+		r.rows = append(r.rows, readRow(r.types, row))
+		return nil
+	}}
 }
 
 // isCall reports whether an error of [session.together] is of the nth call.

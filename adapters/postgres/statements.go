@@ -31,6 +31,9 @@ type statements struct {
 	appendPlainInline, appendInInline, beginInline, boundPauses, usersSettings, useSettings, moveInline, inline, setInline, otherSources, inlineElsewhere statement
 
 	segments, lockSegments, putSegment, dropSegment, workers, putWorker, dropWorker, clock, parked, parkedAll, park, unpark, tellModels statement
+
+	// Those of replicas.
+	server, cluster statement
 }
 
 // newStatements names them without their schema: no two stores share a connection, and Postgres
@@ -113,6 +116,8 @@ func newStatements(s schema) statements {
 		clock:        load("clock"),
 		parked:       load("parked"),
 		parkedAll:    load("parked_all"),
+		server:       load("server"),
+		cluster:      load("cluster"),
 		park:         load("park"),
 		unpark:       load("unpark"),
 		tellModels:   load("tell_models"),
