@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 	"time"
+
+	"github.com/leftfold/leftfold/projection"
 )
 
 // SetPatience makes tests of a server that hangs fast. Not while an append is under way.
@@ -39,4 +41,19 @@ func (s *Sink) Blind() *Sink {
 	st.text = strings.Replace(st.text, "incarnation = $11 AND position = $12 AND anchor_id = $13 AND fence = $14 AND parks = $15",
 		"($11::integer, $12::bigint, $13::uuid, $14::bigint, $15::bigint) IS NOT NULL", 1)
 	return s
+}
+
+// RowsFirst looks with the rows before the checkpoints: a mutant.
+type RowsFirst struct{ *Sink }
+
+func (s RowsFirst) Look(ctx context.Context, model projection.Model, rows projection.RowQuery) (look projection.Look, err error) {
+	selected, err := s.selectRows(model, rows)
+	if err != nil {
+		return look, err
+	}
+	builds := builds{sink: s.Sink, name: model.Name}
+	err = s.on(ctx, func(on session) error { return on.together(ctx, selected.call(), builds.call()) })
+	look = projection.NewLook(builds.all, model.Generation)
+	look.Rows = selected.rows
+	return look, err
 }
