@@ -31,7 +31,10 @@ func (w *watch) keepSampling(ctx context.Context, every time.Duration) {
 func (w *watch) sample(ctx context.Context) {
 	short, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
-	there, err := w.primary.sight(short)
+	w.take(w.primary.sight(short))
+}
+
+func (w *watch) take(there sighted, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.failed = err != nil || there.standby; w.failed {
