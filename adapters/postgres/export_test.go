@@ -47,13 +47,16 @@ func (s *Sink) Blind() *Sink {
 type RowsFirst struct{ *Sink }
 
 func (s RowsFirst) Look(ctx context.Context, model projection.Model, rows projection.RowQuery) (look projection.Look, err error) {
-	selected, err := s.selectRows(model, rows)
-	if err != nil {
-		return look, err
-	}
-	builds := builds{sink: s.Sink, name: model.Name}
-	err = s.on(ctx, func(on session) error { return on.together(ctx, selected.call(), builds.call()) })
+	var found []projection.Row
+	builds := builds{sink: s.Sink, name: model.Name, unindexed: map[projection.Generation]int{}}
+	load := s.db.schema.loadSQL(model, 1)
+	err = s.on(ctx, func(on session) error {
+		return on.together(ctx, call{statement: statement{load, load}, params: [][]byte{texts(rows.Keys)}, scan: func(row [][]byte) error {
+			found = append(found, readRow(typesOfColumns(model), row))
+			return nil
+		}}, call{statement: s.db.sql.builds, params: [][]byte{[]byte(model.Name)}, scan: builds.scan})
+	})
 	look = projection.NewLook(builds.all, model.Generation)
-	look.Rows = selected.rows
+	look.Rows = found
 	return look, err
 }

@@ -29,9 +29,8 @@ func (s *Sink) Builds(ctx context.Context, name string) (all []projection.Build,
 
 // builds returns the generations of a name, and how many indexes of each are still to be made.
 func (s *Sink) builds(ctx context.Context, on session, name string) (all []projection.Build, unindexed map[projection.Generation]int, err error) {
-	b := builds{sink: s, name: name}
-	asked := b.call()
-	err = on.rows(ctx, asked.statement, asked.scan, asked.params...)
+	b := builds{sink: s, name: name, unindexed: map[projection.Generation]int{}}
+	err = on.rows(ctx, s.db.sql.builds, b.scan, []byte(name))
 	return b.all, b.unindexed, err
 }
 
@@ -41,25 +40,18 @@ type builds struct {
 	name      string
 	all       []projection.Build
 	unindexed map[projection.Generation]int
-	parked    map[projection.Generation]bool // keys of it
-}
-
-// call returns the statement that reads them.
-func (b *builds) call() call {
-	b.all, b.unindexed, b.parked = nil, map[projection.Generation]int{}, map[projection.Generation]bool{}
-	return call{statement: b.sink.db.sql.builds, params: [][]byte{[]byte(b.name)}, scan: b.scan}
 }
 
 func (b *builds) scan(row [][]byte) error {
 	of := projection.Generation{Name: b.name, Version: int(readInt8(row[8]))}
-	if n := len(b.all); n == 0 || b.all[n-1].Generation != of {
+	n := slices.IndexFunc(b.all, func(build projection.Build) bool { return build.Generation == of })
+	if n < 0 {
+		n = len(b.all)
 		b.all = append(b.all, projection.Build{Generation: of, Stage: projection.Stage(row[9])})
 		b.unindexed[of] = int(readInt4(row[10]))
-		b.parked[of] = readBool(row[11])
 	}
 	if row[0] != nil {
-		build := &b.all[len(b.all)-1]
-		build.Checkpoints = append(build.Checkpoints, b.sink.shares(of, eventstore.StoreID(row[7])).checkpoint(row))
+		b.all[n].Checkpoints = append(b.all[n].Checkpoints, b.sink.shares(of, eventstore.StoreID(row[7])).checkpoint(row))
 	}
 	return nil
 }

@@ -172,7 +172,7 @@ func (t *inlineTx) Load(ctx context.Context, loads []projection.InlineLoad) ([][
 	all := make([][]projection.Row, len(loads))
 	calls := make([]call, len(loads))
 	for n, l := range loads {
-		text, types := t.db.schema.loadSQL(l.Model), typesOfColumns(l.Model)
+		text, types := t.db.schema.loadSQL(l.Model, 1), typesOfColumns(l.Model)
 		calls[n] = call{statement: statement{text, text}, params: [][]byte{texts(l.Keys)}, scan: func(row [][]byte) error {
 			all[n] = append(all[n], readRow(types, row))
 			return nil

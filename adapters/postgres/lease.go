@@ -171,17 +171,13 @@ func (s *Sink) Parked(ctx context.Context, of projection.Generation, source even
 
 func (f shares) parked(ctx context.Context, on session) (all []projection.Parked, err error) {
 	err = on.rows(ctx, f.sink.db.sql.parked, func(row [][]byte) error {
-		all = append(all, readParked(row))
+		all = append(all, projection.Parked{
+			Key: string(row[0]), Event: anchor(eventstore.Position(readInt8(row[1])), row[2]),
+			Type: string(row[3]), Cause: string(row[4]), At: readTime(row[5]),
+		})
 		return nil
 	}, f.key()...)
 	return all, err
-}
-
-func readParked(row [][]byte) projection.Parked {
-	return projection.Parked{
-		Key: string(row[0]), Event: anchor(eventstore.Position(readInt8(row[1])), row[2]),
-		Type: string(row[3]), Cause: string(row[4]), At: readTime(row[5]),
-	}
 }
 
 // park writes what a move parks and takes up again, in the transaction that has made the move.

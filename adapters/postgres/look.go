@@ -1,9 +1,12 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -11,20 +14,16 @@ import (
 	"github.com/leftfold/leftfold/projection"
 )
 
-// A look is statements that go to the server together, and so to one server, whatever the
-// address leads to: a proxy keeps the connection for those who have not said that they are done.
-// Each sees what was committed when it begins. So their order is what the promise rests on: the
-// checkpoints; then what is parked, which may have been taken up since, and is in the rows then;
-// and the rows, which have everything that was seen before, or more.
-
-// Look implements [projection.Readable]. It is one round trip, and two where keys are parked.
+// Look implements [projection.Readable]. A look is one statement, and so of one server, whatever the
+// address leads to, and of one moment. The server has locked the tables before that moment: none is
+// emptied or dropped in between.
 func (s *Sink) Look(ctx context.Context, model projection.Model, rows projection.RowQuery) (look projection.Look, err error) {
-	selected, err := s.selectRows(model, rows)
+	with, err := s.lookSQL(model, rows)
 	if err != nil {
 		return look, err
 	}
-	err = s.on(ctx, func(on session) (err error) {
-		look, err = s.lookFor(ctx, on, model.Generation, selected)
+	err = s.on(ctx, func(on session) error {
+		look, err = s.lookWith(ctx, on, model, with)
 		return err
 	})
 	if err != nil {
@@ -33,105 +32,114 @@ func (s *Sink) Look(ctx context.Context, model projection.Model, rows projection
 	return look, nil
 }
 
-// selected is a statement that reads rows, and those that it has read. Without a text there is none.
-type selected struct {
-	statement
-
-	params [][]byte
-	types  []columnType
-	rows   []projection.Row
-}
-
-// selectRows returns the statement for the rows of a model. A handler's has none.
-func (s *Sink) selectRows(model projection.Model, rows projection.RowQuery) (*selected, error) {
-	if len(model.Columns) == 0 {
-		return &selected{}, nil
-	}
-	text, params := s.db.schema.loadSQL(model), [][]byte{texts(rows.Keys)}
-	if rows.List != nil {
-		var err error
-		if text, params, err = s.db.schema.listSQL(model, *rows.List); err != nil {
-			return nil, err
-		}
-	}
-	return &selected{statement: statement{text, text}, params: params, types: typesOfColumns(model)}, nil
-}
-
-// ask makes the calls and reads the rows behind them. It reports whether their table is absent.
-func (r *selected) ask(ctx context.Context, on session, calls ...call) (absent bool, err error) {
-	before := len(calls)
-	if r.text != "" {
-		calls = append(calls, r.call())
-	}
-	err = on.together(ctx, calls...)
-	if isAbsent(err) && !isCall(err, before) {
-		// A statement about a table that is not there cannot be prepared. Sent as it is, it fails
-		// in its turn, when the server has told what is there.
-		on.pooled = true
-		err = on.together(ctx, calls...)
-	}
-	if isAbsent(err) && isCall(err, before) {
-		return true, nil
-	}
-	return false, err
-}
-
-func (r *selected) call() call {
-	r.rows = nil
-	return call{statement: r.statement, params: r.params, scan: func(row [][]byte) error {
-		r.rows = append(r.rows, readRow(r.types, row))
-		return nil
-	}}
-}
-
-// isCall reports whether an error of [session.together] is of the nth call.
-func isCall(err error, nth int) bool {
-	failed, ok := errors.AsType[*callError](err)
-	return ok && failed.nth == nth
-}
-
-// lookFor looks on one connection. A table that is not there is an error, unless the generation is
-// not there either; it may be dropped just then, which the next look knows.
-func (s *Sink) lookFor(ctx context.Context, on session, of projection.Generation, rows *selected) (projection.Look, error) {
+// lookWith looks with a statement that reads rows. One about a table that is not there says nothing
+// but that. So another one asks whether the generation is there; it may be dropped, or made, just
+// then.
+func (s *Sink) lookWith(ctx context.Context, on session, model projection.Model, with call) (look projection.Look, err error) {
 	for again := false; ; again = true {
-		look, absent, err := s.lookOnce(ctx, on, of, rows)
-		switch {
-		case err != nil || !absent || look.Stage == "":
+		look, err = s.lookBy(ctx, on, model, with)
+		if !isAbsent(err) {
 			return look, err
-		case again:
-			return look, fmt.Errorf("%w: the table of %s in schema %s is gone; build it anew", projection.ErrNotBuilt, of, s.db.schema)
+		}
+		if look, err = s.lookAt(ctx, on, model.Generation); err != nil || look.Stage == "" {
+			return look, err
+		}
+		if again {
+			return look, fmt.Errorf("%w: the table of %s in schema %s is gone; build it anew", projection.ErrNotBuilt, model.Generation, s.db.schema)
 		}
 	}
 }
 
-// lookOnce also reports whether the table of the rows is absent.
-func (s *Sink) lookOnce(ctx context.Context, on session, of projection.Generation, rows *selected) (look projection.Look, absent bool, err error) {
-	builds := builds{sink: s, name: of.Name}
-	absent, err = rows.ask(ctx, on, builds.call())
+// lookAt looks without rows.
+func (s *Sink) lookAt(ctx context.Context, on session, of projection.Generation) (projection.Look, error) {
+	return s.lookBy(ctx, on, projection.Model{Generation: of}, call{statement: s.db.sql.look, params: lookParams(of)})
+}
+
+func lookParams(of projection.Generation) [][]byte {
+	return [][]byte{[]byte(of.Name), bigint(int64(of.Version))}
+}
+
+// Where the columns of a row of look.sql stand, behind those of a row of builds.
+const (
+	lookStage = 9  // not NULL: it is a row of builds
+	lookType  = 11 // not NULL: it is something that is parked
+	lookNth   = 14
+	lookKey   = 15 // the columns of a row of the model follow it
+)
+
+// lookSQL returns the statement of a look at rows. A handler's has none.
+func (s *Sink) lookSQL(model projection.Model, rows projection.RowQuery) (call, error) {
+	params := lookParams(model.Generation)
+	if len(model.Columns) == 0 {
+		return call{statement: s.db.sql.look, params: params}, nil
+	}
+	text, nth, more := s.db.schema.loadSQL(model, len(params)+1), "NULL", [][]byte{texts(rows.Keys)}
+	if rows.List != nil {
+		list, orderBy, values, err := s.db.schema.listSQL(model, *rows.List, len(params)+1)
+		if err != nil {
+			return call{}, err
+		}
+		text, nth, more = list, fmt.Sprintf("row_number() OVER (ORDER BY %s)", orderBy), values
+	}
+	var nulls, columns strings.Builder
+	for _, c := range model.Columns {
+		fmt.Fprintf(&nulls, ", NULL::%s", columnTypes[c.Kind].name)
+		fmt.Fprintf(&columns, ", r.%q", c.Name)
+	}
+	text = fmt.Sprintf("SELECT l.*%s FROM (\n%s) l\nUNION ALL\nSELECT %s%s, r.\"key\"%s FROM (%s) r",
+		nulls.String(), strings.TrimRight(s.db.sql.look.text, ";\n"), strings.Repeat("NULL, ", lookNth), nth, columns.String(), text)
+	return call{statement: statement{text, text}, params: append(params, more...)}, nil
+}
+
+// lookBy looks by a statement.
+func (s *Sink) lookBy(ctx context.Context, on session, model projection.Model, by call) (projection.Look, error) {
+	builds := builds{sink: s, name: model.Name, unindexed: map[projection.Generation]int{}}
 	var parked map[eventstore.StoreID][]projection.Parked
-	if err == nil && builds.parked[of] {
-		parked = map[eventstore.StoreID][]projection.Parked{}
-		absent, err = rows.ask(ctx, on, builds.call(), s.parkedCall(of, parked))
-	}
+	var rows []nthRow
+	types := typesOfColumns(model)
+	err := on.rows(ctx, by.statement, func(row [][]byte) error {
+		switch {
+		case row[lookStage] != nil:
+			return builds.scan(row)
+		case row[lookType] != nil:
+			if parked == nil {
+				parked = map[eventstore.StoreID][]projection.Parked{}
+			}
+			store := eventstore.StoreID(row[7])
+			parked[store] = append(parked[store], projection.Parked{
+				Key: string(row[lookKey]), Event: anchor(eventstore.Position(readInt8(row[3])), row[4]),
+				Type: string(row[lookType]), Cause: string(row[12]), At: readTime(row[13]),
+			})
+			return nil
+		}
+		r := nthRow{Row: readRow(types, row[lookKey:])}
+		if row[lookNth] != nil {
+			r.nth = readInt8(row[lookNth])
+		}
+		rows = append(rows, r)
+		return nil
+	}, by.params...)
 	if err != nil {
-		return look, false, err
+		return projection.Look{}, err
 	}
-	look = projection.NewLook(builds.all, of)
-	look.Rows = rows.rows
+	look := projection.NewLook(builds.all, model.Generation)
+	slices.SortFunc(rows, func(a, b nthRow) int { return cmp.Compare(a.nth, b.nth) })
+	for _, r := range rows {
+		look.Rows = append(look.Rows, r.Row)
+	}
 	for n := range look.Followed {
 		f := &look.Followed[n]
 		f.Parked = parked[f.Applied.Source.Store]
+		slices.SortFunc(f.Parked, func(a, b projection.Parked) int { return strings.Compare(a.Key, b.Key) })
 	}
-	return look, absent, nil
+	return look, nil
 }
 
-// parkedCall reads what is parked of a generation, by source.
-func (s *Sink) parkedCall(of projection.Generation, into map[eventstore.StoreID][]projection.Parked) call {
-	return call{statement: s.db.sql.parkedAll, params: [][]byte{[]byte(of.Name), bigint(int64(of.Version))}, scan: func(row [][]byte) error {
-		store := eventstore.StoreID(row[6])
-		into[store] = append(into[store], readParked(row))
-		return nil
-	}}
+// nthRow is a row with its place in the order of a list.
+type nthRow struct {
+	projection.Row
+
+	nth int64
 }
 
 func isAbsent(err error) bool {

@@ -88,7 +88,7 @@ func (r *held) begin(ctx context.Context, at projection.Readable) (look projecti
 	if r.tx, err = r.conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}); err != nil {
 		return look, explain(err)
 	}
-	return sink.lookFor(ctx, sink.db.session(r.conn.Conn()), r.of, &selected{})
+	return sink.lookAt(ctx, sink.db.session(r.conn.Conn()), r.of)
 }
 
 // end ends the transaction, if there is one.

@@ -202,7 +202,7 @@ func (s *Sink) sight(ctx context.Context) (found sighted, err error) {
 			found.cluster = readInt8(row[0])
 			return nil
 		}})
-		if errors.Is(err, ErrDenied) && isCall(err, 1) {
+		if failed, ok := errors.AsType[*callError](err); ok && failed.nth == 1 && errors.Is(err, ErrDenied) {
 			return nil // it does not tell us
 		}
 		return err

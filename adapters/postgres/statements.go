@@ -30,7 +30,7 @@ type statements struct {
 	// Those of projections that appends apply.
 	appendPlainInline, appendInInline, beginInline, boundPauses, usersSettings, useSettings, moveInline, inline, setInline, otherSources, inlineElsewhere statement
 
-	segments, lockSegments, putSegment, dropSegment, workers, putWorker, dropWorker, clock, parked, parkedAll, park, unpark, tellModels statement
+	segments, lockSegments, putSegment, dropSegment, workers, putWorker, dropWorker, clock, parked, look, park, unpark, tellModels statement
 
 	// Those of replicas.
 	server, cluster statement
@@ -115,7 +115,7 @@ func newStatements(s schema) statements {
 		dropWorker:   load("drop_worker"),
 		clock:        load("clock"),
 		parked:       load("parked"),
-		parkedAll:    load("parked_all"),
+		look:         load("look"),
 		server:       load("server"),
 		cluster:      load("cluster"),
 		park:         load("park"),

@@ -67,25 +67,26 @@ func columnList(model projection.Model) []string {
 
 // Load implements [projection.Sink].
 func (s *Sink) Load(ctx context.Context, model projection.Model, keys []string) ([]projection.Row, error) {
-	return s.rows(ctx, model, s.db.schema.loadSQL(model), texts(keys))
+	return s.rows(ctx, model, s.db.schema.loadSQL(model, 1), texts(keys))
 }
 
-// loadSQL returns the statement that loads rows by their keys.
-func (s schema) loadSQL(model projection.Model) string {
-	return fmt.Sprintf(`SELECT %s FROM %s WHERE "key" = ANY ($1::text[])`, strings.Join(columnList(model), ", "), s.tableOf(model.Generation))
+// loadSQL returns the statement that loads rows by their keys, which are its nth parameter.
+func (s schema) loadSQL(model projection.Model, nth int) string {
+	return fmt.Sprintf(`SELECT %s FROM %s WHERE "key" = ANY ($%d::text[])`, strings.Join(columnList(model), ", "), s.tableOf(model.Generation), nth)
 }
 
 // List implements [projection.Sink].
 func (s *Sink) List(ctx context.Context, model projection.Model, list projection.ListQuery) ([]projection.Row, error) {
-	text, params, err := s.db.schema.listSQL(model, list)
+	text, _, params, err := s.db.schema.listSQL(model, list, 1)
 	if err != nil {
 		return nil, err
 	}
 	return s.rows(ctx, model, text, params...)
 }
 
-// listSQL returns the statement that loads rows in an order.
-func (s schema) listSQL(model projection.Model, list projection.ListQuery) (text string, params [][]byte, err error) {
+// listSQL returns the statement that loads rows in an order, that order, and its parameters, of
+// which the first is the nth of the statement that it becomes part of.
+func (s schema) listSQL(model projection.Model, list projection.ListQuery, nth int) (text, orderBy string, params [][]byte, err error) {
 	order, direction, beyond := []string{`"key"`}, "", ">"
 	if list.By != "" {
 		order = []string{fmt.Sprintf("%q", list.By), `"key"`}
@@ -96,20 +97,21 @@ func (s schema) listSQL(model projection.Model, list projection.ListQuery) (text
 	where := ""
 	params = [][]byte{bigint(int64(list.Limit))}
 	if list.After != nil {
-		place := []string{"$2", "$3"}[:len(order)]
+		place := []string{fmt.Sprintf("$%d", nth+1), fmt.Sprintf("$%d", nth+2)}[:len(order)]
 		where = fmt.Sprintf(" WHERE (%s) %s (%s)", strings.Join(order, ", "), beyond, strings.Join(place, ", "))
 		if list.By != "" {
 			value, err := parameter(model.Columns[model.Column(list.By)], list.After.Value)
 			if err != nil {
-				return "", nil, err
+				return "", "", nil, err
 			}
 			params = append(params, value)
 		}
 		params = append(params, []byte(list.After.Key))
 	}
-	text = fmt.Sprintf("SELECT %s FROM %s%s ORDER BY %s%s LIMIT $1", strings.Join(columnList(model), ", "),
-		s.tableOf(model.Generation), where, strings.Join(order, direction+", "), direction)
-	return text, params, nil
+	orderBy = strings.Join(order, direction+", ") + direction
+	text = fmt.Sprintf("SELECT %s FROM %s%s ORDER BY %s LIMIT $%d", strings.Join(columnList(model), ", "),
+		s.tableOf(model.Generation), where, orderBy, nth)
+	return text, orderBy, params, nil
 }
 
 func (s *Sink) rows(ctx context.Context, model projection.Model, text string, params ...[]byte) (found []projection.Row, err error) {

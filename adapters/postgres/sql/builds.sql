@@ -1,7 +1,6 @@
 -- The generations of a name, with the checkpoints of their segments: NULLs for one that follows no
--- source. The last column tells whether anything is parked. Uses the primary keys.
-SELECT s.first_slice, s.end_slice, s.incarnation, s.position, s.anchor_id, s.fence, s.parks, s.store_id, m.version, m.stage, m.unindexed,
-	EXISTS (SELECT FROM leftfold.parked p WHERE p.name = m.name AND p.version = m.version)
+-- source. Uses the primary keys.
+SELECT s.first_slice, s.end_slice, s.incarnation, s.position, s.anchor_id, s.fence, s.parks, s.store_id, m.version, m.stage, m.unindexed
 FROM leftfold.read_models m
 LEFT JOIN leftfold.segments s ON s.name = m.name AND s.version = m.version
 WHERE m.name = $1
