@@ -436,3 +436,81 @@ func aPromotedStandby(t *testing.T, f *fleet) {
 	}
 	require.Zero(t, f.looks()[1])
 }
+
+// Read does not know which rows its function will read, so any parked key may be among them.
+func TestSQLIsNotGivenRowsOfAModelOfWhichKeysAreParked(t *testing.T) {
+	r := newRivals(t, nil)
+	parked := r.move
+	parked.To.Parks++
+	parked.Park = []projection.Parked{{Key: "b", Event: parked.To.Anchor, Type: "item.sold", Cause: "no", At: time.Now()}}
+	require.NoError(t, r.quick.Commit(t.Context(), r.model, parked, []projection.Change{{Row: projection.Row{Key: "a", Values: []any{"a"}}}}))
+	bus := query.NewBus()
+	query.Handle(bus, "count", func(ctx context.Context, _ string) (n int, err error) {
+		err = r.quick.Read(ctx, r.model.Generation, func(ctx context.Context, tx pgx.Tx) error {
+			return tx.QueryRow(ctx, "SELECT count(*) FROM leftfold.view_raced_1").Scan(&n)
+		})
+		return n, err
+	}, query.Reads("raced"))
+	ask := func(after eventstore.Position) (int, error) {
+		return query.Ask[int](t.Context(), bus, "?", query.After(eventstore.Token{Identity: r.move.To.Source, Position: after}), query.Wait(0))
+	}
+	var lacks *projection.ParkedError
+	_, err := ask(5)
+	require.ErrorAs(t, err, &lacks)
+	require.Equal(t, "b", lacks.Keys[0].Key)
+	n, err := ask(4)
+	require.NoError(t, err, "nothing was parked by then")
+	require.Equal(t, 1, n)
+	n, err = query.Ask[int](t.Context(), bus, "?")
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+
+	var late *query.NotCaughtUpError
+	_, err = ask(6)
+	require.ErrorAs(t, err, &late)
+	var told query.Freshness
+	head := eventstore.Token{Identity: r.move.To.Source, Position: 7}
+	_, err = query.Ask[int](t.Context(), bus, "?", query.After(head), query.Wait(0), query.OrStale(&told))
+	require.ErrorAs(t, err, &lacks)
+	up := projection.Move{From: parked.To, To: parked.To, Unpark: []string{"b"}}
+	up.To.Parks++
+	require.NoError(t, r.quick.Commit(t.Context(), r.model, up, nil))
+	n, err = query.Ask[int](t.Context(), bus, "?", query.After(head), query.Wait(0), query.OrStale(&told))
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	require.Equal(t, []eventstore.Token{head}, told.Missing)
+	err = r.quick.Read(t.Context(), projection.Generation{Name: "nobody", Version: 1}, nil)
+	require.ErrorIs(t, err, projection.ErrNotBuilt)
+}
+
+// Where a token is waited for, no connection is: those who need not wait would wait for it.
+func TestReadersBySQLThatWaitHoldNoConnection(t *testing.T) {
+	r := newRivals(t, nil)
+	require.NoError(t, r.commit(t.Context(), r.quick, "a"))
+	bus := query.NewBus()
+	query.Handle(bus, "count", func(ctx context.Context, _ string) (n int, err error) {
+		err = r.quick.Read(ctx, r.model.Generation, func(ctx context.Context, tx pgx.Tx) error {
+			return tx.QueryRow(ctx, "SELECT count(*) FROM leftfold.view_raced_1").Scan(&n)
+		})
+		return n, err
+	}, query.Reads("raced"))
+	next := r.move
+	next.From, next.To.Anchor = r.move.To, eventstore.Anchor{Position: 6, EventID: eventstore.NewEventID()}
+	var all sync.WaitGroup
+	answers := make([]int, 20) // more than there are connections
+	errs := make([]error, len(answers))
+	for n := range answers {
+		all.Go(func() {
+			answers[n], errs[n] = query.Ask[int](t.Context(), bus, "?", query.After(next.To.Token()), query.Wait(postgres.TestPatience))
+		})
+	}
+	n, err := query.Ask[int](t.Context(), bus, "?")
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	require.NoError(t, r.quick.Commit(t.Context(), r.model, next, []projection.Change{{Row: projection.Row{Key: "b", Values: []any{"b"}}}}))
+	all.Wait()
+	require.NoError(t, errors.Join(errs...))
+	for _, n := range answers {
+		require.Equal(t, 2, n)
+	}
+}

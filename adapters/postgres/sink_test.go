@@ -241,9 +241,14 @@ func TestNoStatementOfAViewScansItsTable(t *testing.T) {
 		for _, list := range []projection.ListQuery{{Limit: 5}, {Limit: 5, By: "n"}, {Limit: 5, By: "n", Descending: true, After: &projection.Cursor{Key: keys[0], Value: int64(7)}}} {
 			_, err := sink.List(t.Context(), model, list)
 			require.NoError(t, err)
+			_, err = sink.Look(t.Context(), model, projection.RowQuery{List: &list})
+			require.NoError(t, err)
 		}
+		look, err := sink.Look(t.Context(), model, projection.RowQuery{Keys: keys[:1]})
+		require.NoError(t, err)
+		require.Len(t, look.Rows, 1)
 		if n == 1 { // the planner learns how small it is
-			_, err := pool.Exec(t.Context(), "VACUUM ANALYZE leftfold.view_planned_1")
+			_, err = pool.Exec(t.Context(), "VACUUM ANALYZE leftfold.view_planned_1")
 			require.NoError(t, err)
 		}
 	}
