@@ -63,12 +63,22 @@ func (h *Hooks) Queries() query.Middleware {
 }
 
 func (h *Hooks) answered(ctx context.Context, span trace.Span, name attribute.KeyValue, start time.Time, err error) {
-	attributes := metric.WithAttributeSet(outcome(err, name))
+	info, _ := query.InfoFrom(ctx)
+	told := []attribute.KeyValue{name}
+	if err == nil && info.Freshness.Stale() {
+		told = append(told, stale.Bool(true))
+		span.SetAttributes(stale.Bool(true))
+	}
+	attributes := metric.WithAttributeSet(outcome(err, told...))
 	h.queryTook.Record(ctx, time.Since(start).Seconds(), attributes)
 	if len(query.Required(ctx)) > 0 {
-		info, _ := query.InfoFrom(ctx)
 		h.queryWaited.Record(ctx, info.Waited.Seconds(), attributes)
 		span.SetAttributes(waited.Float64(info.Waited.Seconds()))
+	}
+	if asOf := info.Freshness.AsOf; err == nil && !asOf.IsZero() {
+		old := time.Since(asOf).Seconds()
+		h.queryAge.Record(ctx, old, attributes)
+		span.SetAttributes(age.Float64(old))
 	}
 	settle(span, err)
 }

@@ -9,6 +9,7 @@
 //	accounts := aggregate.NewRepository(hooks.Store(store), Accounts)
 //	worker := projection.Worker{Log: store, Hooks: hooks.Projections(projection.Hooks{}), …}
 //	_, err = hooks.Observe(store, sink, "balances")
+//	_, err = hooks.ObserveReplicas("main", replicas)
 //
 // Each of them works without the others. What is not hooked costs nothing.
 //
@@ -29,7 +30,7 @@
 //	                                                    messaging.consumer.group.name, messaging.batch.message_count,
 //	                                                    messaging.destination.partition.id, leftfold.projection.version,
 //	                                                    leftfold.position
-//	query <name>       internal  that of the caller     leftfold.query, leftfold.query.waited
+//	query <name>       internal  that of the caller     leftfold.query, leftfold.query.waited, .stale and .age
 //
 // A failure has error.type, a word of a short list or "_OTHER". Loads and reads of the log
 // have spans only under another one: a worker that looks for new events makes none. A window
@@ -46,8 +47,9 @@
 //	leftfold.command.duration             histogram  s        leftfold.command, leftfold.repeated, error.type
 //	leftfold.append.duration              histogram  s        leftfold.repeated, error.type
 //	leftfold.append.events                histogram  {event}  none; those of each append that wrote
-//	leftfold.query.duration               histogram  s        leftfold.query, error.type
-//	leftfold.query.wait                   histogram  s        leftfold.query, error.type; of queries with a token
+//	leftfold.query.duration               histogram  s        leftfold.query, leftfold.query.stale, error.type
+//	leftfold.query.wait                   histogram  s        as duration; of queries that require something
+//	leftfold.query.age                    histogram  s        as duration; of answers of which it is known, see query.Bus.Follow
 //	leftfold.projection.apply.duration    histogram  s        leftfold.projection, error.type
 //	leftfold.projection.events            counter    {event}  leftfold.projection; once for each segment
 //	leftfold.projection.rebuild.progress  gauge      1        leftfold.projection, leftfold.projection.version
@@ -55,6 +57,13 @@
 //	leftfold.projection.lag.events        gauge      {event}  as lag
 //	leftfold.projection.parked            gauge      {key}    as lag
 //	leftfold.projection.segments          gauge      {segment} as lag, and leftfold.segment.state
+//	leftfold.replica.in_order             gauge      1        leftfold.replica, leftfold.sink; of [Hooks.ObserveReplicas]
+//	leftfold.replica.lag                  gauge      s        as in_order; none of the primary
+//	leftfold.replica.looks                counter    {look}   as in_order
+//	leftfold.replica.failures             counter    {look}   as in_order
+//
+// leftfold.query.stale is true of answers that lack what was required, and else left out. The age is
+// what is certain: an answer may be younger.
 //
 // A conflict is an append with error.type "version_conflict" or "condition_failed". No metric has
 // streams, principals or ids among its attributes, and no span has principals or payloads. The

@@ -22,7 +22,7 @@ type Hooks struct {
 	tracer trace.Tracer
 	meter  metric.Meter
 
-	commandTook, appendTook, queryTook, queryWaited, applyTook metric.Float64Histogram
+	commandTook, appendTook, queryTook, queryWaited, queryAge, applyTook metric.Float64Histogram
 
 	appended metric.Int64Histogram
 	applied  metric.Int64Counter
@@ -57,6 +57,9 @@ func (h *Hooks) instruments() error {
 	h.queryWaited = duration("leftfold.query.wait", "How long queries with a token waited for read models.")
 	h.applyTook = duration("leftfold.projection.apply.duration", "How long it took to apply a window of the log.")
 	var err error
+	h.queryAge, err = h.meter.Float64Histogram("leftfold.query.age", metric.WithUnit("s"), metric.WithDescription("How old answers were at most, of which that is known."),
+		metric.WithExplicitBucketBoundaries(.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600))
+	failed = append(failed, err)
 	h.appended, err = h.meter.Int64Histogram("leftfold.append.events", metric.WithUnit("{event}"), metric.WithDescription("Events of an append."),
 		metric.WithExplicitBucketBoundaries(1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 10000))
 	failed = append(failed, err)

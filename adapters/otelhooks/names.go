@@ -36,6 +36,8 @@ const (
 	commandName       = attribute.Key("leftfold.command")
 	queryName         = attribute.Key("leftfold.query")
 	waited            = attribute.Key("leftfold.query.waited") // seconds
+	stale             = attribute.Key("leftfold.query.stale")
+	age               = attribute.Key("leftfold.query.age") // seconds, at most
 	correlation       = attribute.Key("leftfold.correlation_id")
 	repeated          = attribute.Key("leftfold.repeated")
 	streamName        = attribute.Key("leftfold.stream")
@@ -68,6 +70,7 @@ var errorTypes = []struct {
 	{eventstore.ErrDiverged, "diverged"},
 	{eventstore.ErrForeignToken, "foreign_token"},
 	{subscription.ErrStale, "stale"},
+	{query.ErrUnknownAge, "unknown_age"},
 	{projection.ErrNotFound, "not_found"},
 	{errPanic, "panic"},
 	{context.Canceled, "canceled"},
