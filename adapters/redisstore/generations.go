@@ -21,7 +21,7 @@ import (
 // Builds implements [projection.Generations]. One that was lost has no checkpoints.
 func (s *Sink) Builds(ctx context.Context, name string) (all []projection.Build, err error) {
 	var stages *redis.MapStringStringCmd
-	_, err = s.client.TxPipelined(ctx, func(tx redis.Pipeliner) error { // on the master, see look
+	_, err = s.client.TxPipelined(ctx, func(tx redis.Pipeliner) error { // on the master, see inOne
 		stages = tx.HGetAll(ctx, s.keysOf(projection.Generation{Name: name}).generations)
 		return nil
 	})
@@ -53,6 +53,11 @@ func (s *Sink) checkpoints(ctx context.Context, of projection.Generation) (all [
 	if err != nil {
 		return nil, err
 	}
+	return s.checkpointsIn(of, fields)
+}
+
+// checkpointsIn returns those that the fields of meta have.
+func (s *Sink) checkpointsIn(of projection.Generation, fields map[string]string) (all []subscription.Checkpoint, err error) {
 	for _, source := range sourcesOf(fields) {
 		state, err := shares{s, of, source}.read(fields)
 		if err != nil {

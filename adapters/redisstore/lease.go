@@ -113,11 +113,16 @@ func (s *Sink) fields(ctx context.Context, of projection.Generation) (map[string
 	}
 	seconds, err1 := strconv.ParseInt(found[0], 10, 64)
 	micros, err2 := strconv.ParseInt(found[1], 10, 64)
-	fields := map[string]string{}
-	for n := 2; n+1 < len(found); n += 2 {
-		fields[found[n]] = found[n+1]
+	return pairs(found[2:]), time.Unix(seconds, micros*1000), errors.Join(err1, err2)
+}
+
+// pairs are what a hash has in it, of name, value, name, value, …
+func pairs(list []string) map[string]string {
+	all := make(map[string]string, len(list)/2)
+	for n := 0; n+1 < len(list); n += 2 {
+		all[list[n]] = list[n+1]
 	}
-	return fields, time.Unix(seconds, micros*1000), errors.Join(err1, err2)
+	return all
 }
 
 func (h shares) read(fields map[string]string) (*leases.State, error) {
@@ -203,6 +208,11 @@ func (s *Sink) Parked(ctx context.Context, of projection.Generation, source even
 	if err != nil {
 		return nil, err
 	}
+	return h.parked(fields)
+}
+
+// parked returns what is parked, of the fields of meta.
+func (h shares) parked(fields map[string]string) (all []projection.Parked, err error) {
 	for name, text := range fields {
 		key, ok := strings.CutPrefix(name, h.field("parked", ""))
 		if !ok {
@@ -210,7 +220,7 @@ func (s *Sink) Parked(ctx context.Context, of projection.Generation, source even
 		}
 		var p parkedText
 		if err := json.Unmarshal([]byte(text), &p); err != nil {
-			return nil, fmt.Errorf("%s: what is parked under %q is not readable: %w", of, key, err)
+			return nil, fmt.Errorf("%s: what is parked under %q is not readable: %w", h.of, key, err)
 		}
 		all = append(all, projection.Parked{Key: key, Event: p.Event, Type: p.Type, Cause: p.Cause, At: p.At})
 	}

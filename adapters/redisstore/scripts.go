@@ -15,8 +15,8 @@ var openLua string
 //go:embed lua/commit.lua
 var commitLua string
 
-//go:embed lua/list.lua
-var listLua string
+//go:embed lua/look.lua
+var lookLua string
 
 //go:embed lua/state.lua
 var stateLua string
@@ -37,7 +37,7 @@ var resetLua string
 var (
 	openScript   = redis.NewScript(generationLua + openLua)
 	commitScript = redis.NewScript(generationLua + commitLua)
-	listScript   = redis.NewScript(generationLua + listLua)
+	lookScript   = redis.NewScript(generationLua + lookLua)
 	stateScript  = redis.NewScript(generationLua + stateLua)
 	updateScript = redis.NewScript(generationLua + updateLua)
 

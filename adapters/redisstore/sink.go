@@ -87,11 +87,11 @@ func (s *Sink) Checkpoint(ctx context.Context, of projection.Generation, source 
 // Sink; a reader in another process polls.
 func (s *Sink) Changed() <-chan struct{} { return s.changed.Next() }
 
-// look reads from a generation, all at one moment and on the master. A client may send plain
+// inOne reads from a generation, all at one moment and on the master. A client may send plain
 // reads to a replica that lags, or answer them from a cache of its own, and a fold over
 // rows older than the checkpoint would lose what happened in between. It does neither with
 // a transaction.
-func (s *Sink) look(ctx context.Context, of projection.Generation, read func(tx redis.Pipeliner)) error {
+func (s *Sink) inOne(ctx context.Context, of projection.Generation, read func(tx redis.Pipeliner)) error {
 	k := s.keysOf(of)
 	var there *redis.IntCmd
 	var registered *redis.BoolCmd
@@ -115,7 +115,7 @@ func (s *Sink) look(ctx context.Context, of projection.Generation, read func(tx 
 // Load implements [projection.Sink].
 func (s *Sink) Load(ctx context.Context, model projection.Model, keys []string) (found []projection.Row, err error) {
 	values := &redis.SliceCmd{}
-	err = s.look(ctx, model.Generation, func(tx redis.Pipeliner) {
+	err = s.inOne(ctx, model.Generation, func(tx redis.Pipeliner) {
 		if len(keys) > 0 {
 			values = tx.HMGet(ctx, s.keysOf(model.Generation).rows, keys...)
 		}
@@ -181,27 +181,6 @@ func (s *Sink) arguments(model projection.Model, move projection.Move, changes [
 		model.Hash, h.fieldOf("at", move.From.Segment), checkpointText(move.From), checkpointText(move.To),
 		len(puts) / 2, len(deletes), len(model.Indexes), len(park) / 2, len(unpark),
 	}, puts, deletes, places, park, unpark), nil
-}
-
-// List implements [projection.Sink].
-func (s *Sink) List(ctx context.Context, model projection.Model, list projection.ListQuery) ([]projection.Row, error) {
-	r, err := rangeOf(model, list)
-	if err != nil {
-		return nil, err
-	}
-	found, err := listScript.Run(ctx, s.client, s.keysOf(model.Generation).all(), r.start, r.stop, list.Limit, r.reverse, r.keyFrom).StringSlice()
-	if err != nil {
-		return nil, s.explained(ctx, model.Generation, err)
-	}
-	rows := make([]projection.Row, 0, len(found)/2)
-	for n := 0; n+1 < len(found); n += 2 {
-		row, err := unpack(model, found[n], found[n+1])
-		if err != nil {
-			return nil, err
-		}
-		rows = append(rows, row)
-	}
-	return rows, nil
 }
 
 // Drop removes what is left of a generation after [ErrLost], live or not. One that is whole

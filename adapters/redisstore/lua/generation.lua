@@ -18,11 +18,16 @@ local function chunks(first, last, run)
   for at = first, last, CHUNK do run(at, math.min(at + CHUNK - 1, last)) end
 end
 
+-- there counts what is there of the generation; 4 is all.
+local function there()
+  return redis.call('EXISTS', meta, rows, order) + redis.call('HEXISTS', generations, version)
+end
+
 -- whole returns nil, or the error to answer with.
 local function whole()
-  local there = redis.call('EXISTS', meta, rows, order) + redis.call('HEXISTS', generations, version)
-  if there == 0 then return redis.error_reply('ABSENT no key of it is there') end
-  if there < 4 then return redis.error_reply('LOST some of its keys are missing') end
+  local count = there()
+  if count == 0 then return redis.error_reply('ABSENT no key of it is there') end
+  if count < 4 then return redis.error_reply('LOST some of its keys are missing') end
 end
 
 -- writable fails if a key is of another type, if the user may not run one of the commands

@@ -4,7 +4,7 @@
 -- ARGV: definition, field of the source's checkpoint, the checkpoint at position 0
 writable()
 local definition = redis.call('HGET', meta, 'definition')
-if redis.call('EXISTS', meta, rows, order) + redis.call('HEXISTS', generations, version) == 0 then
+if there() == 0 then
   local other = live()
   if other and less(version, other) then return redis.error_reply('OUTDATED ' .. other) end
   redis.call('HSET', generations, version, other and 'building' or 'live')
