@@ -11,3 +11,6 @@ func UseCommitLua(mutant string) (restore func()) {
 	commitScript = redis.NewScript(generationLua + mutant)
 	return func() { commitScript = right }
 }
+
+// Prefix is what the names of the sink's keys begin with.
+func (s *Sink) Prefix() string { return s.prefix }
