@@ -36,8 +36,22 @@
 // Redis 6.2 or later, or what is compatible with it. It must not evict: maxmemory-policy is
 // noeviction, or maxmemory is not set. The user of the client needs the commands MULTI, EXEC,
 // EVAL, EVALSHA, EXISTS, TIME, HEXISTS, HGET, HGETALL, HMGET, HSET, HSETNX, HDEL, ZADD, ZREM,
-// ZRANGE and UNLINK, and INFO for [Open]. Everything is read from the master, whatever the client
-// does with plain reads.
+// ZRANGE and UNLINK, and INFO for [Open] and [OpenReplicas]. Everything is read from the server that
+// the client is connected to, and from the master of a Cluster, whatever the client does with plain
+// reads.
+//
+// # Replicas
+//
+// [OpenReplicas] lets readers ask the replicas of a server. A look is one script, so its rows are
+// what its checkpoint covers, on whichever server it was made. Each replica has a client of its
+// own; of replicas that Sentinel watches, a client to the address of each. A replica may have been
+// promoted, or follow another master, or be filled anew: it is put aside until it follows the sink's
+// server again. One whose link is down goes on with what it has and grows older. A client that leads to one
+// replica or another, such as a failover client with ReplicaOnly, gets right answers too, but which of
+// them a probe has judged is not known. On a Cluster readers ask the masters.
+//
+// A replica that evicts (replica-ignore-maxmemory no) is noticed as a server is, see [ErrLost], and not
+// told beforehand, because INFO does not say so.
 //
 // # What a commit costs
 //

@@ -2,6 +2,7 @@ package redisstore_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
@@ -65,6 +66,71 @@ func Example() {
 	// {ID:ada Cents:500} <nil>
 	// [{ID:bob Cents:9007199254740993}] <nil>
 	// <nil>
+}
+
+// Readers ask the replicas of a server, and the server for what they lack. Here a replica has
+// lost its master: an answer after the token includes the payment all the same.
+func ExampleOpenReplicas() {
+	type Paid struct{ Cents int64 }
+	type Account struct {
+		ID    string `leftfold:"key"`
+		Cents int64
+	}
+	events, _ := codec.NewSet(codec.Event[Paid]("account.paid"))
+	accounts := projection.NewView("accounts", projection.ViewOptions{Version: 1},
+		projection.When(func(a *Account, e Paid, _ eventstore.Recorded) { a.Cents += e.Cents }))
+	ctx := context.Background()
+	server, replica, end := serverWithReplica()
+	defer end()
+
+	client := redis.NewClient(&redis.Options{Addr: server, ContextTimeoutEnabled: true})
+	defer client.Close()
+	copied := redis.NewClient(&redis.Options{Addr: replica, ContextTimeoutEnabled: true})
+	defer copied.Close()
+	sink, err := redisstore.Open(ctx, client, redisstore.Options{Logger: silent})
+	if err != nil {
+		panic(err)
+	}
+	replicas, err := redisstore.OpenReplicas(ctx, sink, []*redis.Client{copied}, projection.ReplicasOptions{})
+	if err != nil {
+		panic(err)
+	}
+	defer replicas.Close()
+	reader := projection.NewReader(replicas, accounts)
+	queries := query.NewBus()
+	query.Handle(queries, "get_account", func(ctx context.Context, id string) (Account, error) {
+		return reader.Get(ctx, id)
+	}, query.Reads("accounts"))
+
+	copied.Do(ctx, "REPLICAOF", "127.0.0.1", "1") // nobody is there
+	store := memory.NewStore()
+	payment, _ := events.Encode(Paid{Cents: 500})
+	receipt, err := store.Append(ctx, eventstore.AppendRequest{Writes: []eventstore.Write{{Stream: "account-ada", Events: []eventstore.EventData{payment}}}})
+	if err != nil {
+		panic(err)
+	}
+	runner := projection.Runner{Log: store, Events: events, Tasks: []projection.Task{projection.Into(sink, accounts)}}
+	if err := runner.CatchUp(ctx); err != nil {
+		panic(err)
+	}
+	account, err := query.Ask[Account](ctx, queries, "ada", query.After(receipt.Token))
+	fmt.Printf("%+v %v\n", account, err)
+	// Output:
+	// {ID:ada Cents:500} <nil>
+}
+
+// serverWithReplica starts your Redis and its replica.
+func serverWithReplica() (server, replica string, end func()) {
+	ctx := context.Background()
+	master, err := testservers.StartRedis(ctx, testservers.RedisOptions{})
+	if err != nil {
+		panic(err)
+	}
+	copied, err := master.Replica(ctx, testservers.RedisOptions{})
+	if err != nil {
+		panic(err)
+	}
+	return master.Addr(), copied.Addr(), func() { _ = errors.Join(copied.Stop(ctx), master.Stop(ctx)) }
 }
 
 // address is where your Redis is.
