@@ -2,7 +2,6 @@ package redisstore_test
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -362,7 +361,7 @@ func TestAClientThatCannotReadWhatTheSinkWritesIsRefused(t *testing.T) {
 		client := redis.NewClient(options)
 		_, err := redisstore.OpenReplicas(t.Context(), sink, []*redis.Client{client}, quick)
 		require.ErrorIs(t, err, redisstore.ErrUnsuitable)
-		require.ErrorContains(t, err, fmt.Sprint("client of replica:1"))
+		require.ErrorContains(t, err, "client of replica:1")
 		require.ErrorContains(t, err, want)
 		require.NoError(t, client.Close())
 	}
