@@ -47,6 +47,16 @@
 // wait for a token are woken wherever they are; on a standby, and through a proxy that shares
 // connections, they look again every few milliseconds.
 //
+// # Read replicas
+//
+// [OpenReplicas] gives the questions of readers to standbys, and to the primary what no standby has
+// yet. Each answer is one statement on one server, which tells how far it is together with the
+// rows; so a standby that lags, an address that leads to several servers, or a promotion, may cost
+// another question and never make an answer older than it must be. [Replicas.Read] and [Sink.Read]
+// are the same for SQL: one transaction that has what is required. A standby needs
+// hot_standby only, and may be asynchronous. A service that does not tell pg_last_wal_replay_lsn,
+// such as Aurora, cannot be probed: its readers are put aside.
+//
 // # Inline projections
 //
 // With [Options].Inline and [Store.SwitchInline] an append applies projections in its own
@@ -60,7 +70,7 @@
 //
 // A role that appends needs the right to execute six functions and no right to write a
 // table; one that projects needs the right to create tables, and one that appends with inline
-// projections needs both; see [Grant]. Triggers refuse
+// projections needs both; [ToQuery] is enough for readers, on standbys too; see [Grant]. Triggers refuse
 // changes of what was recorded to everybody, the owner included, who could drop them.
 //
 // The statements are in sql/, one per file, and the schema with its functions in migrations/.

@@ -50,11 +50,12 @@ var (
 
 // OpenSink opens a sink in a schema that [Migrate] has made, where there may be a store too,
 // which may be in use or never be. Like [Open] it makes connections of its own from the pool's
-// configuration: up to 8 that load and commit, and up to 8 for the transactions of handlers.
+// configuration: up to 8 that load and commit, up to 8 for the transactions of handlers, and up to
+// 8 for those of [Sink.Read].
 // Close it when nothing uses it any more.
 //
-// On a standby a sink serves readers: they wait for a token there and then read there, provided
-// that the pool leads to this server alone. Everything else is [ErrReadOnly].
+// On a standby a sink serves readers, who wait for a token there. Everything else is [ErrReadOnly].
+// See [OpenReplicas] for readers who need not wait.
 //
 // What a crash of a server without fsync or synchronous_commit takes from a read model it takes
 // from its checkpoint too, and it is applied again; so a sink does not refuse such a server.
@@ -82,7 +83,7 @@ func OpenSink(ctx context.Context, pool *pgxpool.Pool, o SinkOptions) (*Sink, er
 
 // Sink returns the sink that keeps read models in the store's own schema. It is the same one
 // each time, and is closed with the store. Its connections are its own, up to 8 that load and
-// commit and up to 8 for handlers: projections and the log do not wait for each other's.
+// commit, up to 8 for handlers and up to 8 for [Sink.Read]: projections and the log do not wait for each other's.
 func (s *Store) Sink() *Sink { return &s.sink }
 
 // Close ends what is under way on a sink that was opened by [OpenSink], which gives
