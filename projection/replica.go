@@ -20,18 +20,32 @@ type replica struct {
 	o                    ReplicasOptions
 	looks, failures, now atomic.Int64
 
-	mu      sync.Mutex
-	health  health
-	strikes int                        // failures since it has last answered
-	known   map[place]eventstore.Token // how far it had come when it was looked at last
+	suspect chan struct{} // tells the prober of a look that failed
+
+	mu     sync.Mutex
+	health health
+	aside  map[Generation]absence // read models that cannot be read there, whatever the probes say
+	known  map[place]sighting     // how far it had come when it was looked at last
 }
 
 // health is how a replica does.
 type health struct {
 	err   error
 	since time.Time
-	until time.Time // if it has failed: nobody asks before
 	lag   time.Duration
+}
+
+// absence is for how long a read model is left alone on a replica.
+type absence struct {
+	until   time.Time
+	strikes int // failures since it was last read
+}
+
+// sighting is how far a read model had come, and when that was seen.
+type sighting struct {
+	eventstore.Token
+
+	at time.Time
 }
 
 // place is a checkpoint, as a question knows it.
@@ -43,22 +57,24 @@ type place struct {
 var errNotAsked = errors.New("it was not asked yet")
 
 func newReplica(of Replica, o ReplicasOptions) *replica {
-	r := &replica{Replica: of, o: o, known: map[place]eventstore.Token{}}
+	r := &replica{Replica: of, o: o, suspect: make(chan struct{}, 1), aside: map[Generation]absence{}, known: map[place]sighting{}}
 	if of.Probe != nil {
 		r.health.err = errNotAsked
 	}
 	return r
 }
 
-// state returns how the replica does. The primary, which nobody probes, is tried again when its
-// time is over.
 func (r *replica) state() health {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.Probe == nil && r.health.err != nil && time.Now().After(r.health.until) {
-		return health{}
-	}
 	return r.health
+}
+
+// readable reports whether nothing speaks against looking at a generation there.
+func (r *replica) readable(of Generation) (lag time.Duration, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.health.lag, r.health.err == nil && !time.Now().Before(r.aside[of].until)
 }
 
 func (r *replica) status() ReplicaStatus {
@@ -87,7 +103,7 @@ func (r *replica) look(ctx context.Context, of Generation, by func(ctx context.C
 		}
 		r.failures.Add(1)
 		if !errors.Is(err, ErrInterrupted) {
-			r.fails(err)
+			r.fails(of, err)
 		}
 	}
 	return look, err
@@ -110,30 +126,37 @@ func (r *replica) shorten(ctx context.Context) (context.Context, context.CancelF
 func (r *replica) answered(of Generation, look Look) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.strikes = 0
-	if r.Probe == nil {
-		r.health = health{}
-	}
+	delete(r.aside, of)
+	now := time.Now()
 	for _, f := range look.Followed {
 		at := f.Applied.Token()
-		r.known[place{of, at.Store}] = at
+		r.known[place{of, at.Store}] = sighting{at, now}
 	}
 }
 
-// mostStrikes bounds for how long a replica is put aside, to 32 times the time between two probes.
+// mostStrikes bounds for how long a read model is left alone, to 32 times the time between two probes.
 const mostStrikes = 5
 
-// fails puts the replica aside. Of many looks that fail at a time one counts.
-func (r *replica) fails(err error) {
+// fails leaves a read model alone there for a while, longer each time. Of many looks that fail at a
+// time one counts. Whether the whole server is to be left alone is for a probe to say, at once; until
+// then it is.
+func (r *replica) fails(of Generation, err error) {
 	r.mu.Lock()
-	if r.health.err != nil && time.Now().Before(r.health.until) {
+	last, now := r.aside[of], time.Now()
+	if now.Before(last.until) {
 		r.mu.Unlock()
 		return
 	}
-	until := time.Now().Add(r.o.Every << r.strikes)
-	r.strikes = min(r.strikes+1, mostStrikes)
+	r.aside[of] = absence{now.Add(r.o.Every << last.strikes), min(last.strikes+1, mostStrikes)}
 	r.mu.Unlock()
-	r.put(health{err: err, lag: -1, until: until})
+	if r.Probe == nil {
+		return
+	}
+	r.put(health{err: err, lag: -1})
+	select {
+	case r.suspect <- struct{}{}:
+	default:
+	}
 }
 
 // put changes the health, and says so if that is news.
@@ -155,11 +178,8 @@ func (r *replica) put(now health) {
 	}
 }
 
-// probe asks the replica how it does, unless it has failed just now.
+// probe asks the replica how it does.
 func (r *replica) probe(ctx context.Context) {
-	if time.Now().Before(r.state().until) {
-		return
-	}
 	short, cancel := context.WithTimeoutCause(ctx, r.o.Timeout, fmt.Errorf("it has not answered within %v", r.o.Timeout))
 	defer cancel()
 	lag, err := r.Probe(short)
@@ -183,29 +203,32 @@ func (r *replica) keepProbing(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			r.probe(ctx)
+		case <-r.suspect:
 		}
+		r.probe(ctx)
 	}
 }
 
-// reaches reports whether the replica is known to have what is required.
-func (r *replica) reaches(of Generation, required []eventstore.Token) bool {
+// lacks reports whether the replica is known to lack something of what is required. What was seen
+// of it longer ago than a probe is no knowledge: it has gone on since.
+func (r *replica) lacks(of Generation, required []eventstore.Token) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, token := range required {
-		at, known := r.known[place{of, token.Store}]
-		if !known || at.Incarnation != token.Incarnation || at.Position < token.Position {
-			return false
+		seen, known := r.known[place{of, token.Store}]
+		behind := seen.Incarnation != token.Incarnation || seen.Position < token.Position
+		if known && behind && time.Since(seen.at) < r.o.Every {
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 // candidate is a replica that may answer, and what speaks for it.
 type candidate struct {
 	*replica
 
-	late int           // 1 if it is not known to have what is required
+	late int           // 1 if it is known to lack something
 	lag  time.Duration // behind the least one's
 	now  int64
 	turn uint64
@@ -221,15 +244,15 @@ func (r *Replicas) choose(of Generation, required []eventstore.Token) (fit, othe
 	var all []candidate
 	least := unknownLag
 	for n, one := range r.replicas {
-		state := one.state()
-		if state.err != nil {
+		lag, ok := one.readable(of)
+		if !ok {
 			continue
 		}
-		c := candidate{replica: one, lag: state.lag, now: one.now.Load(), turn: (uint64(n) + turn) % uint64(len(r.replicas))}
+		c := candidate{replica: one, lag: lag, now: one.now.Load(), turn: (uint64(n) + turn) % uint64(len(r.replicas))}
 		if c.lag < 0 {
 			c.lag = unknownLag
 		}
-		if !one.reaches(of, required) {
+		if one.lacks(of, required) {
 			c.late = 1
 		}
 		least = min(least, c.lag)

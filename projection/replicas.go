@@ -54,9 +54,9 @@ type ReplicasOptions struct {
 // replica is believed to have applied decides where to look, and never what counts: each look
 // tells that anew, with its rows.
 //
-// A replica that fails is put aside until a probe finds it in order again, longer from time to time
-// if it goes on failing, and the question goes on to the next one: while the sink or any replica
-// answers, so do readers. It is safe for concurrent use.
+// A replica that fails is put aside until a probe finds it in order again, which is tried at once; a
+// read model that fails there is left alone, longer each time. The question goes on to the next
+// one: while the sink or any replica answers, so do readers. It is safe for concurrent use.
 type Replicas struct {
 	primary  *replica
 	replicas []*replica
@@ -123,7 +123,7 @@ func (r *Replicas) Look(ctx context.Context, model Model, rows RowQuery) (Look, 
 // adapters, whose servers can be read in more ways than one.
 func (r *Replicas) LookBy(ctx context.Context, of Generation, required []eventstore.Token, by func(ctx context.Context, at Readable) (Look, error)) (Look, error) {
 	fit, others := r.choose(of, required)
-	if r.primary.state().err == nil {
+	if _, ok := r.primary.readable(of); ok {
 		others = append([]*replica{r.primary}, others...)
 	} else {
 		others = append(others, r.primary) // it has failed just now, and is the last resort
@@ -143,7 +143,7 @@ func (r *Replicas) LookBy(ctx context.Context, of Generation, required []eventst
 			return look, nil
 		case found == nil:
 			found = &look
-			r.hurry(queue)
+			r.hurry(of, queue)
 		}
 	}
 	if found != nil {
@@ -154,8 +154,11 @@ func (r *Replicas) LookBy(ctx context.Context, of Generation, required []eventst
 
 // hurry puts the primary, which is further than all others, in front of a queue, unless it has failed
 // just now.
-func (r *Replicas) hurry(queue []*replica) {
-	if n := slices.Index(queue, r.primary); n > 0 && r.primary.state().err == nil {
+func (r *Replicas) hurry(of Generation, queue []*replica) {
+	if _, ok := r.primary.readable(of); !ok {
+		return
+	}
+	if n := slices.Index(queue, r.primary); n > 0 {
 		copy(queue[1:n+1], queue[:n])
 		queue[0] = r.primary
 	}

@@ -27,6 +27,7 @@ type server struct {
 	lag   time.Duration
 	err   error
 	hangs bool
+	lost  projection.Generation // cannot be read
 	looks int
 }
 
@@ -60,6 +61,9 @@ func (s *server) Look(ctx context.Context, model projection.Model, _ projection.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.looks++
+	if err == nil && s.lost == model.Generation {
+		err = errLost
+	}
 	if err != nil {
 		return projection.Look{}, err
 	}
@@ -251,6 +255,8 @@ func TestTheNextAnswerIsNotOlderThoughOneSegmentWasFurther(t *testing.T) {
 	})
 }
 
+var errLost = errors.New("keys are missing")
+
 var errGone = errors.New("connection refused")
 
 func TestAReplicaThatFailsIsPutAsideUntilItIsInOrder(t *testing.T) {
@@ -292,6 +298,55 @@ func TestAReplicaThatGoesOnFailingIsTriedLessAndLess(t *testing.T) {
 		}
 		assert.Less(t, tried, 10)
 		assert.Greater(t, tried, 4)
+	})
+}
+
+// What a model lacks there, such as rows that a server has lost, is no reason to leave the others alone.
+func TestAReadModelThatFailsOnAReplicaIsLeftAloneAndTheOthersAreNot(t *testing.T) {
+	t.Parallel()
+	inFleet(t, func(t *testing.T, f *fleet) {
+		other := projection.NewReader(f.Replicas, accountsAt(7))
+		f.one.set(func(s *server) { s.lost = accounts.Generation() })
+		f.two.down(errGone)
+		time.Sleep(time.Second + 1)
+		for range 10 {
+			_, err := f.ask(t.Context())
+			require.NoError(t, err)
+		}
+		assert.Equal(t, [3]int{10, 1, 0}, f.asked())
+		synctest.Wait() // for the probe
+		for range 10 {
+			_, err := other.Get(t.Context(), "a")
+			require.NoError(t, err)
+		}
+		assert.Equal(t, [3]int{0, 10, 0}, f.asked())
+		require.NoError(t, f.Status().Replicas[0].Err)
+	})
+}
+
+// Nobody has looked at the second one, while the first is known to have what is asked for.
+func TestAReplicaThatNobodyHasLookedAtIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	inFleet(t, func(t *testing.T, f *fleet) {
+		f.two.down(errGone)
+		time.Sleep(time.Second + 1)
+		for range 10 {
+			_, err := f.ask(t.Context(), query.After(tokenAt(10)))
+			require.NoError(t, err)
+		}
+		f.two.set(func(s *server) { s.err, s.at = nil, 9 })
+		time.Sleep(2 * time.Second)
+		f.asked()
+		_, _ = f.ask(t.Context(), query.After(tokenAt(10)))
+		_, _ = f.ask(t.Context(), query.After(tokenAt(10)))
+		f.two.set(func(s *server) { s.at = 10 })
+		time.Sleep(2 * time.Second)
+		f.asked()
+		for range 10 {
+			_, err := f.ask(t.Context(), query.After(tokenAt(10)))
+			require.NoError(t, err)
+		}
+		assert.Equal(t, [3]int{0, 5, 5}, f.asked())
 	})
 }
 
