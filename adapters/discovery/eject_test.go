@@ -357,3 +357,32 @@ func TestTheCircuitCountsRequestsAndNotTries(t *testing.T) {
 		assert.Zero(t, transport.Status()[0].Circuit)
 	})
 }
+
+// What was sent before an endpoint was ejected says nothing about it any more.
+func TestOlderTriesDoNotChangeAnEjection(t *testing.T) {
+	t.Parallel()
+	for _, late := range []error{errRefused, nil} {
+		synctest.Test(t, func(t *testing.T) {
+			ends := make(chan error)
+			behind := &scripted{does: func(string, *http.Request) (int, error) { return 200, <-ends }}
+			named := hosts("b")
+			transport := newTransport(t, named, discovery.TransportOptions{Around: behind.around, Ejection: time.Second})
+			var asking sync.WaitGroup
+			for range 2 {
+				asking.Go(func() { send(transport, http.MethodPost, "http://orders/", "x") })
+			}
+			synctest.Wait()
+			named.set(nil, hosts("a", "b", "c", "d").answer...)
+			behind.set(down())
+			get(transport, "http://orders/")
+			ends <- errRefused
+			synctest.Wait()
+			require.Equal(t, []string{"b"}, ejected(transport))
+			until := transport.Status()[0].Endpoints[1].Ejected.Until
+			time.Sleep(time.Second / 2)
+			ends <- late
+			asking.Wait()
+			assert.Equal(t, until, transport.Status()[0].Endpoints[1].Ejected.Until)
+		})
+	}
+}
