@@ -98,6 +98,19 @@ func (c *closes) Close() error {
 	return c.Conn.Close()
 }
 
+func TestIdleConnectionsToAnEndpointThatHasLeftAreClosed(t *testing.T) {
+	t.Parallel()
+	leaves, closed := serve(t, ok), make(chan struct{}, 1)
+	named := resolves(leaves.endpoint())
+	transport := newTransport(t, named, discovery.DialThrough(discovery.TransportOptions{}, closing(leaves.Listener.Addr().String(), closed)))
+	_, _, err := get(transport, "http://orders/")
+	require.NoError(t, err)
+	named.set(nil, serve(t, ok).endpoint())
+	_, _, err = get(transport, "http://orders/")
+	require.NoError(t, err)
+	<-closed
+}
+
 func TestAServiceWithoutEndpointsSaysSo(t *testing.T) {
 	t.Parallel()
 	named := resolves()

@@ -240,6 +240,7 @@ func TestAnEjectedEndpointThatLeavesAndReturnsIsStillEjected(t *testing.T) {
 		ask(t, transport, func() bool { return len(ejected(transport)) == 1 })
 		named.set(nil, hosts("a", "c").answer...)
 		get(transport, "http://orders/")
+		behind.set(down()) // a new one would not be ejected
 		named.set(nil, hosts("a", "b", "c").answer...)
 		get(transport, "http://orders/")
 		assert.Equal(t, []string{"b"}, ejected(transport))

@@ -214,3 +214,30 @@ func TestATryThatTakesTooLongIsATimeout(t *testing.T) {
 		require.Equal(t, 3*time.Second, time.Since(began), "three tries")
 	})
 }
+
+// closer is a body that counts how often it is closed.
+type closer struct {
+	io.Reader
+
+	times int
+}
+
+func (c *closer) Close() error {
+	c.times++
+	return nil
+}
+
+// Whoever sends a request may rely on its body being closed, also when it is never sent.
+func TestBodiesThatAreNotSentAreClosed(t *testing.T) {
+	t.Parallel()
+	behind := &scripted{does: down("a", "b")}
+	transport := newTransport(t, hosts("a", "b"), discovery.TransportOptions{Around: behind.around})
+	for _, target := range []string{"http://orders/", "http://not.a.service/"} {
+		body := &closer{Reader: stream("x")}
+		r, err := http.NewRequest(http.MethodPost, target, body)
+		require.NoError(t, err)
+		_, err = transport.RoundTrip(r)
+		require.Error(t, err)
+		assert.Equal(t, 1, body.times, target)
+	}
+}
