@@ -59,6 +59,9 @@ func lookParams(of projection.Generation) [][]byte {
 	return [][]byte{[]byte(of.Name), bigint(int64(of.Version))}
 }
 
+// lookColumns are those of look.sql.
+const lookColumns = "first_slice, end_slice, incarnation, position, anchor_id, fence, parks, store_id, version, stage, unindexed, type, cause, at, nth, key"
+
 // Where the columns of a row of look.sql stand, behind those of a row of builds.
 const (
 	lookStage = 9  // not NULL: it is a row of builds
@@ -86,8 +89,8 @@ func (s *Sink) lookSQL(model projection.Model, rows projection.RowQuery) (call, 
 		fmt.Fprintf(&nulls, ", NULL::%s", columnTypes[c.Kind].name)
 		fmt.Fprintf(&columns, ", r.%q", c.Name)
 	}
-	text = fmt.Sprintf("SELECT l.*%s FROM (\n%s) l\nUNION ALL\nSELECT %s%s, r.\"key\"%s FROM (%s) r",
-		nulls.String(), strings.TrimRight(s.db.sql.look.text, ";\n"), strings.Repeat("NULL, ", lookNth), nth, columns.String(), text)
+	text = fmt.Sprintf("SELECT %s%s FROM (\n%s) l\nUNION ALL\nSELECT %s%s, r.\"key\"%s FROM (%s) r",
+		lookColumns, nulls.String(), strings.TrimRight(s.db.sql.look.text, ";\n"), strings.Repeat("NULL, ", lookNth), nth, columns.String(), text)
 	return call{statement: statement{text, text}, params: append(params, more...)}, nil
 }
 
