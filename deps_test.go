@@ -39,9 +39,10 @@ var importTable = []rule{
 	{pkg: "aggregate", own: list("eventstore", "eventstore/codec")},
 	{pkg: "command", own: list("eventstore")},
 	{pkg: "query", own: list("eventstore", "internal/moments")},
-	{pkg: "projection", own: list("eventstore", "eventstore/codec", "eventstore/subscription", "query")},                   // query: ADR 0004
-	{pkg: "relay", own: list("eventstore", "eventstore/subscription", "projection")},                                       // ADR 0026
-	{pkg: "catalog", own: list("eventstore", "eventstore/codec", "command", "query", "projection", "internal/jsonschema")}, // ADR 0018
+	{pkg: "projection", own: list("eventstore", "eventstore/codec", "eventstore/subscription", "query")},                        // query: ADR 0004
+	{pkg: "relay", own: list("eventstore", "eventstore/subscription", "projection")},                                            // ADR 0026
+	{pkg: "catalog", own: list("eventstore", "eventstore/codec", "command", "query", "projection", "internal/jsonschema")},      // ADR 0018
+	{pkg: "saga", own: list("eventstore", "eventstore/codec", "eventstore/subscription", "aggregate", "command", "projection")}, // ADR 0025
 
 	// Formats of payloads beside the default one, each with what it needs: who does not import
 	// it does not link it (ADR 0009).
@@ -55,6 +56,7 @@ var importTable = []rule{
 	{pkg: "aggregate/aggregatetest", own: list("aggregate", "eventstore", "eventstore/codec"), modules: list(rapid)}, // ADR 0015
 	{pkg: "projection/projectiontest", own: list("projection", "eventstore", "eventstore/codec", "eventstore/subscription", "query")},
 	{pkg: "relay/relaytest", own: list("relay", "projection", "eventstore", "eventstore/subscription")},
+	{pkg: "saga/sagatest", own: list("saga", "eventstore", "eventstore/codec")},
 	{pkg: "adapters/postgres/postgrestest", own: list("adapters/postgres", "internal/testservers"), modules: list(pgx)},
 
 	// Adapters: one technology each, any port, never another adapter.

@@ -1,0 +1,100 @@
+package saga
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/leftfold/leftfold/aggregate"
+	"github.com/leftfold/leftfold/command"
+	"github.com/leftfold/leftfold/eventstore"
+)
+
+// Command is what a saga asks of somebody.
+type Command struct {
+	// ID is the same however often the command is dispatched, and no other command has it: 32
+	// hexadecimal digits.
+	ID string
+	// Name is that of [Send].
+	Name string
+	// Payload is the command as JSON.
+	Payload json.RawMessage
+}
+
+// Dispatcher carries commands to those who handle them.
+type Dispatcher interface {
+	// Dispatch returns nil when the command has been handled, now or before. It may be called
+	// again with the same command, also after it returned nil and while another call is under
+	// way: then the command must not take effect again, which is what its id is for.
+	//
+	// An error that wraps [ErrRefused] says that the command was not handled and will not be: the
+	// saga then does without it. Every other error leaves that open, and the command is
+	// dispatched again later. ctx ends when the command has taken too long.
+	Dispatch(ctx context.Context, c Command) error
+}
+
+// DispatcherFunc is a function as a [Dispatcher].
+type DispatcherFunc func(ctx context.Context, c Command) error
+
+// Dispatch calls the function.
+func (f DispatcherFunc) Dispatch(ctx context.Context, c Command) error { return f(ctx, c) }
+
+// ErrRefused says that a command was not handled and will not be, whoever sends it again.
+var ErrRefused = errors.New("command was refused")
+
+// Refused returns err as a refusal. Its text is kept with the instance, as the reason.
+func Refused(err error) error { return &refusal{err} }
+
+type refusal struct{ err error }
+
+func (r *refusal) Error() string   { return r.err.Error() }
+func (r *refusal) Unwrap() []error { return []error{ErrRefused, r.err} }
+
+// ToBus returns a dispatcher to the handlers of a bus in this process. The commands must be
+// handled there under the names that the saga gives them. The options go with each of them, such as
+// [command.Principal].
+//
+// Refusals are: the decision of an aggregate against it ([aggregate.RefusedError]), a command that is
+// malformed ([command.ErrInvalidCommand]), one that the principal may not send
+// ([command.ForbiddenError]), a stream that is deleted. A command that the bus does not know is
+// tried again: a deploy may bring its handler.
+func ToBus(bus *command.Bus, options ...command.DispatchOption) Dispatcher {
+	return &toBus{bus, options}
+}
+
+type toBus struct {
+	bus     *command.Bus
+	options []command.DispatchOption
+}
+
+func (d *toBus) Dispatch(ctx context.Context, c Command) error {
+	decoded, err := d.decode(c)
+	if err != nil {
+		return err
+	}
+	options := slices.Concat(d.options, []command.DispatchOption{command.ID(c.ID)})
+	if _, err = d.bus.Dispatch(ctx, decoded, options...); isRefusal(err) {
+		return Refused(err)
+	}
+	return err
+}
+
+func isRefusal(err error) bool {
+	if _, decided := errors.AsType[*aggregate.RefusedError](err); decided {
+		return true
+	}
+	_, forbidden := errors.AsType[*command.ForbiddenError](err)
+	return forbidden || errors.Is(err, command.ErrInvalidCommand) || errors.Is(err, eventstore.ErrStreamDeleted)
+}
+
+// decode returns the command as a value of the type that the bus handles under its name.
+func (d *toBus) decode(c Command) (any, error) {
+	for _, registered := range d.bus.Commands() {
+		if registered.Name == c.Name {
+			return decodeAs(registered.GoType, c)
+		}
+	}
+	return nil, fmt.Errorf("dispatch %s: the bus handles no command of that name: register it with command.Handle", c.Name)
+}

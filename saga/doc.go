@@ -1,0 +1,25 @@
+// Package saga keeps several services consistent without a transaction around them: an instance
+// of a saga reacts to events with commands, waits for what becomes of them, and undoes what was
+// done when something fails.
+//
+// [Define] describes a saga that directs its steps (orchestration); [React] answers an event with
+// commands (choreography). A [Worker] runs them, in as many processes as you like; a [Dispatcher]
+// carries the commands.
+//
+// An instance is a stream of its own. What it is told and what it decides because of it (its
+// state, the commands that it requests, its timers) are written in one append. So after a crash
+// at any moment an instance goes on as if there had been none:
+//
+//   - an event, a timer and the result of a command each take effect on an instance once;
+//   - a command is dispatched at least once, always under the same id, and not any more when its
+//     result is known. Who handles it must be idempotent by that id, as package command is;
+//   - a timer fires at least once and takes effect once, not before it is due;
+//   - of two events for one instance at the same time, the second is decided on what the first
+//     has made of it.
+//
+// The same code decides in a test without a store, see package sagatest, and again on recorded
+// instances, see [Check]. Replaying or rebuilding a read model never dispatches anything.
+//
+// What the package does not promise: isolation. Others see what a saga has done so far, and
+// compensations are commands like any other.
+package saga

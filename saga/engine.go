@@ -1,0 +1,152 @@
+package saga
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/leftfold/leftfold/aggregate"
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/eventstore/codec"
+)
+
+// Store is where the instances of sagas live.
+type Store interface {
+	aggregate.Store
+	eventstore.LogReader
+}
+
+// engine runs the instances of one saga, of any state.
+type engine interface {
+	// observations returns what an event tells to which instances.
+	observations(source eventstore.StoreID, m *eventstore.Recorded) ([]told, error)
+	// tell makes an instance decide. Told again under the same id it does nothing. An error that is
+	// a [poison] concerns this instance alone.
+	tell(ctx context.Context, instance, id string, what record) error
+	// request returns the command of a request, and whether its result is still wanted.
+	request(ctx context.Context, instance string, r commandRequested) (Command, bool, error)
+}
+
+// told is something that an instance is told.
+type told struct {
+	instance string // the id part of its stream
+	id       string // of the telling
+	what     record
+}
+
+// poison is an error that trying again does not cure and that only one instance is concerned by.
+type poison struct{ err error }
+
+func (p *poison) Error() string { return p.err.Error() }
+func (p *poison) Unwrap() error { return p.err }
+
+// running is a type at work on a store.
+type running[S any] struct {
+	*Type[S]
+
+	instances *aggregate.Repository[instance[S], record]
+	now       func() time.Time
+	fault     func(Point)
+}
+
+func (t *Type[S]) on(store aggregate.Store, now func() time.Time, fault func(Point)) *running[S] {
+	// Twenty events for one instance at a time are no reason to give up.
+	instances := aggregate.NewRepository(store, t.records).WithOptions(aggregate.Options{MaxAttempts: 50})
+	return &running[S]{t, instances, now, fault}
+}
+
+func (r *running[S]) observations(source eventstore.StoreID, m *eventstore.Recorded) (all []told, err error) {
+	defer recoverAsPoison(&err)
+	values, err := r.events.Decode(*m)
+	if err != nil {
+		return nil, &poison{err}
+	}
+	for part, value := range values {
+		rule := r.rules[typeOf(value)]
+		if rule == nil {
+			continue // an old event stands for several, and the saga is told some of them
+		}
+		id := rule.id(value, m)
+		if id == "" || rule.begins && m.RecordedAt.Before(r.since) {
+			continue
+		}
+		o, err := observe(r.events, source, m, part, value)
+		if err != nil {
+			return nil, &poison{err}
+		}
+		o.Begins, o.At = rule.begins, r.now().UTC()
+		all = append(all, told{id, "event " + o.key(), o})
+	}
+	return all, nil
+}
+
+func (r *running[S]) tell(ctx context.Context, id, as string, what record) (err error) {
+	defer recoverAsPoison(&err)
+	stream := r.Stream(id)
+	r.fault(BeforeTelling)
+	_, err = r.instances.Execute(ctx, id, func(in instance[S]) ([]record, error) {
+		return r.decide(stream, in, what)
+	}, aggregate.CommandID(as))
+	if errors.Is(err, errNothing) || errors.Is(err, eventstore.ErrStreamDeleted) {
+		return nil
+	}
+	r.fault(AfterTelling)
+	return poisonous(err)
+}
+
+func (r *running[S]) request(ctx context.Context, id string, requested commandRequested) (c Command, wanted bool, err error) {
+	defer recoverAsPoison(&err)
+	in, _, err := r.instances.Load(ctx, id)
+	switch {
+	case errors.Is(err, eventstore.ErrStreamDeleted):
+		return Command{}, false, nil
+	case err == nil:
+		err = in.broken
+		if err != nil {
+			err = &poison{err}
+		}
+	}
+	if err != nil {
+		return Command{}, false, poisonous(err)
+	}
+	at := in.commands[requested.ID]
+	wanted = at.status == open && at.Attempt == requested.Attempt && in.needs(at)
+	return Command{ID: requested.ID, Name: requested.Name, Payload: requested.Payload}, wanted, nil
+}
+
+// poisonous marks the errors that are of one instance: it cannot be folded, it decides what cannot
+// be recorded, or its id cannot be that of a stream.
+func poisonous(err error) error {
+	if err == nil {
+		return nil
+	}
+	_, decided := errors.AsType[*aggregate.RefusedError](err)
+	_, undecodable := errors.AsType[*codec.DecodeError](err)
+	_, newer := errors.AsType[*codec.SchemaVersionError](err)
+	if decided || undecodable || newer || errors.Is(err, codec.ErrUnknownType) ||
+		errors.Is(err, eventstore.ErrInvalid) || errors.Is(err, eventstore.ErrTooLarge) {
+		return &poison{err}
+	}
+	return err
+}
+
+func recoverAsPoison(err *error) {
+	switch p := recover().(type) {
+	case nil:
+	case error:
+		*err = &poison{fmt.Errorf("panic: %w", p)}
+	default:
+		*err = &poison{fmt.Errorf("panic: %v", p)}
+	}
+}
+
+const maxReasonBytes = 2000
+
+// reasonOf returns the text of an error that any store and any sink can keep.
+func reasonOf(err error) string {
+	text := err.Error()
+	text = text[:min(len(text), maxReasonBytes)]
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+}

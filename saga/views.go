@@ -1,0 +1,85 @@
+package saga
+
+import (
+	"time"
+
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/projection"
+)
+
+// Timer is a timer that is pending.
+type Timer struct {
+	ID       string `leftfold:"key"`
+	Instance string // whose timer it is: the id part of its stream
+	Name     string // the step that may time out, or the command that is tried again
+	Due      time.Time
+}
+
+// Instance is how an instance does.
+type Instance struct {
+	ID        string `leftfold:"key"`
+	Phase     Phase
+	Undoing   bool   // it is compensating, whether it is stuck or not
+	Step      string // that started, failed or was undone last
+	Reason    string // why a step failed, or with what the instance is stuck
+	BeganAt   time.Time
+	ChangedAt time.Time
+}
+
+// Timers is the view of the saga's pending timers, by the time at which they are due. The workers
+// of the saga keep it; see [projection.NewReader].
+func (t *Type[S]) Timers() *projection.View[Timer] { return timersOf(t.name) }
+
+// Instances is the view of the saga's instances, by phase and by the time of their last change.
+func (t *Type[S]) Instances() *projection.View[Instance] { return instancesOf(t.name) }
+
+func timersOf(saga string) *projection.View[Timer] {
+	return projection.NewView(saga+"_timers", projection.ViewOptions{Version: 1, Indexes: []string{"due"}},
+		projection.WhenKeyed(func(e timerSet, m eventstore.Recorded) string {
+			if m.Stream.Category() != saga {
+				return ""
+			}
+			return e.ID
+		}, func(row *Timer, e timerSet, m eventstore.Recorded) {
+			row.Instance, row.Name, row.Due = m.Stream.ID(), e.Name, e.Due
+		}),
+		projection.Delete[Timer](func(e timerFired) string { return e.ID }),
+		projection.Delete[Timer](func(e timerCancelled) string { return e.ID }))
+}
+
+func instancesOf(saga string) *projection.View[Instance] {
+	return projection.NewView(saga+"_instances", projection.ViewOptions{Version: 1, Indexes: []string{"phase", "changed_at"}},
+		change(saga, func(row *Instance, e observed) {
+			if e.Begins {
+				row.Phase, row.BeganAt = Running, e.At
+			}
+		}),
+		change(saga, func(row *Instance, e stepStarted) { row.Step = e.Step }),
+		change(saga, func(row *Instance, e stepFailed) { row.Step, row.Reason = e.Step, e.Reason }),
+		change(saga, func(row *Instance, e stepAbandoned) { row.Step, row.Reason = e.Step, e.Reason }),
+		change(saga, func(row *Instance, e stepUndone) { row.Step = e.Step }),
+		change(saga, func(row *Instance, _ compensating) { row.Phase, row.Undoing = Compensating, true }),
+		change(saga, func(row *Instance, e stuck) { row.Phase, row.Step, row.Reason = Stuck, e.Step, e.Reason }),
+		change(saga, func(row *Instance, _ unstuck) { row.Phase = phaseOf(row.Undoing) }),
+		change(saga, func(row *Instance, e ended) { row.Phase, row.Undoing = e.Phase, false }))
+}
+
+func phaseOf(undoing bool) Phase {
+	if undoing {
+		return Compensating
+	}
+	return Running
+}
+
+// change folds records of the saga's own instances.
+func change[E any](saga string, fold func(row *Instance, e E)) projection.Rule[Instance] {
+	return projection.WhenKeyed(func(_ E, m eventstore.Recorded) string {
+		if m.Stream.Category() != saga {
+			return ""
+		}
+		return m.Stream.ID()
+	}, func(row *Instance, e E, m eventstore.Recorded) {
+		row.ChangedAt = m.RecordedAt
+		fold(row, e)
+	})
+}
