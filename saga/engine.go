@@ -33,7 +33,8 @@ type engine interface {
 type told struct {
 	instance string // the id part of its stream
 	id       string // of the telling
-	what     record
+	// what asks what that is; nil: nothing.
+	what func(ctx context.Context) (record, error)
 }
 
 // poison is an error that trying again does not cure and that only one instance is concerned by.
@@ -77,9 +78,24 @@ func (r *running[S]) observations(source eventstore.StoreID, m *eventstore.Recor
 			return nil, &poison{err}
 		}
 		o.Begins, o.At = rule.begins, r.now().UTC()
-		all = append(all, told{id, "event " + o.key(), o})
+		if r.react != nil && part > 0 {
+			id = o.key()
+		}
+		all = append(all, told{id, "event " + o.key(), func(ctx context.Context) (record, error) { return r.asked(ctx, o, value, m) }})
 	}
 	return all, nil
+}
+
+// asked returns the observation, with the answer of a reaction.
+func (r *running[S]) asked(ctx context.Context, o observed, value any, m *eventstore.Recorded) (what record, err error) {
+	if r.react == nil {
+		return o, nil
+	}
+	defer recoverAsPoison(&err)
+	if o.Sends, err = r.react.answer(ctx, value, m); err != nil || len(o.Sends) == 0 {
+		return nil, err
+	}
+	return o, nil
 }
 
 func (r *running[S]) tell(ctx context.Context, id, as string, what record) (err error) {

@@ -53,7 +53,12 @@ func tellings(saga string, e engine, store eventstore.StoreID, m *eventstore.Rec
 			return []task{{key: string(m.Stream), event: m, err: &poison{err}}}
 		}
 		tasks[n] = task{key: string(stream), event: m, do: func(ctx context.Context) error {
-			return e.tell(eventstore.CausedBy(ctx, *m), told.instance, told.id, told.what)
+			ctx = eventstore.CausedBy(ctx, *m)
+			what, err := told.what(ctx)
+			if err != nil || what == nil {
+				return err
+			}
+			return e.tell(ctx, told.instance, told.id, what)
 		}}
 	}
 	return tasks

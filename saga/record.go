@@ -98,7 +98,7 @@ type send struct {
 
 // definitions are the types of the records. They are the same for all sagas.
 var definitions = []codec.Definition{
-	codec.Event[observed]("saga.observed"),
+	codec.Event[observed](observedType),
 	codec.Event[timerFired]("saga.timer.fired"),
 	codec.Event[commandDone]("saga.command.done"),
 	codec.Event[commandRefused]("saga.command.refused"),
@@ -128,7 +128,11 @@ func mustSet(set *codec.Set, err error) *codec.Set {
 	return set
 }
 
-const requestedType = "saga.command.requested"
+// Types that the log is read for.
+const (
+	observedType  = "saga.observed"
+	requestedType = "saga.command.requested"
+)
 
 // toldAt returns the time at which an instance was told something, and whether the record is such.
 func toldAt(r record) (time.Time, bool) {

@@ -50,12 +50,15 @@ func (t *Type[S]) Stream(id string) eventstore.StreamID { return eventstore.NewS
 // are the same for all sagas.
 func (t *Type[S]) Records() *codec.Set { return t.records.Events() }
 
-var validName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
+var (
+	validName  = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
+	errBadName = errors.New("the name is not usable: want a lower-case letter, then letters, digits or _, at most 32 in all")
+)
 
 func define[S any](name string, d Definition[S]) (*Type[S], error) {
 	t := &Type[S]{name: name, steps: slices.Clone(d.Steps), since: d.Since, retry: d.Retry.orDefault()}
 	if !validName.MatchString(name) {
-		return nil, errors.New("the name is not usable: want a lower-case letter, then letters, digits or _, at most 32 in all")
+		return nil, errBadName
 	}
 	var err error
 	if t.events, err = codec.Merge(d.Events...); err != nil {
