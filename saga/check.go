@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/leftfold/leftfold/eventstore"
 )
@@ -30,7 +31,8 @@ type Divergence struct {
 	Err error
 }
 
-func (d Divergence) Error() string {
+// String says what diverged, for people.
+func (d Divergence) String() string {
 	if d.Err != nil {
 		return fmt.Sprintf("instance %s at version %d, told %q: this build cannot decide: %v", d.Instance, d.Told.Version, d.Told, d.Err)
 	}
@@ -71,7 +73,7 @@ func (t *Type[S]) checkOne(ctx context.Context, store eventstore.StreamReader, s
 	if err != nil {
 		return err
 	}
-	if e, isEnd := all[len(all)-1].(ended); isEnd && e.Phase.Ended() {
+	if slices.ContainsFunc(all, func(r record) bool { _, is := r.(ended); return is }) {
 		return nil
 	}
 	report.Live++

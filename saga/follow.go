@@ -40,7 +40,8 @@ func (w Worker) observing(s Saga, e engine, source eventstore.LogReader) *follow
 }
 
 // tellings returns a task for each instance that an event concerns. If nobody knows which one that
-// is, the stream of the event stands for it: it is parked, and the other streams go on.
+// is, the stream of the event stands for it, and the event is parked under that. What the stream has
+// behind it is told all the same: it may be of other instances.
 func tellings(saga string, e engine, store eventstore.StoreID, m *eventstore.Recorded) []task {
 	all, err := e.observations(store, m)
 	if err != nil {

@@ -120,3 +120,13 @@ var transfers = saga.Define("transfer", saga.Definition[transfer]{
 	},
 	Retry: saga.Retry{First: 10 * time.Millisecond, Most: 50 * time.Millisecond, Attempts: 4},
 })
+
+// patient waits an hour for somebody to withdraw the money.
+var patient = saga.Define("patient", saga.Definition[transfer]{
+	Events: []*codec.Set{transferOrders.Events(), accounts.Events()},
+	On: []saga.Rule[transfer]{
+		saga.Begin[transfer](func(e requested, _ eventstore.Recorded) string { return e.ID }, nil),
+		saga.On[transfer](func(e withdrawn, _ eventstore.Recorded) string { return e.Transfer }, nil),
+	},
+	Steps: []saga.Step[transfer]{{Name: "wait", Done: []saga.Match{saga.By[withdrawn]()}, Timeout: time.Hour}},
+})
