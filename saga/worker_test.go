@@ -121,7 +121,7 @@ func TestWorkersShareInstancesAndNothingHappensTwice(t *testing.T) {
 		bank := saga.ToBus(newBank(at.store))
 		for range 2 {
 			w := at.worker(t)
-			w.Segments, w.TTL = 4, time.Second
+			w.Segments, w.TTL, w.DispatchTimeout = 4, time.Second, 10*time.Second
 			w.Dispatcher = saga.DispatcherFunc(func(ctx context.Context, c saga.Command) error {
 				return errors.Join(bank.Dispatch(ctx, c), bank.Dispatch(ctx, c))
 			})

@@ -1,0 +1,210 @@
+package saga_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leftfold/leftfold/adapters/memory"
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/eventstore/codec"
+	"github.com/leftfold/leftfold/projection"
+	"github.com/leftfold/leftfold/saga"
+)
+
+var errAway = errors.New("the bank is away")
+
+func TestAServiceThatIsAwayLeavesInstancesStuckUntilTheyAreResumed(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, at place) {
+		at.deposits(t, "ann", 100)
+		at.requests(t, requested{"t1", "ann", "bob", 30})
+		var away atomic.Bool
+		away.Store(true)
+		bank := saga.ToBus(newBank(at.store))
+		w := at.worker(t)
+		w.Dispatcher = saga.DispatcherFunc(func(ctx context.Context, c saga.Command) error {
+			if away.Load() {
+				return errAway
+			}
+			return bank.Dispatch(ctx, c)
+		})
+		runs(t, w)
+		row := awaits(t, at, "t1", saga.Stuck)
+		assert.Equal(t, errAway.Error(), row.Reason)
+		entries, err := transfers.Timeline(t.Context(), at.store, "t1")
+		require.NoError(t, err)
+		assert.Equal(t, 4, count(entries, "saga.command.failed"))
+
+		away.Store(false)
+		require.NoError(t, transfers.Resume(t.Context(), at.store, "t1", "the bank is back"))
+		awaits(t, at, "t1", saga.Completed)
+		require.ErrorIs(t, transfers.Resume(t.Context(), at.store, "t1", ""), saga.ErrNotStuck)
+		require.ErrorIs(t, transfers.Resume(t.Context(), at.store, "t9", ""), saga.ErrNotStuck)
+	})
+}
+
+// One service does not answer at all. The commands to others go on.
+func TestACommandThatHangsIsGivenUpAndTriedLater(t *testing.T) {
+	t.Parallel()
+	at := place{store: memory.NewStore(), sink: memory.NewSink()}
+	at.deposits(t, "ann", 100)
+	at.deposits(t, "eve", 100)
+	bank := saga.ToBus(newBank(at.store))
+	var hung atomic.Int64
+	w := at.worker(t)
+	w.DispatchTimeout = 200 * time.Millisecond
+	w.Dispatcher = saga.DispatcherFunc(func(ctx context.Context, c saga.Command) error {
+		if c.Name == "account.withdraw" && hung.Add(1) == 1 {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		return bank.Dispatch(ctx, c)
+	})
+	runs(t, w)
+	at.requests(t, requested{"t1", "ann", "bob", 30}, requested{"t2", "eve", "bob", 30})
+	awaits(t, at, "t1", saga.Completed)
+	awaits(t, at, "t2", saga.Completed)
+}
+
+// Many events of one instance come at once, from several workers that know nothing of each other.
+func TestEventsOfOneInstanceAtOnceAreAllSeenOnce(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, at place) {
+		const events, workers = 12, 3
+		at.requests(t, requested{ID: "t1"})
+		var all sync.WaitGroup
+		for n := range events {
+			all.Go(func() { at.withdraws(t, fmt.Sprint("a", n), "t1") })
+		}
+		all.Wait()
+		idle := make([]func(), workers)
+		for n := range idle {
+			own, w := at, at.worker(t)
+			own.sink = memory.NewSink()
+			w.Sagas, w.Sink = []saga.Saga{counting}, own.sink
+			runs(t, w)
+			idle[n] = func() { own.isIdle(t, w) }
+		}
+		observed := func() int {
+			entries, err := counting.Timeline(t.Context(), at.store, "t1")
+			assert.NoError(t, err)
+			return count(entries, "saga.observed")
+		}
+		require.Eventually(t, func() bool { return observed() == 1+events }, patience, 2*time.Millisecond)
+		for _, isIdle := range idle {
+			isIdle()
+		}
+		assert.Equal(t, 1+events, observed())
+	})
+}
+
+// counting never ends.
+var counting = saga.Define("counting", saga.Definition[int]{
+	Events: []*codec.Set{transferOrders.Events(), accounts.Events()},
+	On: []saga.Rule[int]{
+		saga.Begin[int](func(e requested, _ eventstore.Recorded) string { return e.ID }, nil),
+		saga.On(func(e withdrawn, _ eventstore.Recorded) string { return e.Transfer }, func(n *int, _ withdrawn, _ eventstore.Recorded) { *n++ }),
+	},
+	Steps: []saga.Step[int]{{
+		Name: "count",
+		Do:   saga.Send("nothing", func(int) struct{} { return struct{}{} }),
+		Done: []saga.Match{saga.ByIf(func(withdrawn) bool { return false })},
+	}},
+})
+
+// fussy panics on what it is told of one instance, until it is mended.
+func fussy(mended *atomic.Bool) *saga.Type[transfer] {
+	return saga.Define("fussy", saga.Definition[transfer]{
+		Events: []*codec.Set{transferOrders.Events(), accounts.Events()},
+		On: []saga.Rule[transfer]{
+			saga.Begin(func(e requested, _ eventstore.Recorded) string { return e.ID }, func(_ *transfer, e requested, _ eventstore.Recorded) {
+				if e.ID == "bad" && !mended.Load() {
+					panic("a fold that is wrong")
+				}
+			}),
+			saga.On[transfer](func(e withdrawn, _ eventstore.Recorded) string { return e.Transfer }, nil),
+		},
+		Steps: []saga.Step[transfer]{{Name: "wait", Done: []saga.Match{saga.By[withdrawn]()}}},
+	})
+}
+
+func TestAPoisonedInstanceIsParkedAloneAndTakenUpAgain(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, at place) {
+		var mended atomic.Bool
+		typ := fussy(&mended)
+		w := at.worker(t)
+		w.Sagas = []saga.Saga{typ}
+		runs(t, w)
+		at.requests(t, requested{ID: "bad"}, requested{ID: "good"})
+		at.withdraws(t, "ann", "bad")
+		at.withdraws(t, "ann", "good")
+		has := func(id string, phase saga.Phase) func() bool {
+			return func() bool {
+				row, err := projection.NewReader(at.sink, typ.Instances()).Get(t.Context(), id)
+				return err == nil && row.Phase == phase
+			}
+		}
+		require.Eventually(t, has("good", saga.Completed), patience, 2*time.Millisecond)
+		parked, err := w.Parked(t.Context())
+		require.NoError(t, err)
+		require.Len(t, parked, 1)
+		assert.Equal(t, "fussy-bad", parked[0].Key)
+		assert.Contains(t, parked[0].Cause, "a fold that is wrong")
+		require.ErrorContains(t, w.Unpark(t.Context(), parked[0]), "a fold that is wrong")
+
+		mended.Store(true)
+		require.NoError(t, w.Unpark(t.Context(), parked[0]))
+		require.Eventually(t, has("bad", saga.Completed), patience, 2*time.Millisecond)
+		parked, err = w.Parked(t.Context())
+		require.NoError(t, err)
+		assert.Empty(t, parked)
+	})
+}
+
+// An event that does not decode is parked with its stream.
+func TestAnEventThatDoesNotDecodeIsParkedAndTheOthersGoOn(t *testing.T) {
+	t.Parallel()
+	at := place{store: memory.NewStore(), sink: memory.NewSink()}
+	w := at.worker(t)
+	runs(t, w)
+	_, err := at.store.Append(t.Context(), eventstore.AppendRequest{Writes: []eventstore.Write{{
+		Stream: "transferorder-x", Events: []eventstore.EventData{{Type: "transfer.requested", Data: []byte("no JSON")}},
+	}}})
+	require.NoError(t, err)
+	at.deposits(t, "ann", 100)
+	at.requests(t, requested{"t1", "ann", "bob", 30})
+	awaits(t, at, "t1", saga.Completed)
+	parked, err := w.Parked(t.Context())
+	require.NoError(t, err)
+	require.Len(t, parked, 1)
+	assert.Equal(t, "transferorder-x", parked[0].Key)
+	require.Error(t, w.Unpark(t.Context(), parked[0]))
+}
+
+func TestHistoryIsNotActedOn(t *testing.T) {
+	t.Parallel()
+	at := place{store: memory.NewStore(), sink: memory.NewSink()}
+	at.requests(t, requested{ID: "old"})
+	young := saga.Define("young", saga.Definition[struct{}]{
+		Events: []*codec.Set{transferOrders.Events()},
+		On:     []saga.Rule[struct{}]{saga.Begin[struct{}](func(e requested, _ eventstore.Recorded) string { return e.ID }, nil)},
+		Steps:  []saga.Step[struct{}]{{Name: "wait", Done: []saga.Match{saga.By[requested]()}}},
+		Since:  time.Now().Add(time.Hour),
+	})
+	w := at.worker(t)
+	w.Sagas = []saga.Saga{young}
+	runs(t, w)
+	at.isIdle(t, w)
+	entries, err := young.Timeline(t.Context(), at.store, "old")
+	require.NoError(t, err)
+	assert.Empty(t, entries)
+}
