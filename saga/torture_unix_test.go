@@ -18,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -128,11 +127,7 @@ func openChild(ctx context.Context) (place, error) {
 		}
 		return place{"sqlite", store, store.Sink()}, nil
 	}
-	pool, err := pgxpool.New(ctx, os.Getenv(childURL))
-	if err != nil {
-		return place{}, err
-	}
-	store, err := postgres.Open(ctx, pool, postgres.Options{})
+	store, err := postgrestest.Reopen(ctx, os.Getenv(childURL))
 	if err != nil {
 		return place{}, err
 	}

@@ -44,6 +44,16 @@ func Open(t testing.TB) *postgres.Store {
 	return store
 }
 
+// Reopen opens the store of a [Pool] once more, by the address that its configuration has: for a
+// process that a test starts. Nobody closes it: it is for processes that are killed.
+func Reopen(ctx context.Context, url string) (*postgres.Store, error) {
+	pool, err := pgxpool.New(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	return postgres.Open(ctx, pool, postgres.Options{})
+}
+
 // Pool returns a pool on a database of its own that has an empty store, in
 // [postgres.DefaultSchema]. It is closed when the test ends. Its role owns everything, as the
 // one that migrates does; tests of what a role may do give it to others with [postgres.Grant].
