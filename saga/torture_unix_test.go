@@ -239,15 +239,18 @@ func (x torture) keepsRequesting() (stop func() int) {
 // of it is as it would be if nothing had ever happened.
 func (x torture) ends(transfers int, within time.Duration) error {
 	x.t.Helper()
-	stop := runs(x.t, torturedWorker(x.at))
+	w := torturedWorker(x.at)
+	w.TTL = 10 * time.Second // nobody takes anything away from it
+	stop := runs(x.t, w)
 	defer stop()
+	var seen progress
 	for deadline := time.Now().Add(within); ; time.Sleep(10 * time.Millisecond) {
-		live, err := x.live()
-		if err == nil && live == 0 {
+		err := seen.read(x.t.Context(), x.at.store)
+		if err == nil && seen.live == 0 {
 			break
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%d instances have not ended (%w)", live, err)
+			return errors.Join(fmt.Errorf("%d instances have not ended", seen.live), err)
 		}
 	}
 	var want outcome
@@ -271,24 +274,30 @@ func (x torture) ends(transfers int, within time.Duration) error {
 	return x.check(transfers)
 }
 
-// live counts the instances that have not ended, and the orders for which there is none yet.
-func (x torture) live() (int, error) {
-	orders, begun := 0, 0
-	read, err := x.at.store.ReadLog(x.t.Context(), eventstore.LogQuery{Query: eventstore.Types("transfer.requested", "saga.ended")})
+// progress counts the instances that have not ended, and the orders for which there is none yet. It
+// reads what is new of the log.
+type progress struct {
+	after eventstore.Position
+	live  int
+}
+
+func (p *progress) read(ctx context.Context, log eventstore.LogReader) error {
+	read, err := log.ReadLog(ctx, eventstore.LogQuery{Query: eventstore.Types("transfer.requested", "saga.ended"), After: p.after})
 	if err != nil {
-		return -1, err
+		return err
 	}
 	for m, err := range read.Events() {
 		if err != nil {
-			return -1, err
+			return err
 		}
-		if m.Type == "saga.ended" {
-			begun++
+		if p.after = m.Position; m.Type == "saga.ended" {
+			p.live--
 		} else {
-			orders++
+			p.live++
 		}
 	}
-	return orders - begun, nil
+	p.after = read.Through.Position
+	return nil
 }
 
 // check looks at each instance by itself.
