@@ -15,6 +15,7 @@
 //	store           adapters/postgres        a schema; adapters/sqlite: a file; memory: for tests
 //	read the log    eventstore/subscription  in order, from a checkpoint
 //	fold into rows  projection               View: one row per key, rows and checkpoint together
+//	react           saga                     events in, commands and timers out, in one append
 //	ask             query                    Bus: waits for your own write, then reads
 //	answer          adapters/httpapi         JSON, or a problem that says what to do
 //
@@ -32,8 +33,8 @@
 //     what when in one conversation.
 //   - eventstore has the contracts that everything else stands on. An adapter is right
 //     when it passes the suite in eventstore/eventstoretest.
-//   - aggregate/aggregatetest and projection/projectiontest are the Given/When/Then kits
-//     for your own tests; they need no store.
+//   - aggregate/aggregatetest, projection/projectiontest and saga/sagatest are the
+//     Given/When/Then kits for your own tests; they need no store.
 //   - deps_test.go, beside this file, says which package may import which, and fails
 //     when one does otherwise.
 //   - docs has the glossary, the style and the decisions behind the design.

@@ -56,8 +56,8 @@ func (r *refusal) Unwrap() []error { return []error{ErrRefused, r.err} }
 // handled there under the names that the saga gives them. The options go with each of them, such as
 // [command.Principal].
 //
-// Refusals are: the decision of an aggregate against it ([aggregate.RefusedError]), a command that is
-// malformed ([command.ErrInvalidCommand]), one that the principal may not send
+// Refusals are: the decision of an aggregate against it ([aggregate.RefusedError]), what a handler
+// returns as [Refused], a command that is malformed ([command.ErrInvalidCommand]), one that the principal may not send
 // ([command.ForbiddenError]), a stream that is deleted. A command that the bus does not know is
 // tried again: a deploy may bring its handler.
 func ToBus(bus *command.Bus, options ...command.DispatchOption) Dispatcher {
@@ -82,6 +82,9 @@ func (d *toBus) Dispatch(ctx context.Context, c Command) error {
 }
 
 func isRefusal(err error) bool {
+	if errors.Is(err, ErrRefused) { // the handler says so itself
+		return true
+	}
 	if _, decided := errors.AsType[*aggregate.RefusedError](err); decided {
 		return true
 	}

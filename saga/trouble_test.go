@@ -43,6 +43,14 @@ func TestAServiceThatIsAwayLeavesInstancesStuckUntilTheyAreResumed(t *testing.T)
 		require.NoError(t, err)
 		assert.Equal(t, 4, count(entries, "saga.command.failed"))
 
+		stuck := 0
+		for row, err := range transfers.InPhase(t.Context(), at.sink, saga.Stuck) {
+			require.NoError(t, err)
+			assert.Equal(t, "t1", row.ID)
+			stuck++
+		}
+		assert.Equal(t, 1, stuck)
+
 		away.Store(false)
 		require.NoError(t, transfers.Resume(t.Context(), at.store, "t1", "the bank is back"))
 		awaits(t, at, "t1", saga.Completed)

@@ -1,6 +1,8 @@
 package saga
 
 import (
+	"context"
+	"iter"
 	"time"
 
 	"github.com/leftfold/leftfold/eventstore"
@@ -82,4 +84,18 @@ func change[E any](saga string, fold func(row *Instance, e E)) projection.Rule[I
 		row.ChangedAt = m.RecordedAt
 		fold(row, e)
 	})
+}
+
+// InPhase yields the saga's instances that are in a phase, by id. Those that are [Stuck] wait for
+// people: count them for an alarm, and see [Type.Resume]. An error is yielded once, as the last
+// element.
+func (t *Type[S]) InPhase(ctx context.Context, sink projection.Sink, phase Phase) iter.Seq2[Instance, error] {
+	from := projection.ListQuery{By: "phase", After: &projection.Cursor{Value: string(phase)}}
+	return func(yield func(Instance, error) bool) {
+		for row, err := range projection.NewReader(sink, t.Instances()).All(ctx, from) {
+			if err == nil && row.Phase != phase || !yield(row, err) {
+				return
+			}
+		}
+	}
 }
