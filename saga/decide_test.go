@@ -1,0 +1,92 @@
+package saga
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/eventstore/codec"
+)
+
+type (
+	begun    struct{}
+	happened struct{ Step string }
+)
+
+func twoSteps(t *testing.T) *Rehearsal[int] {
+	t.Helper()
+	events, err := codec.NewSet(codec.Event[begun]("begun"), codec.Event[happened]("happened"))
+	require.NoError(t, err)
+	one := func(int) string { return "payload" }
+	typ := Define("two", Definition[int]{
+		Events: []*codec.Set{events},
+		On: []Rule[int]{
+			Begin[int](func(begun, eventstore.Recorded) string { return "1" }, nil),
+			On(func(happened, eventstore.Recorded) string { return "1" }, func(n *int, _ happened, _ eventstore.Recorded) { *n++ }),
+		},
+		Steps: []Step[int]{
+			{Name: "a", Do: Send("do.a", one), Done: []Match{ByIf(func(e happened) bool { return e.Step == "a" })}, Timeout: time.Hour},
+			{Name: "b", Do: Send("do.b", one), Done: []Match{ByIf(func(e happened) bool { return e.Step == "b" })}},
+		},
+	})
+	r := typ.Rehearse("1", time.Unix(0, 0))
+	require.NoError(t, r.Event(t.Context(), "s-1", begun{}))
+	return r
+}
+
+// What comes late, or again, by a view that is behind, a worker that slept, or when the store has
+// forgotten the ids of commands.
+func TestWhatComesAgainOrTooLateMeansNothing(t *testing.T) {
+	t.Parallel()
+	r := twoSteps(t)
+	a, timer := r.Commands()[0], r.Timers()[0]
+	require.NoError(t, r.tell(commandFailed{ID: a.ID, Attempt: 1, Reason: "lost", At: r.now}))
+	require.NoError(t, r.Wait(time.Minute)) // it is requested again
+	require.NoError(t, r.Event(t.Context(), "s-1", happened{"a"}))
+	var seen observed
+	for _, recorded := range r.records {
+		if o, is := recorded.(observed); is {
+			seen = o
+		}
+	}
+	before := len(r.records)
+	for name, late := range map[string]record{
+		"an event again":                      seen,
+		"the beginning again":                 r.records[0],
+		"a timer that was cancelled":          timerFired{timer.ID, r.now},
+		"a timer that nobody knows":           timerFired{"?", r.now},
+		"the result of an attempt again":      commandFailed{ID: a.ID, Attempt: 1, Reason: "lost", At: r.now},
+		"another result of an old attempt":    commandRefused{ID: a.ID, Attempt: 1, Reason: "no", At: r.now},
+		"the success of an old attempt":       commandDone{ID: a.ID, Attempt: 1, At: r.now},
+		"the result of an attempt to come":    commandDone{ID: a.ID, Attempt: 3, At: r.now},
+		"the result of a command of nobody":   commandDone{ID: "?", Attempt: 1, At: r.now},
+		"a resumption though it is not stuck": resumed{At: r.now},
+	} {
+		require.NoError(t, r.tell(late), name)
+		assert.Len(t, r.records, before, name)
+	}
+	assert.Equal(t, 1, r.State())
+	assert.Equal(t, Running, r.Phase())
+}
+
+// Ids stand in for the instance that an event begins, not for its name: another one of that name, in
+// another store, sends other commands.
+func TestTwoInstancesOfOneNameSendCommandsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	assert.NotEqual(t, twoSteps(t).Commands()[0].ID, twoSteps(t).Commands()[0].ID)
+}
+
+func TestPausesDoubleUpToTheMostAndAreTheSameAgain(t *testing.T) {
+	t.Parallel()
+	retry := Retry{First: time.Second, Most: 10 * time.Second}.orDefault()
+	for tries, most := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 4: 8 * time.Second, 5: 10 * time.Second, 500: 10 * time.Second} {
+		pause := retry.pause("c", tries, tries)
+		assert.Equal(t, pause, retry.pause("c", tries, tries))
+		assert.LessOrEqual(t, pause, most)
+		assert.Greater(t, pause, most/2-most/500)
+	}
+	assert.NotEqual(t, retry.pause("c", 5, 5), retry.pause("d", 5, 5))
+}
