@@ -76,7 +76,8 @@ func TestWhatComesAgainOrTooLateMeansNothing(t *testing.T) {
 // another store, sends other commands.
 func TestTwoInstancesOfOneNameSendCommandsOfTheirOwn(t *testing.T) {
 	t.Parallel()
-	assert.NotEqual(t, twoSteps(t).Commands()[0].ID, twoSteps(t).Commands()[0].ID)
+	one, other := twoSteps(t).Commands(), twoSteps(t).Commands()
+	assert.NotEqual(t, one[0].ID, other[0].ID)
 }
 
 func TestPausesDoubleUpToTheMostAndAreTheSameAgain(t *testing.T) {
