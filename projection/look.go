@@ -29,6 +29,9 @@ type RowQuery struct {
 	Keys []string
 	// List selects them in an order instead; nil: by Keys.
 	List *ListQuery
+	// Bare says that nobody wants to know how far the rows have come: Look.Followed may be left out
+	// where that costs less.
+	Bare bool
 }
 
 // Look is what a generation looked like on one node.
@@ -134,6 +137,7 @@ func (l Look) Tokens() []eventstore.Token {
 // does not tell of theirs: one that is among those asked for, and lacks something of what is
 // required, is a [ParkedError].
 func AwaitLook(ctx context.Context, from Readable, model Model, rows RowQuery, among func(parked string) bool) (Look, error) {
+	rows.Bare = !query.Wanted(ctx)
 	reading := &reading{from: from, model: model, rows: rows}
 	if err := query.Await(ctx, reading); err != nil {
 		return Look{}, err

@@ -123,6 +123,17 @@ func newRequirement(ctx context.Context, bus *Bus, name string, options []AskOpt
 // required returns what readers must reach.
 func (r *requirement) required() []eventstore.Token { return slices.Concat(r.tokens, r.bounds) }
 
+// Wanted reports whether anybody wants to know how far the readers under ctx see: something is required
+// of them, or their freshness is to be told.
+func Wanted(ctx context.Context) bool {
+	for r := requirementIn(ctx); r != nil; r = r.outer {
+		if r.bounded || len(r.tokens)+len(r.told) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Required returns what [Ask] requires of the readers under ctx; nil if it requires nothing.
 func Required(ctx context.Context) (tokens []eventstore.Token) {
 	for r := requirementIn(ctx); r != nil; r = r.outer {

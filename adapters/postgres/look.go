@@ -18,12 +18,17 @@ import (
 // address leads to, and of one moment. The server has locked the tables before that moment: none is
 // emptied or dropped in between.
 func (s *Sink) Look(ctx context.Context, model projection.Model, rows projection.RowQuery) (look projection.Look, err error) {
+	looks := s.lookWith
 	with, err := s.lookSQL(model, rows)
+	if rows.Bare && len(model.Columns) > 0 {
+		looks = s.lookBare
+		with, err = s.bareSQL(model, rows)
+	}
 	if err != nil {
 		return look, err
 	}
 	err = s.on(ctx, func(on session) error {
-		look, err = s.lookWith(ctx, on, model, with)
+		look, err = looks(ctx, on, model, with)
 		return err
 	})
 	if err != nil {
@@ -48,6 +53,42 @@ func (s *Sink) lookWith(ctx context.Context, on session, model projection.Model,
 			return look, fmt.Errorf("%w: the table of %s in schema %s is gone; build it anew", projection.ErrNotBuilt, model.Generation, s.db.schema)
 		}
 	}
+}
+
+// bareSQL returns the statement of a look at rows and nothing else: a third of the work. With one
+// row of read_models the order of the rows is that of the list.
+func (s *Sink) bareSQL(model projection.Model, rows projection.RowQuery) (call, error) {
+	params := lookParams(model.Generation)
+	text, more := s.db.schema.loadSQL(model, len(params)+1), [][]byte{texts(rows.Keys)}
+	if rows.List != nil {
+		list, _, values, err := s.db.schema.listSQL(model, *rows.List, len(params)+1)
+		if err != nil {
+			return call{}, err
+		}
+		text, more = list, values
+	}
+	text = fmt.Sprintf("SELECT m.stage, r.* FROM %s.read_models m LEFT JOIN (%s) r ON true WHERE m.name = $1 AND m.version = $2", s.db.schema.quoted(), text)
+	return call{statement: statement{text, text}, params: append(params, more...)}, nil
+}
+
+// lookBare looks at the rows of a generation that may be read. What else there is to see of one that
+// may not is for a whole look.
+func (s *Sink) lookBare(ctx context.Context, on session, model projection.Model, with call) (look projection.Look, err error) {
+	types := typesOfColumns(model)
+	err = on.rows(ctx, with.statement, func(row [][]byte) error {
+		look.Stage = projection.Stage(row[0])
+		if row[1] != nil {
+			look.Rows = append(look.Rows, readRow(types, row[1:]))
+		}
+		return nil
+	}, with.params...)
+	if err != nil && !isAbsent(err) {
+		return projection.Look{}, err
+	}
+	if err == nil && (look.Stage == projection.Live || look.Stage == projection.Kept) {
+		return look, nil
+	}
+	return s.lookAt(ctx, on, model.Generation)
 }
 
 // lookAt looks without rows.

@@ -53,6 +53,32 @@ var lookClauses = []clause[projection.Sink]{
 		list.Limit = 1
 		return first(err, s.sees(ctx, projection.RowQuery{List: &list}, want))
 	}),
+	generationClause("a bare look has the same rows and the stage", func(ctx context.Context, one, two *stand) error {
+		a, b := plainRow("a", 1, "one"), plainRow("b", 2, "two")
+		if err := one.goes(ctx, 6, put(b)...); err != nil {
+			return err
+		}
+		for _, rows := range []projection.RowQuery{keys("a", "nobody"), keys("nobody"), {List: &projection.ListQuery{By: "a_int", Descending: true, Limit: 10}}} {
+			whole, err := one.Look(ctx, one.model, rows)
+			if err != nil {
+				return err
+			}
+			rows.Bare = true
+			bare, err := one.Look(ctx, one.model, rows)
+			if err := first(err, same("rows", bare.Rows, whole.Rows), same("stage", bare.Stage, projection.Live)); err != nil {
+				return err
+			}
+		}
+		list := projection.RowQuery{List: &projection.ListQuery{By: "a_int", Descending: true, Limit: 10}, Bare: true}
+		bare, err := one.Look(ctx, one.model, list)
+		if err := first(err, same("rows", bare.Rows, []projection.Row{b, a})); err != nil {
+			return err
+		}
+		building, err := two.Look(ctx, two.model, projection.RowQuery{Keys: []string{"a"}, Bare: true})
+		absent, err2 := one.Look(ctx, projection.Model{Generation: projection.Generation{Name: one.model.Name, Version: 9}, Columns: one.model.Columns}, projection.RowQuery{Bare: true})
+		return first(err, err2, same("stage", building.Stage, projection.Building), same("live", building.Live, one.model.Generation),
+			same("stage", absent.Stage, projection.Stage("")), same("live", absent.Live, one.model.Generation))
+	}),
 	sinkClause("a look tells the checkpoints of the segments that are least and most far, for each source", func(ctx context.Context, s *stand) error {
 		halves, err := s.split(ctx)
 		if err != nil {
