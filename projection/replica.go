@@ -17,8 +17,8 @@ import (
 type replica struct {
 	Replica
 
-	o                    ReplicasOptions
-	looks, failures, now atomic.Int64
+	o                             ReplicasOptions
+	looks, failures, answers, now atomic.Int64
 
 	suspect chan struct{} // tells the prober of a look that failed
 
@@ -81,7 +81,7 @@ func (r *replica) status() ReplicaStatus {
 	state := r.state()
 	return ReplicaStatus{
 		Name: r.Name, Err: state.err, Since: state.since, Lag: state.lag,
-		Looks: r.looks.Load(), Failed: r.failures.Load(), Now: r.now.Load(),
+		Looks: r.looks.Load(), Failed: r.failures.Load(), Answered: r.answers.Load(), Now: r.now.Load(),
 	}
 }
 

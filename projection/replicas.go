@@ -139,7 +139,10 @@ func (r *Replicas) LookBy(ctx context.Context, of Generation, required []eventst
 			return look, err
 		case err != nil:
 			failed = fmt.Errorf("%s: %w", one.Name, err)
-		case one == r.primary || look.Has(required):
+		case look.Has(required):
+			one.answers.Add(1)
+			return look, nil
+		case one == r.primary:
 			return look, nil
 		case found == nil:
 			found = &look
@@ -175,6 +178,8 @@ type ReplicaStatus struct {
 	Lag time.Duration
 	// Looks is how many questions it was asked, Failed how many of them it did not answer.
 	Looks, Failed int64
+	// Answered is how many of them it answered with all that was required.
+	Answered int64
 	// Now is how many it is being asked at the moment.
 	Now int64
 }

@@ -191,6 +191,9 @@ func TestAnAnswerAfterATokenComesFromAReplicaThatHasItOrFromThePrimary(t *testin
 		require.NoError(t, err)
 		assert.EqualValues(t, 12, cents)
 		assert.Equal(t, 1, f.asked()[0])
+		status := f.Status()
+		assert.EqualValues(t, 9, status.Primary.Answered+status.Replicas[1].Answered)
+		assert.Zero(t, status.Replicas[0].Answered, "it has neither")
 	})
 }
 

@@ -4,6 +4,7 @@ package torture_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -23,20 +24,18 @@ func BenchmarkReplicas(b *testing.B) {
 	r := newReads(w, nil)
 	u := r.newUsers(1)[0]
 	require.NoError(b, u.write(b.Context(), "board-0"))
-	for _, nodes := range [][]node{w.postgres, w.redis} {
-		for name, from := range map[string]projection.Readable{"straight": nodes[0].from, "replicas": fleet(b, nodes)} {
-			r.bus = newBus(w, map[string]projection.Readable{nodes[0].name: from})
-			q := question{Keys: []string{u.name}, From: []string{nodes[0].name}}
+	replicas := w.openReplicas(b)
+	for sink, straight := range map[string]projection.Readable{"postgres": w.postgres[0].from, "redis": w.redis[0].from} {
+		for name, from := range map[string]projection.Readable{"straight": straight, "replicas": replicas[sink]} {
+			r.bus = newBus(w, map[string]projection.Readable{sink: from})
+			q := question{Keys: []string{u.name}, From: []string{sink}}
 			ask := func(ctx context.Context) error {
 				_, err := query.Ask[[]answer](ctx, r.bus, q, query.After(u.mine))
 				return err
 			}
 			require.NoError(b, ask(b.Context()))
-			for _, at := range []struct {
-				name    string
-				readers int
-			}{{"one reader", 1}, {"16 readers", 16}} {
-				b.Run(nodes[0].name+"/"+name+"/"+at.name, func(b *testing.B) { measure(b, at.readers, ask) })
+			for _, readers := range []int{1, 16} {
+				b.Run(fmt.Sprintf("%s/%s/%d", sink, name, readers), func(b *testing.B) { measure(b, readers, ask) })
 			}
 		}
 	}

@@ -60,12 +60,12 @@ func (r *reads) disturb(ctx context.Context, node string, faults []fault, random
 			if err := f.begin(ctx); err != nil {
 				return fmt.Errorf("%s: %s: %w", node, f.name, err)
 			}
-			waited := r.await(ctx, users+random.IntN(2*users))
+			waited := r.await(ctx, users/2+random.IntN(users))
 			if err := f.end(context.WithoutCancel(ctx)); err != nil || waited != nil {
 				return fmt.Errorf("%s: %s: %w", node, f.name, errors.Join(waited, err))
 			}
 			happened(node + ": " + f.name)
-			if err := r.await(ctx, users+random.IntN(2*users)); err != nil {
+			if err := r.await(ctx, users/2+random.IntN(users)); err != nil {
 				return fmt.Errorf("%s: after %s: %w", node, f.name, err)
 			}
 			if !first && !time.Now().Before(until) {

@@ -6,9 +6,11 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/leftfold/leftfold/adapters/postgres"
 	"github.com/leftfold/leftfold/projection"
 	"github.com/leftfold/leftfold/query"
 )
@@ -93,7 +95,7 @@ func catchMutants(t *testing.T, w *world) {
 	u, board := r.newUsers(1)[0], "board-of-mutants"
 	u.name = "player-with-mutants"
 	q := question{Keys: []string{u.name, board}, From: []string{"postgres"}}
-	isOn := func(n node) {
+	isOn := func(n node[*postgres.Sink]) {
 		r.bus = newBus(w, map[string]projection.Readable{"postgres": n.from})
 		require.NoError(t, u.askAfter(t.Context(), "after a write", q, u.mine))
 	}
@@ -112,19 +114,23 @@ func catchMutants(t *testing.T, w *world) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := &address{first: ahead.from, second: behind.from}
-			replica := node{"replica", mutant(a), ahead.probe}
-			r.bus = newBus(w, map[string]projection.Readable{"postgres": fleet(t, []node{w.postgres[0], replica})})
+			replicas := projection.NewReplicas(t.Context(), w.postgres[0].from, []projection.Replica{{Sink: mutant(a), Probe: inOrder}}, projection.ReplicasOptions{Logger: silent})
+			defer replicas.Close()
+			r.bus = newBus(w, map[string]projection.Readable{"postgres": replicas})
 			require.NoError(t, u.askAfter(t.Context(), "after a write", q, u.mine))
-			require.Positive(t, r.served["replica"])
+			require.EqualValues(t, 1, replicas.Status().Replicas[0].Answered)
 			a.moved.Store(true)
 			err := u.askAfter(t.Context(), "after a write", q, u.mine)
 			if name == "none" {
 				require.NoError(t, err)
+				require.EqualValues(t, 1, replicas.Status().Primary.Answered)
 				return
 			}
 			var stale *staleError
 			require.ErrorAs(t, err, &stale)
-			require.Equal(t, "replica", stale.node)
+			require.EqualValues(t, 2, replicas.Status().Replicas[0].Answered)
 		})
 	}
 }
+
+func inOrder(context.Context) (time.Duration, error) { return 0, nil }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -55,11 +54,10 @@ var counts = projection.NewView("counts", projection.ViewOptions{Version: 1},
 	projection.WhenKeyed(func(e scored, _ eventstore.Recorded) string { return e.Player }, (*count).add),
 	projection.WhenKeyed(func(e scored, _ eventstore.Recorded) string { return e.Board }, (*count).add))
 
-// node is a server that read models are read from.
-type node struct {
-	name  string
-	from  projection.Readable
-	probe func(ctx context.Context) (time.Duration, error) // nil: of the primary
+// node is a server with read models, and a sink that reads from it alone.
+type node[S projection.Readable] struct {
+	name string
+	from S
 }
 
 // world is a log and two sinks of it, each with replicas.
@@ -71,9 +69,8 @@ type world struct {
 	replica  *redis.Client      // of that
 
 	store    *postgres.Store
-	sinks    [2]projection.Sink // that are written
-	postgres []node             // the first is the primary, as below
-	redis    []node
+	postgres []node[*postgres.Sink] // the first is the primary, as below
+	redis    []node[*redisstore.Sink]
 }
 
 // newWorld starts all servers, and a worker for each sink.
@@ -90,7 +87,7 @@ func newWorld(t testing.TB) *world {
 	if t.Failed() {
 		t.FailNow()
 	}
-	for _, sink := range w.sinks {
+	for _, sink := range []projection.Sink{w.store.Sink(), w.redis[0].from} {
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan error, 1)
 		go func() {
@@ -121,17 +118,20 @@ func (w *world) startPostgres(t testing.TB) {
 	w.store, err = postgres.Open(t.Context(), pool, postgres.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.store.Close(context.Background())) })
-	w.sinks[0] = w.store.Sink()
-	w.postgres = append(w.postgres, node{name: "postgres", from: openSink(t, pool)})
-	for _, name := range []string{"a", "b"} {
-		standby, err := w.primary.Replica(t.Context(), testservers.ReplicaOptions{Name: name})
-		require.NoError(t, err)
+	w.postgres = append(w.postgres, node[*postgres.Sink]{"postgres", openSink(t, pool)})
+	names, errs := []string{"a", "b"}, [2]error{}
+	w.standbys = make([]*testservers.Replica, len(names))
+	var all sync.WaitGroup
+	for n, name := range names {
+		all.Go(func() {
+			w.standbys[n], errs[n] = w.primary.Replica(t.Context(), testservers.ReplicaOptions{Name: name})
+		})
+	}
+	all.Wait()
+	for n, standby := range w.standbys {
+		require.NoError(t, errs[n])
 		t.Cleanup(func() { require.NoError(t, standby.Stop(context.Background())) })
-		w.standbys = append(w.standbys, standby)
-		pool := connect(t, standby.Postgres)
-		w.postgres = append(w.postgres, node{name: "standby " + name, from: openSink(t, pool), probe: func(ctx context.Context) (time.Duration, error) {
-			return 0, pool.Ping(ctx)
-		}})
+		w.postgres = append(w.postgres, node[*postgres.Sink]{"standby " + names[n], openSink(t, connect(t, standby.Postgres))})
 	}
 }
 
@@ -173,23 +173,9 @@ func (w *world) startRedis(t testing.TB) {
 			t.Error(err)
 			return
 		}
-		of := node{name: "redis", from: sink}
-		if n == 0 {
-			w.sinks[1] = sink
-		} else {
-			w.replica = client
-			of.name, of.probe = "redis replica", func(ctx context.Context) (time.Duration, error) { return 0, follows(ctx, client) }
-		}
-		w.redis = append(w.redis, of)
+		w.redis = append(w.redis, node[*redisstore.Sink]{[]string{"redis", "redis replica"}[n], sink})
+		w.replica = client
 	}
-}
-
-func follows(ctx context.Context, client *redis.Client) error {
-	info, err := client.Info(ctx, "replication").Result()
-	if err == nil && !strings.Contains(info, "master_link_status:up") {
-		err = errors.New("it follows nobody")
-	}
-	return err
 }
 
 var silent = slog.New(slog.DiscardHandler)
@@ -204,34 +190,20 @@ func (w *world) append(ctx context.Context, stream eventstore.StreamID, event sc
 	return receipt.Token, err
 }
 
-// fleet reads from the nodes of one sink.
-func fleet(t testing.TB, nodes []node) *projection.Replicas {
+// openReplicas opens the replicas of both sinks.
+func (w *world) openReplicas(t testing.TB) map[string]*projection.Replicas {
 	t.Helper()
-	var replicas []projection.Replica
-	for _, n := range nodes[1:] {
-		replicas = append(replicas, projection.Replica{Name: n.name, Sink: traced{n.from, n.name}, Probe: n.probe})
+	o := projection.ReplicasOptions{Every: 100 * time.Millisecond, Timeout: 250 * time.Millisecond, Logger: silent}
+	var standbys []postgres.Standby
+	for n, standby := range w.standbys {
+		standbys = append(standbys, postgres.Standby{Name: w.postgres[n+1].name, Pool: connect(t, standby.Postgres)})
 	}
-	all := projection.NewReplicas(t.Context(), traced{nodes[0].from, nodes[0].name}, replicas,
-		projection.ReplicasOptions{Every: 100 * time.Millisecond, Timeout: 250 * time.Millisecond, Logger: silent})
-	t.Cleanup(all.Close)
-	return all
-}
-
-// traced tells whoever asks which node it has looked at.
-type traced struct {
-	projection.Readable
-
-	name string
-}
-
-type traceKey struct{}
-
-func (n traced) Look(ctx context.Context, model projection.Model, rows projection.RowQuery) (projection.Look, error) {
-	look, err := n.Readable.Look(ctx, model, rows)
-	if last, ok := ctx.Value(traceKey{}).(*string); ok && err == nil {
-		*last = n.name // the one that answers is looked at last
-	}
-	return look, err
+	ofPostgres := postgres.OpenReplicas(t.Context(), w.postgres[0].from, standbys, o)
+	t.Cleanup(func() { require.NoError(t, ofPostgres.Close(context.Background())) })
+	ofRedis, err := redisstore.OpenReplicas(t.Context(), w.redis[0].from, []*redis.Client{w.replica}, o)
+	require.NoError(t, err)
+	t.Cleanup(ofRedis.Close)
+	return map[string]*projection.Replicas{"postgres": ofPostgres.Replicas, "redis": ofRedis}
 }
 
 // question asks for rows in some of the sinks.
@@ -243,7 +215,7 @@ type question struct {
 
 // answer is what one sink has.
 type answer struct {
-	node string
+	from string
 	rows map[string]count
 }
 
@@ -254,12 +226,11 @@ func newBus(w *world, sinks map[string]projection.Readable) *query.Bus {
 	query.Handle(bus, "counts", func(ctx context.Context, q question) ([]answer, error) {
 		answers := make([]answer, len(q.From))
 		for n, name := range q.From {
-			at := &answers[n]
-			rows, err := read(context.WithValue(ctx, traceKey{}, &at.node), projection.NewReader(sinks[name], counts), q)
+			rows, err := read(ctx, projection.NewReader(sinks[name], counts), q)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}
-			at.rows = rows
+			answers[n] = answer{name, rows}
 		}
 		return answers, nil
 	}, query.Reads("counts"))
