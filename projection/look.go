@@ -77,17 +77,6 @@ func NewLook(builds []Build, of Generation) Look {
 	return look
 }
 
-// RowsUntil is for sinks that read rows after the checkpoints: these builds were read after the rows.
-func (l Look) RowsUntil(builds []Build, of Generation) {
-	for _, then := range NewLook(builds, of).Followed {
-		for n := range l.Followed {
-			if l.Followed[n].Applied.Source.Store == then.Applied.Source.Store {
-				l.Followed[n].Newest = then.Newest
-			}
-		}
-	}
-}
-
 // Has reports whether a look may be answered from, and shows what is required.
 func (l Look) Has(required []eventstore.Token) bool {
 	if l.Stage != Live && l.Stage != Kept {

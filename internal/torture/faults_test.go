@@ -52,8 +52,8 @@ func (w *world) follow(ctx context.Context, host, port string) error {
 }
 
 // disturb lets all faults happen to one node in a random order, again and again until the
-// time is over. Each lasts over some reads, and some more come before the next.
-func (r *reads) disturb(ctx context.Context, node string, faults []fault, random *rand.Rand, until time.Time, happened func(what string)) error {
+// time is over. Each lasts over some reads, and the next one comes when the node has answered again.
+func (r *reads) disturb(ctx context.Context, node string, answered func() int64, faults []fault, random *rand.Rand, until time.Time, happened func(what string)) error {
 	for first := true; first || time.Now().Before(until); first = false {
 		for _, n := range random.Perm(len(faults)) {
 			f := faults[n]
@@ -65,8 +65,10 @@ func (r *reads) disturb(ctx context.Context, node string, faults []fault, random
 				return fmt.Errorf("%s: %s: %w", node, f.name, errors.Join(waited, err))
 			}
 			happened(node + ": " + f.name)
-			if err := r.await(ctx, users/2+random.IntN(users)); err != nil {
-				return fmt.Errorf("%s: after %s: %w", node, f.name, err)
+			for want := answered() + 10 + random.Int64N(20); answered() < want; {
+				if err := r.await(ctx, 1); err != nil {
+					return fmt.Errorf("%s: it does not come back after %s: %w", node, f.name, err)
+				}
 			}
 			if !first && !time.Now().Before(until) {
 				return nil
