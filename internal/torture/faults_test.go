@@ -48,7 +48,7 @@ func (w *world) faultsOfRedis() []fault {
 // died with the server.
 func (w *world) follow(ctx context.Context, host, port string) error {
 	client := redis.NewClient(&redis.Options{Addr: w.copied.Addr()})
-	return errors.Join(client.SlaveOf(ctx, host, port).Err(), client.Close())
+	return errors.Join(client.ReplicaOf(ctx, host, port).Err(), client.Close())
 }
 
 // disturb lets all faults happen to one node in a random order, again and again until the

@@ -124,7 +124,7 @@ func (r *reads) report(t *testing.T, faults map[string]int, replicas map[string]
 	}
 	for _, name := range slices.Sorted(maps.Keys(replicas)) {
 		status := replicas[name].Status()
-		all := append(status.Replicas, status.Primary)
+		all := slices.Concat(status.Replicas, []projection.ReplicaStatus{status.Primary})
 		var answered int64
 		for _, s := range all {
 			answered += s.Answered
