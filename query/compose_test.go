@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"os"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -27,6 +29,11 @@ func answers[T any](value T) func(context.Context) (T, error) {
 }
 
 func fails(context.Context) (string, error) { return "half", errDown }
+
+// givesUp has a time of its own, as transports have, and says so.
+func givesUp(context.Context) (string, error) {
+	return "", fmt.Errorf("read tcp 10.0.0.7: %w", os.ErrDeadlineExceeded)
+}
 
 func panics(context.Context) (string, error) { panic(errDown) }
 
@@ -103,6 +110,7 @@ func TestAnAnswerWithoutAnOptionalPartNamesItAndComesInTime(t *testing.T) {
 		"it panics":                         {panics, options{query.Optional()}, query.ReasonPanic, errDown, 0},
 		"it ends its goroutine":             {exits, options{query.Optional()}, query.ReasonError, nil, 0},
 		"it is slow":                        {after(3*time.Second, "late"), options{query.Optional()}, query.ReasonDeadline, context.DeadlineExceeded, 1900 * time.Millisecond},
+		"it gives up before":                {givesUp, options{query.Optional()}, query.ReasonDeadline, os.ErrDeadlineExceeded, 0},
 		"it is slow, with a fallback":       {hangs, options{query.Fallback("old")}, query.ReasonDeadline, context.DeadlineExceeded, 1900 * time.Millisecond},
 		"it is slower than it may be":       {hangs, options{query.Optional(), query.Timeout(300 * time.Millisecond)}, query.ReasonDeadline, context.DeadlineExceeded, 300 * time.Millisecond},
 		"it ignores its context":            {nil, options{query.Optional()}, query.ReasonDeadline, context.DeadlineExceeded, 1950 * time.Millisecond},

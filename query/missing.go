@@ -21,7 +21,8 @@ type Reason string
 
 // Reasons.
 const (
-	// ReasonDeadline: it did not answer in time, or what it reads was not there in time.
+	// ReasonDeadline: it did not answer in time, or what it reads was not there in time. An error
+	// that says so itself, by its method Timeout, counts, such as one of the network.
 	ReasonDeadline Reason = "deadline"
 	// ReasonError: it failed.
 	ReasonError Reason = "error"
@@ -67,9 +68,18 @@ func why(err, over error) Reason {
 		return ReasonBusy
 	case errors.Is(over, context.Canceled):
 		return ReasonCancelled
-	case errors.Is(over, context.DeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(over, context.DeadlineExceeded), timedOut(err):
 		return ReasonDeadline
 	default:
 		return ReasonError
 	}
+}
+
+// timedOut reports whether it took too long, as the context's error and those of the network say.
+func timedOut(err error) bool {
+	timed, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err)
+	return ok && timed.Timeout() || errors.Is(err, context.DeadlineExceeded)
 }
