@@ -45,9 +45,9 @@ func tell(ctx context.Context, out io.Writer, o options) error {
 	s.says("Bob has no token. He wants all that had happened when he asked; Age is how old it is at most, in seconds.")
 	s.asks(ctx, orders, "GET /queries/order.get?order=42", "Cache-Control: max-age=0")
 
-	s.says("One instance of stock goes while 200 pages are asked for.")
-	whole := s.many(ctx, page, 200, seen, one.stop)
-	s.prints("<", fmt.Sprintf("%d of 200 pages lack nothing", whole))
+	s.says("One instance of stock goes while 100 pages are asked for.")
+	whole := s.many(ctx, page, 100, seen, one.stop)
+	s.prints("<", fmt.Sprintf("%d of 100 pages lack nothing", whole))
 
 	s.says("The other one goes too. The page says what it lacks, and why.")
 	two.stop()

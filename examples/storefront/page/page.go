@@ -38,8 +38,8 @@ type (
 
 // How long the stock may take in all, and one instance of it before the other one is asked.
 const (
-	stockTakes    = time.Second
-	instanceTakes = 300 * time.Millisecond
+	stockTakes    = 2 * time.Second
+	instanceTakes = time.Second
 )
 
 // Queries returns what the page service answers, by asking what the resolver finds.
