@@ -20,7 +20,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/adapters/postgres"
-	"github.com/leftfold/leftfold/adapters/postgres/postgrestest"
 	"github.com/leftfold/leftfold/internal/testservers"
 )
 
@@ -47,12 +46,8 @@ func TestTheStoryIsTrue(t *testing.T) {
 // The services are started, and asked, as the README does it. Only the addresses are others.
 func TestTheREADMEIsTrue(t *testing.T) {
 	for _, tool := range []string{"bash", "curl"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			if os.Getenv("LEFTFOLD_TEST") == "all" {
-				t.Fatal(err)
-			}
-			t.Skip(err)
-		}
+		_, err := exec.LookPath(tool)
+		needs(t, err)
 	}
 	dir, here := t.TempDir(), map[string]string{}
 	var processes []*process
@@ -81,6 +76,8 @@ func TestTheREADMEIsTrue(t *testing.T) {
 	require.Equal(t, anyway(want.String()), anyway(regexp.MustCompile(`\n+`).ReplaceAllString(string(printed), "\n")))
 	for _, p := range processes {
 		require.NoError(t, p.Process.Signal(syscall.SIGTERM))
+	}
+	for _, p := range processes {
 		require.NoError(t, p.Wait(), "%s", p.Stderr)
 	}
 }
@@ -109,7 +106,7 @@ func TestAnInstanceThatIsKilledCostsNoRequest(t *testing.T) {
 // A standby has stopped to replay: who asks after a token gets the page from the primary, and who
 // does not gets it from the standby, without the order.
 func TestAPausedStandbyIsNeverTheSourceOfAnOlderPage(t *testing.T) {
-	postgrestest.Pool(t) // skips, or fails, where there is no Postgres
+	needs(t, testservers.PostgresAvailable())
 	primary, err := testservers.StartPostgres(t.Context(), testservers.PostgresOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, primary.Stop(context.Background())) })
@@ -150,6 +147,17 @@ func TestAPausedStandbyIsNeverTheSourceOfAnOlderPage(t *testing.T) {
 	require.NoError(t, orders.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, orders.Wait(), "%s", orders.Stderr)
 	require.Regexp(t, `orders: 127.0.0.1:\d+ was asked [1-9]\d* times\norders: .* was asked [1-9]\d* times`, orders.rest())
+}
+
+// needs skips the test on a machine that lacks something, unless all tests are to be run.
+func needs(t *testing.T, err error) {
+	t.Helper()
+	if err != nil && os.Getenv("LEFTFOLD_TEST") == "all" {
+		t.Fatal(err)
+	}
+	if err != nil {
+		t.Skip(err)
+	}
 }
 
 // process is a service as a process of its own.
