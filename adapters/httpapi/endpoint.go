@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"runtime/debug"
@@ -55,7 +56,8 @@ type panicError struct {
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
-// report logs what a person must look at.
+// report logs what a person must look at: as an error, unless it is only late or busy and the client
+// is asked to try again.
 func (o Options) report(r *http.Request, p *Problem) {
 	if p.status() < http.StatusInternalServerError {
 		return
@@ -67,7 +69,11 @@ func (o Options) report(r *http.Request, p *Problem) {
 	if stack := stackOf(p.cause); stack != nil {
 		with = with.With("stack", string(stack))
 	}
-	with.ErrorContext(r.Context(), "request failed")
+	level := slog.LevelError
+	if p.RetryAfter > 0 {
+		level = slog.LevelWarn
+	}
+	with.Log(r.Context(), level, "request failed")
 }
 
 // named returns what follows the prefix in the path: the name of a command or query.

@@ -209,6 +209,14 @@ func TestAFailureOfAQueryIsTold(t *testing.T) {
 		w := get(s, fmt.Sprintf("fail?How=%s", strings.ReplaceAll(name, " ", "+")))
 		assert.Equal(t, c.detail, told(t, w, c.status, c.kind).Detail, name)
 		assert.NotContains(t, w.Body.String(), "hunter2")
+		switch logs := s.logs.String(); {
+		case c.status < 500:
+			assert.Empty(t, logs, name)
+		case w.Header().Get("Retry-After") != "":
+			assert.Contains(t, logs, "level=WARN", "%s: the client asks again", name)
+		default:
+			assert.Contains(t, logs, "level=ERROR", name)
+		}
 	}
 }
 
