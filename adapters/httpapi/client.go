@@ -10,9 +10,11 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -47,9 +49,10 @@ type call struct {
 
 // received is what came back.
 type received struct {
-	status int
-	header http.Header
-	body   []byte
+	connected bool // the request may have been sent
+	status    int
+	header    http.Header
+	body      []byte
 }
 
 // url returns the address of the name.
@@ -70,16 +73,19 @@ func (c call) url(prefix string, parameters url.Values) (string, error) {
 func (c call) send(r *http.Request) (received, error) {
 	sender := *cmp.Or(c.HTTP, http.DefaultClient)
 	sender.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	response, err := sender.Do(r)
+	var connected atomic.Bool
+	response, err := sender.Do(r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	})))
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err // without the address, whose parameters are not for logs
 	}
 	if err != nil {
-		return received{}, err
+		return received{connected: connected.Load()}, err
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := c.read(response)
-	return received{response.StatusCode, response.Header, body}, err
+	return received{true, response.StatusCode, response.Header, body}, err
 }
 
 func (c call) read(response *http.Response) ([]byte, error) {

@@ -88,7 +88,7 @@ func (r received) receipt() (eventstore.Receipt, error) {
 // have taken effect.
 func (c call) unheard(r received, err error) error {
 	e := c.lost(r, err)
-	if e.Retryable = true; !isUnsent(err) {
+	if e.Retryable = true; r.connected || !isUnsent(err) {
 		e.Err = fmt.Errorf("%w: %w", eventstore.ErrOutcomeUnknown, err)
 	}
 	return e

@@ -76,3 +76,28 @@ func TestACommandThatIsLostOnTheWayMayHaveTakenEffect(t *testing.T) {
 	require.ErrorIs(t, err, eventstore.ErrOutcomeUnknown, "the caller has left")
 	require.ErrorIs(t, err, context.Canceled)
 }
+
+// A request with a key is sent again by net/http when its connection was an old one. That nobody
+// listens the second time says nothing of the first.
+func TestACommandThatWasSentOnceIsNotUnsentBecauseItsRepeatIs(t *testing.T) {
+	t.Parallel()
+	arrived := 0
+	var server *httptest.Server
+	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if arrived++; arrived == 1 {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, `{"versions":{},"repeated":false}`)
+			return
+		}
+		_ = server.Listener.Close() // it has taken effect, and the process is killed
+		panic(http.ErrAbortHandler)
+	}))
+	defer server.Close()
+	client := &httpapi.Client{URL: server.URL, HTTP: server.Client()}
+	_, err := client.Dispatch(t.Context(), "c", struct{}{}, "one")
+	require.NoError(t, err)
+	_, err = client.Dispatch(t.Context(), "c", struct{}{}, "two")
+	require.ErrorContains(t, err, "connection refused", "net/http has tried again")
+	require.ErrorIs(t, err, eventstore.ErrOutcomeUnknown)
+}

@@ -58,7 +58,9 @@ type uselessError struct{ error }
 
 func (e *uselessError) Unwrap() error { return e.error }
 
-// isUnsent reports whether the service cannot have seen the request.
+// isUnsent reports whether a request that had no connection cannot have been seen by the service. The
+// error alone does not tell: net/http and discovery.Transport send a request with a key again, and
+// then it is that of the last time.
 func isUnsent(err error) bool {
 	operation, ok := errors.AsType[*net.OpError](err)
 	return ok && operation.Op == "dial"
