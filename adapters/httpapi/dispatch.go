@@ -75,6 +75,9 @@ func (r received) receipt() (eventstore.Receipt, error) {
 	if err := r.decodeInto(&told); err != nil {
 		return eventstore.Receipt{}, err
 	}
+	if told.Versions == nil { // {} of something between here and there
+		return eventstore.Receipt{}, &uselessError{errors.New("the answer is no receipt; is Client.URL that of the service?")}
+	}
 	receipt := eventstore.Receipt{Versions: told.Versions, Repeated: told.Repeated}
 	if told.Position == "" {
 		return receipt, nil

@@ -101,3 +101,14 @@ func TestACommandThatWasSentOnceIsNotUnsentBecauseItsRepeatIs(t *testing.T) {
 	require.ErrorContains(t, err, "connection refused", "net/http has tried again")
 	require.ErrorIs(t, err, eventstore.ErrOutcomeUnknown)
 }
+
+// What stands between here and there says 200 too.
+func TestJSONThatIsNoReceiptConfirmsNothing(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{`{}`, `null`, `{"message":"ok"}`, `{"versions":null}`} {
+		client := wired(says{status: 200, media: "application/json", body: body})
+		_, err := client.Dispatch(t.Context(), "c", struct{}{}, "key")
+		require.ErrorIs(t, err, eventstore.ErrOutcomeUnknown, body)
+		require.ErrorContains(t, err, "the answer is no receipt", body)
+	}
+}
