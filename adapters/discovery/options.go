@@ -30,7 +30,9 @@ type TransportOptions struct {
 	Others http.RoundTripper
 
 	// Around wraps what sends the tries to an endpoint; it sees each of them, with the
-	// endpoint's URL and Host. Signatures belong there, see package lattice.
+	// endpoint's URL and Host. Signatures belong there, see package lattice. What it sends
+	// besides, such as to get a token, must not have the values of the request's context, in
+	// which connections are traced.
 	Around func(service string, next http.RoundTripper) http.RoundTripper
 
 	// TLS is for endpoints that are https. The name of the certificate is set for each.

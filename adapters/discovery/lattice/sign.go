@@ -5,8 +5,11 @@
 package lattice
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -58,7 +61,7 @@ func (s Signer) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (s Signer) sign(r *http.Request) (*http.Request, error) {
-	credentials, err := s.Credentials.Retrieve(r.Context())
+	credentials, err := s.Credentials.Retrieve(bare{r.Context()})
 	if err != nil {
 		return nil, fmt.Errorf("sign for VPC Lattice: credentials: %w", err)
 	}
@@ -70,5 +73,33 @@ func (s Signer) sign(r *http.Request) (*http.Request, error) {
 	if err := v4.NewSigner().SignHTTP(r.Context(), credentials, signed, unsigned, service, s.Region, time.Now()); err != nil {
 		return nil, fmt.Errorf("sign for VPC Lattice: %w", err)
 	}
+	if signed.URL.RawQuery, err = ordered(r.URL.RawQuery); err != nil {
+		return nil, fmt.Errorf("sign for VPC Lattice: %w", err)
+	}
 	return signed, nil
+}
+
+// bare ends as a context does, and has none of its values: what credentials are asked of over HTTP
+// would be traced as the try of the request.
+type bare struct{ context.Context }
+
+func (bare) Value(any) any { return nil }
+
+// ordered writes a query as the signer does, but in its own order: the signature is of the sorted
+// one, whichever is sent, and the signer would send that, with the values of a list sorted.
+func ordered(query string) (string, error) {
+	if query == "" {
+		return "", nil
+	}
+	var pairs []string
+	for pair := range strings.SplitSeq(query, "&") {
+		one, err := url.ParseQuery(pair)
+		if err != nil {
+			return "", fmt.Errorf("the query of the URL: %w", err)
+		}
+		if len(one) > 0 {
+			pairs = append(pairs, strings.ReplaceAll(one.Encode(), "+", "%20"))
+		}
+	}
+	return strings.Join(pairs, "&"), nil
 }

@@ -135,6 +135,8 @@ type service struct {
 	fails  int
 	found  []error
 	bodies []string
+
+	queries []url.Values
 }
 
 func serve(t testing.TB, fails int) *service {
@@ -145,6 +147,7 @@ func serve(t testing.TB, fails int) *service {
 		defer s.mu.Unlock()
 		s.found = append(s.found, verify(r))
 		s.bodies = append(s.bodies, string(body))
+		s.queries = append(s.queries, r.URL.Query())
 		if len(s.found) <= s.fails {
 			w.WriteHeader(http.StatusBadGateway)
 		}
@@ -159,6 +162,7 @@ func TestSignaturesAreThoseThatLatticeVerifies(t *testing.T) {
 		{http.MethodGet, "/", ""},
 		{http.MethodGet, "/v1/orders/a%2Fb%20c/~x", ""},
 		{http.MethodGet, "/v1?b=2&a=1&a=%20%2F&empty=", ""},
+		{http.MethodGet, "/v1?id=b&x=1&id=a+%2B&&id=A&flag", ""},
 		{http.MethodPost, "/v1/orders", `{"id":"ä"}`},
 	} {
 		for _, token := range []string{"", "session"} {
@@ -173,6 +177,7 @@ func TestSignaturesAreThoseThatLatticeVerifies(t *testing.T) {
 			response.Body.Close()
 			require.Equal(t, []error{nil}, lattices.found)
 			assert.Equal(t, c.body, lattices.bodies[0])
+			assert.Equal(t, r.URL.Query(), lattices.queries[0], "lists keep their order")
 			assert.Equal(t, before, r.Header, "the request is the caller's")
 		}
 	}
@@ -242,6 +247,47 @@ func TestOtherServicesAreNotSigned(t *testing.T) {
 	require.NoError(t, err)
 	response.Body.Close()
 	require.EqualError(t, plain.found[0], "not signed")
+}
+
+func TestAQueryThatIsNoneIsNotSentWithoutIt(t *testing.T) {
+	t.Parallel()
+	lattices := serve(t, 0)
+	for _, query := range []string{"a=1;b=2", "a=%zz"} {
+		r, err := http.NewRequest(http.MethodGet, lattices.URL+"/?"+query, nil)
+		require.NoError(t, err)
+		_, err = lattice.Signer{Credentials: credentials(""), Region: region, Next: lattices.Client().Transport}.RoundTrip(r)
+		require.ErrorContains(t, err, "the query of the URL")
+	}
+	assert.Empty(t, lattices.found)
+}
+
+// Credentials that are asked for over HTTP, as those of a role are, and refused.
+func TestTheRequestForCredentialsIsNoTry(t *testing.T) {
+	t.Parallel()
+	lattices := serve(t, 0)
+	roles := httptest.NewServer(http.NotFoundHandler())
+	defer roles.Close()
+	refused := errors.New("access denied")
+	found, err := discovery.NewStatic(map[string][]string{"orders": {lattices.URL}})
+	require.NoError(t, err)
+	transport := discovery.NewTransport(found, discovery.TransportOptions{Around: lattice.Around(
+		aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+			r, err := http.NewRequestWithContext(ctx, http.MethodGet, roles.URL, nil)
+			if err != nil {
+				return aws.Credentials{}, err
+			}
+			response, err := roles.Client().Do(r)
+			if err != nil {
+				return aws.Credentials{}, err
+			}
+			return aws.Credentials{}, errors.Join(refused, response.Body.Close())
+		}), region, "orders")})
+	for range 30 {
+		_, err = discovery.NewClient(transport).Get("http://orders/")
+		require.ErrorIs(t, err, refused, "the circuit has opened: %v", err)
+	}
+	assert.Zero(t, transport.Status()[0].Circuit)
+	assert.Zero(t, transport.Status()[0].Endpoints[0].Failures)
 }
 
 // Without credentials nothing is sent, and no endpoint is to blame.
