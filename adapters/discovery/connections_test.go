@@ -111,6 +111,40 @@ func TestIdleConnectionsToAnEndpointThatHasLeftAreClosed(t *testing.T) {
 	<-closed
 }
 
+type roundTrip func(r *http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// The request had been given to the endpoint, and had no connection yet.
+func TestAConnectionThatIsMadeAfterItsEndpointHasLeftIsClosed(t *testing.T) {
+	t.Parallel()
+	leaves, stays, closed := serve(t, ok), serve(t, ok), make(chan struct{}, 1)
+	named := resolves(leaves.endpoint())
+	chosen, proceed := make(chan struct{}), make(chan struct{})
+	options := discovery.TransportOptions{Around: func(_ string, next http.RoundTripper) http.RoundTripper {
+		return roundTrip(func(r *http.Request) (*http.Response, error) {
+			if r.Header.Get("Waits") != "" {
+				close(chosen)
+				<-proceed
+			}
+			return next.RoundTrip(r)
+		})
+	}}
+	transport := newTransport(t, named, discovery.DialThrough(options, closing(leaves.Listener.Addr().String(), closed)))
+	got := make(chan error)
+	go func() {
+		_, _, err := send(transport, http.MethodGet, "http://orders/", "", "Waits", "yes")
+		got <- err
+	}()
+	<-chosen
+	named.set(nil, stays.endpoint())
+	_, _, err := get(transport, "http://orders/")
+	require.NoError(t, err)
+	close(proceed)
+	require.NoError(t, <-got)
+	<-closed
+}
+
 func TestAServiceWithoutEndpointsSaysSo(t *testing.T) {
 	t.Parallel()
 	named := resolves()

@@ -54,10 +54,15 @@ func (d DNS) Resolve(ctx context.Context, service string) ([]Endpoint, error) {
 	} else {
 		endpoints, err = look.addresses(ctx, name)
 	}
-	if missing, ok := errors.AsType[*net.DNSError](err); ok && missing.IsNotFound {
+	if isNotFound(err) {
 		return nil, fmt.Errorf("%w: %q: %w", ErrUnknownService, service, err)
 	}
 	return endpoints, err
+}
+
+func isNotFound(err error) bool {
+	missing, ok := errors.AsType[*net.DNSError](err)
+	return ok && missing.IsNotFound
 }
 
 func (d DNS) resolver() *net.Resolver {
@@ -98,7 +103,9 @@ func (l lookup) srv(ctx context.Context, name string) ([]Endpoint, error) {
 			Port: record.Port, Priority: record.Priority, Weight: record.Weight,
 		}}.addresses(ctx, strings.TrimSuffix(record.Target, "."))
 		endpoints = append(endpoints, found...)
-		failed = cmp.Or(failed, err)
+		if failed == nil || isNotFound(failed) { // that one is not there says nothing of one of which nobody could tell
+			failed = cmp.Or(err, failed)
+		}
 	}
 	if len(endpoints) == 0 && failed != nil {
 		return nil, fmt.Errorf("no target of the SRV records of %s has an address: %w", name, failed)
@@ -109,6 +116,11 @@ func (l lookup) srv(ctx context.Context, name string) ([]Endpoint, error) {
 // addresses returns an endpoint for each address of the name.
 func (l lookup) addresses(ctx context.Context, name string) ([]Endpoint, error) {
 	found, err := l.LookupNetIP(ctx, "ip", rooted(name))
+	for _, kind := range []string{"ip4", "ip6"} { // package net says so too if it is known of one alone, and the other has failed
+		if isNotFound(err) {
+			found, err = l.LookupNetIP(ctx, kind, rooted(name))
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -104,6 +104,45 @@ func TestWhatDNSServersSayWhenTheyDoNotAnswer(t *testing.T) {
 	}
 }
 
+// There are no addresses of one kind, and of the other the server can not say. It is asked for
+// that again, so it is said after the other.
+func TestWhatIsKnownOfHalfTheAddressesIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	for _, fails := range []dnsmessage.Type{dnsmessage.TypeA, dnsmessage.TypeAAAA} {
+		server := serveNames(t, func(q dnsmessage.Question, _ string, _ int) reply {
+			if q.Type != fails {
+				return reply{}
+			}
+			return reply{rcode: dnsmessage.RCodeServerFailure}
+		})
+		_, err := discovery.DNS{Server: server.address, Port: 80, Timeout: time.Minute}.Resolve(t.Context(), "orders")
+		require.Error(t, err)
+		assert.False(t, isUnknown(err), "%v: %v", fails, err)
+	}
+}
+
+func TestATargetThatNobodyCanTellOfIsNotUnknown(t *testing.T) {
+	t.Parallel()
+	for _, targets := range [][]dnsmessage.ResourceBody{
+		{srv(0, 0, 80, "gone.test."), srv(1, 0, 80, "fails.test.")},
+		{srv(0, 0, 80, "fails.test."), srv(1, 0, 80, "gone.test.")},
+	} {
+		server := serveNames(t, func(q dnsmessage.Question, _ string, _ int) reply {
+			switch q.Name.String() {
+			case "orders.":
+				return reply{records: targets}
+			case "gone.test.":
+				return reply{rcode: dnsmessage.RCodeNameError}
+			default:
+				return reply{rcode: dnsmessage.RCodeServerFailure}
+			}
+		})
+		_, err := discovery.DNS{Server: server.address, Timeout: time.Minute}.Resolve(t.Context(), "orders")
+		require.Error(t, err)
+		assert.False(t, isUnknown(err), "%v", err)
+	}
+}
+
 // Package net waits for its timeout whatever the caller does; we do not.
 func TestACallerWhoLeavesEndsALookup(t *testing.T) {
 	t.Parallel()
