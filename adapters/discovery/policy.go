@@ -16,7 +16,7 @@ import (
 // metadata addresses of other clouds, unspecified, multicast, broadcast and reserved ones, and
 // each of them written into an IPv6 address (IPv4-mapped, NAT64, 6to4). What hides an
 // address where it cannot be read is refused as a whole (Teredo, 64:ff9b:1::/48,
-// IPv4-compatible).
+// IPv4-compatible, IPv4-translated).
 type AddressPolicy struct {
 	// Loopback allows the addresses of this machine, 127.0.0.0/8 and ::1.
 	Loopback bool
@@ -123,7 +123,11 @@ var refused = []struct {
 	{netip.MustParsePrefix("::/96"), "unspecified or IPv4-compatible"},
 	{netip.MustParsePrefix("64:ff9b:1::/48"), "a translation whose target cannot be read"}, // RFC 8215
 	{netip.MustParsePrefix("2001::/32"), "a tunnel whose target cannot be read"},           // Teredo, RFC 4380
+	{netip.MustParsePrefix("::ffff:0:0:0/96"), "IPv4-translated"},                          // RFC 2765; no service has one
 	{netip.MustParsePrefix("fd00:ec2::/32"), "a metadata address"},
+	{netip.MustParsePrefix("fd20:ce::/32"), "a metadata address"},           // Google Cloud
+	{netip.MustParsePrefix("fd00:c1::a9fe:a9fe/128"), "a metadata address"}, // Oracle Cloud
+	{netip.MustParsePrefix("fd00:42::42/128"), "a metadata address"},        // Scaleway
 	{netip.MustParsePrefix("fe80::/10"), "link-local"},
 	{netip.MustParsePrefix("fec0::/10"), "site-local"}, // RFC 3879
 	{netip.MustParsePrefix("ff00::/8"), "multicast"},

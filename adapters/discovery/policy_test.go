@@ -31,7 +31,8 @@ func TestAddressesThatThePolicyAllows(t *testing.T) {
 		{policy: vpc, address: "10.2.0.1", says: "outside"}, {policy: vpc, address: "52.1.2.3", says: "outside"}, {policy: vpc, address: "127.0.0.1", says: "this machine"},
 		{address: "64:ff9b:1::a9fe:a9fe", says: "cannot be read"}, {address: "2001:0:1::1", says: "cannot be read"}, {address: "::a9fe:a9fe", says: "IPv4-compatible"},
 		{address: "fe80::1%eth0", says: "link-local"}, {address: "100.100.100.200", says: "metadata"}, {address: "192.0.0.192", says: "protocol"},
-		{address: "fd00:ec2::23", says: "metadata"}, {address: "fec0::1", says: "site-local"}, {address: "0.1.2.3", says: "unspecified"},
+		{address: "fd20:ce::254", says: "metadata"}, {address: "fd00:c1::a9fe:a9fe", says: "metadata"}, {address: "fd00:42::42", says: "metadata"},
+		{address: "::ffff:0:169.254.169.254", says: "IPv4-translated"}, {address: "fd00:ec2::23", says: "metadata"}, {address: "fec0::1", says: "site-local"}, {address: "0.1.2.3", says: "unspecified"},
 	} {
 		err := c.policy.Check(netip.MustParseAddr(c.address))
 		if c.says == "" {
