@@ -12,6 +12,8 @@ import (
 type heldBody struct {
 	body  io.ReadCloser
 	fresh func() (io.ReadCloser, error)
+	broke atomic.Bool // reading it failed before it was closed, which is not the endpoint's fault
+	ended atomic.Bool // it was closed
 	sent  atomic.Bool // a connection was had for it: it may have been read, and will be closed by whoever reads it
 }
 
@@ -39,10 +41,17 @@ func (h *heldBody) next() (io.ReadCloser, error) {
 // unclosed lets what had no connection close the body without closing it.
 type unclosed struct{ *heldBody }
 
-func (u unclosed) Read(p []byte) (int, error) { return u.body.Read(p) }
+func (u unclosed) Read(p []byte) (int, error) {
+	n, err := u.body.Read(p)
+	if err != nil && err != io.EOF && !u.ended.Load() {
+		u.broke.Store(true)
+	}
+	return n, err
+}
 
 func (u unclosed) Close() error {
 	if u.sent.Load() {
+		u.ended.Store(true)
 		return u.body.Close()
 	}
 	return nil

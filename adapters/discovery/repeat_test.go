@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -193,6 +194,20 @@ func TestACallerWhoLeavesIsNoFailureOfTheEndpoint(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is passed on from somebody who breaks off ends with his error.
+func TestABodyThatCannotBeReadIsNoFailureOfTheEndpoint(t *testing.T) {
+	t.Parallel()
+	transport := newTransport(t, resolves(serve(t, ok).endpoint()), discovery.TransportOptions{})
+	for range 30 {
+		r, err := http.NewRequest(http.MethodPost, "http://orders/", io.MultiReader(strings.NewReader("half"), iotest.ErrReader(io.ErrUnexpectedEOF)))
+		require.NoError(t, err)
+		_, err = transport.RoundTrip(r)
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	}
+	assert.Zero(t, transport.Status()[0].Circuit)
+	assert.Zero(t, transport.Status()[0].Endpoints[0].Failures)
 }
 
 func TestATryThatTakesTooLongIsATimeout(t *testing.T) {

@@ -88,7 +88,7 @@ func (s *service) try(r *http.Request, body *heldBody, c choice) (ended result) 
 		err = ErrTryTimeout
 	}
 	if err != nil {
-		return s.failure(r, c.endpoint, err, began.Load(), connected.Load())
+		return s.failure(r, c.endpoint, err, began.Load() && !body.broke.Load(), connected.Load())
 	}
 	response.Request = r
 	response.Body = readBy(response.Body, over)
@@ -122,7 +122,7 @@ func (c choice) request(ctx context.Context, r *http.Request, body *heldBody) (*
 func (s *service) failure(r *http.Request, e *endpoint, err error, began, connected bool) result {
 	ended := result{err: fmt.Errorf("service %s, endpoint %s: %w", s.name, e.id(), err), verdict: failed}
 	switch {
-	case r.Context().Err() != nil || !began: // the caller has left, or what is around the endpoint did not go there
+	case r.Context().Err() != nil || !began: // the caller has left or gave no body, or what is around the endpoint did not go there
 		ended.verdict = ours
 	case !connected:
 		ended.verdict = unsent
