@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/leftfold/leftfold/eventstore"
@@ -20,8 +21,9 @@ import (
 // (Leftfold-After), with the time that is left to wait (Prefer: wait, rounded up to whole seconds).
 // The service leaves tokens of stores which its query does not follow to the other readers
 // (Prefer: handling=lenient), and what the answer includes, as it tells in Leftfold-After, counts
-// here, as that of a read model with the name of the query ([query.Include], [query.Reads]). With
-// a service that does not tell, tokens that nobody else meets fail the outer call.
+// here, as that of a read model with the name of the query ([query.Include], [query.Reads]). A
+// service that does not tell, and does not say that it was lenient (Preference-Applied), knows
+// nothing of tokens: if any are required that is [eventstore.ErrForeignToken].
 //
 // Errors: what the service did not answer is a [*RemoteError]; the end of ctx is that of ctx.
 func AskRemote[R any](ctx context.Context, client *Client, name string, question any) (R, error) {
@@ -100,6 +102,9 @@ func (c call) include(ctx context.Context, header http.Header, required []events
 	if err != nil || err2 != nil {
 		return &uselessError{fmt.Errorf("what the answer includes cannot be read: %w", errors.Join(err, err2))}
 	}
+	if len(required) > 0 && len(included) == 0 && !strings.Contains(header.Get("Preference-Applied"), "handling=lenient") {
+		return &uselessError{fmt.Errorf("%w: the service does not tell what its answer includes, nor that it leaves tokens to others (Prefer: handling=lenient)", eventstore.ErrForeignToken)}
+	}
 	for _, token := range included {
 		for _, want := range required {
 			if token.Store == want.Store && lacks(token, want) {
@@ -117,7 +122,7 @@ func (c call) include(ctx context.Context, header http.Header, required []events
 }
 
 func lacks(token, want eventstore.Token) bool {
-	return token.Incarnation < want.Incarnation || token.Position < want.Position
+	return token.Incarnation != want.Incarnation || token.Position < want.Position
 }
 
 // unanswered is the error of a question that got a problem.

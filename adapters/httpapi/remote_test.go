@@ -207,6 +207,34 @@ func TestAnAnswerCountsForNoMoreThanItIncludes(t *testing.T) {
 	require.ErrorIs(t, err, eventstore.ErrForeignToken, "that a later answer would not be older is no promise for this one")
 }
 
+// That another part is missing is no excuse for it.
+func TestAServiceThatKnowsNothingOfTokensIsMissing(t *testing.T) {
+	t.Parallel()
+	old := wired(says{status: 200, media: "application/json", body: `{"cents":5}`})
+	gone := wired(says{status: 502})
+	bus := composed(askBalance, [2]*httpapi.Client{old, gone}, query.Optional())
+	token := eventstore.Token{Identity: eventstore.Identity{Store: eventstore.NewStoreID(), Incarnation: 1}, Position: 7}
+	got, err := query.Ask[Wealth](t.Context(), bus, GetWealth{"ada"}, query.After(token))
+	require.NoError(t, err)
+	assert.Zero(t, got.Cents, "it may be older than the token")
+	require.Len(t, got.Missing, 2)
+	require.ErrorIs(t, got.Missing[0].Err, eventstore.ErrForeignToken)
+}
+
+// A service that claims another life than that of the token would fail the outer question, of which it
+// may be an optional part.
+func TestAServiceThatClaimsAnotherLifeIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	token := eventstore.Token{Identity: eventstore.Identity{Store: eventstore.NewStoreID(), Incarnation: 1}, Position: 7}
+	claimed := token
+	claimed.Incarnation = 9
+	claims := wired(says{status: 200, media: "application/json", body: `{"cents":5}`, header: http.Header{"Leftfold-After": {claimed.String()}}})
+	bus := composed(askBalance, [2]*httpapi.Client{claims, claims}, query.Optional())
+	got, err := query.Ask[Wealth](t.Context(), bus, GetWealth{"ada"}, query.After(token))
+	require.NoError(t, err)
+	assert.Len(t, got.Missing, 2)
+}
+
 func TestAServiceWaitsAsLongAsTheOuterQuestionDoes(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
