@@ -200,6 +200,29 @@ func TestABusyEndpointIsLeftAloneForAsLongAsItAsks(t *testing.T) {
 	})
 }
 
+// A token from the future must not put aside endpoints that answer everybody else.
+func TestAQuestionThatIsTooFreshPutsNobodyAside(t *testing.T) {
+	t.Parallel()
+	for _, header := range []string{"Leftfold-After", "Cache-Control"} {
+		synctest.Test(t, func(t *testing.T) {
+			behind := &scripted{does: func(_ string, r *http.Request) (int, error) {
+				if r.Header.Get(header) != "" {
+					return busyStatus, nil
+				}
+				return 200, nil
+			}}
+			transport := newTransport(t, hosts("a", "b", "c"), discovery.TransportOptions{Around: behind.around})
+			for range 50 {
+				response, _, err := send(transport, http.MethodGet, "http://orders/", "", header, "max-age=0")
+				require.NoError(t, err)
+				assert.Equal(t, 503, response.StatusCode)
+			}
+			assert.Len(t, behind.taken(), 50, "another endpoint is not asked")
+			assert.Empty(t, ejected(transport))
+		})
+	}
+}
+
 func TestAThirdOfTheEndpointsStaysInUse(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -92,7 +92,7 @@ func (s *service) try(r *http.Request, body *heldBody, c choice) (ended result) 
 	}
 	response.Request = r
 	response.Body = readBy(response.Body, over)
-	v := byStatus(response)
+	v := byStatus(r, response)
 	if v != answered {
 		retryIn = retryAfter(response, time.Now())
 		ended.cause = fmt.Errorf("endpoint %s: it answered %s", c.id(), response.Status)

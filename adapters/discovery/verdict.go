@@ -24,14 +24,19 @@ const (
 // isFailure reports whether the verdict counts against the endpoint.
 func (v verdict) isFailure() bool { return v == failed || v == unsent }
 
-// byStatus judges an answer. 500 is about the request, not about the endpoint.
-func byStatus(r *http.Response) verdict {
+// byStatus judges an answer. 500 is about the request, not about the endpoint, and so is a 503 with
+// Retry-After to one that says how fresh the answer must be: else anybody who asks for what is
+// not there yet would have endpoints put aside.
+func byStatus(asked *http.Request, r *http.Response) verdict {
 	switch r.StatusCode {
 	case http.StatusServiceUnavailable:
-		if retryAfter(r, time.Now()) > 0 {
-			return busy
+		switch {
+		case retryAfter(r, time.Now()) <= 0:
+			return failed
+		case asked.Header.Get("Leftfold-After") != "" || asked.Header.Get("Cache-Control") != "":
+			return answered
 		}
-		return failed
+		return busy
 	case http.StatusBadGateway, http.StatusGatewayTimeout:
 		return failed
 	default:
