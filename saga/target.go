@@ -64,6 +64,11 @@ func (t *target) Apply(ctx context.Context, w subscription.Window) error {
 		return err
 	}
 	t.fault(AfterCheckpoint)
+	if len(park) > 0 {
+		// The subscription knows of nobody who is parked, and would begin the next window at a checkpoint
+		// without them, where they are told more. It shall read the checkpoint again.
+		return subscription.ErrStale
+	}
 	return nil
 }
 

@@ -178,6 +178,62 @@ func TestAPoisonedInstanceIsParkedAloneAndTakenUpAgain(t *testing.T) {
 	})
 }
 
+// listing keeps the accounts that money was taken from, and panics on ann's until it is mended.
+func listing(mended *atomic.Bool) *saga.Type[[]string] {
+	return saga.Define("listing", saga.Definition[[]string]{
+		Events: []*codec.Set{transferOrders.Events(), accounts.Events()},
+		On: []saga.Rule[[]string]{
+			saga.Begin[[]string](func(e requested, _ eventstore.Recorded) string { return e.ID }, nil),
+			saga.On(func(e withdrawn, _ eventstore.Recorded) string { return e.Transfer }, func(all *[]string, _ withdrawn, m eventstore.Recorded) {
+				if m.Stream.ID() == "ann" && !mended.Load() {
+					panic("ann")
+				}
+				*all = append(*all, m.Stream.ID())
+			}),
+		},
+		Steps: []saga.Step[[]string]{{Name: "wait", Done: []saga.Match{saga.ByIf(func(withdrawn) bool { return false })}}},
+	})
+}
+
+// Each event comes in a window of its own: those behind the one that parked the instance leave it alone too.
+func TestAParkedInstanceIsToldNothingMoreUntilItIsTakenUp(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, at place) {
+		var mended atomic.Bool
+		typ := listing(&mended)
+		w := at.worker(t)
+		w.Sagas, w.Window = []saga.Saga{typ}, 1
+		at.requests(t, requested{ID: "bad"})
+		for _, from := range []string{"eve", "ann", "bob", "cleo"} {
+			at.withdraws(t, from, "bad")
+		}
+		runs(t, w)
+		at.isIdle(t, w)
+		assert.Equal(t, []string{"transferorder-bad", "account-eve"}, observedBy(t, at, typ, "bad"))
+
+		parked, err := w.Parked(t.Context())
+		require.NoError(t, err)
+		require.Len(t, parked, 1)
+		mended.Store(true)
+		require.NoError(t, w.Unpark(t.Context(), parked[0]))
+		want := []string{"transferorder-bad", "account-eve", "account-ann", "account-bob", "account-cleo"}
+		assert.Equal(t, want, observedBy(t, at, typ, "bad"))
+	})
+}
+
+// observedBy returns the streams of the events that an instance was told, in its order.
+func observedBy[S any](t *testing.T, at place, typ *saga.Type[S], id string) (streams []string) {
+	t.Helper()
+	entries, err := typ.Timeline(t.Context(), at.store, id)
+	require.NoError(t, err)
+	for _, e := range entries {
+		if e.Event != nil {
+			streams = append(streams, string(e.Event.Stream))
+		}
+	}
+	return streams
+}
+
 // An event that does not decode is parked with its stream.
 func TestAnEventThatDoesNotDecodeIsParkedAndTheOthersGoOn(t *testing.T) {
 	t.Parallel()
