@@ -83,7 +83,7 @@ type Rule[S any] struct {
 
 // Begin says that an event of type E begins the instance that id names. For an instance that is
 // there already the event means nothing. The id is the part of a stream's name behind the dash,
-// such as "42"; for an empty one nothing begins. fold puts what the saga needs into its state; it is
+// such as "42"; for an empty one nothing begins. It must be the same in all builds that run at a time. fold puts what the saga needs into its state; it is
 // pure, and may be nil. m holds the event as it was recorded.
 func Begin[S, E any](id func(event E, m eventstore.Recorded) string, fold func(state *S, event E, m eventstore.Recorded)) Rule[S] {
 	rule := On(id, fold)

@@ -40,18 +40,18 @@ func (w Worker) observing(s Saga, e engine, source eventstore.LogReader) *follow
 }
 
 // tellings returns a task for each instance that an event concerns. If nobody knows which one that
-// is, the stream of the event stands for it, and the event is parked under that. What the stream has
-// behind it is told all the same: it may be of other instances.
+// is, the event is parked under its stream. What the stream has behind it is told all the same: it may
+// be of other instances.
 func tellings(saga string, e engine, store eventstore.StoreID, m *eventstore.Recorded) []task {
 	all, err := e.observations(store, m)
 	if err != nil {
-		return []task{{key: string(m.Stream), event: m, err: err}}
+		return []task{{event: m, err: err}}
 	}
 	tasks := make([]task, len(all))
 	for n, told := range all {
 		stream := eventstore.NewStreamID(saga, told.instance)
 		if err := stream.Validate(); err != nil {
-			return []task{{key: string(m.Stream), event: m, err: &poison{err}}}
+			return []task{{event: m, err: &poison{err}}}
 		}
 		tasks[n] = task{key: string(stream), event: m, do: func(ctx context.Context) error {
 			ctx = eventstore.CausedBy(ctx, *m)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/eventstore/subscription"
@@ -11,10 +12,13 @@ import (
 )
 
 // Parked is an instance that is left alone, from an event on that it cannot be told or a request on
-// that cannot be read: its code panics, say, or an event does not decode. The others go on.
+// that cannot be read: its code panics, say, or an event does not decode. The others go on. The timers that it
+// has set fire all the same, and what it has requested is dispatched: a timeout does not wait for an event that
+// cannot be told.
 type Parked struct {
 	Saga string
-	// Key is the instance's stream; or that of the event, if nobody knows which instance it is of.
+	// Key is the instance's stream; or that of the event, if nobody knows which instance it is of. Each
+	// segment parks such an event then, all but one of them with a number behind the stream: unpark all.
 	projection.Parked
 
 	of *following
@@ -67,12 +71,19 @@ func (w Worker) Unpark(ctx context.Context, parked Parked) error {
 	if err != nil {
 		return fmt.Errorf("read the head: %w", err)
 	}
+	if err := f.hasStill(ctx, parked.Event); err != nil {
+		return fmt.Errorf("unpark %s: %w", parked.Key, err)
+	}
 	for {
-		at, err := f.checkpointOf(ctx, head.Store, parked.Key)
+		roster, err := f.worker.Sink.Leases(f.model.Generation, head.Store).Roster(ctx)
 		if err != nil {
-			return err
+			return fmt.Errorf("read the segments: %w", err)
 		}
-		if err := f.catchUp(ctx, at, parked); err != nil {
+		at := checkpointOf(roster, parked.Key)
+		if at.Position() < parked.Event.Position {
+			return fmt.Errorf("unpark %s: %w: list what is parked again", parked.Key, projection.ErrNotBuilt)
+		}
+		if err := f.catchUp(ctx, roster, parked); err != nil {
 			return fmt.Errorf("unpark %s: %w", parked.Key, err)
 		}
 		move := projection.Move{From: at, To: at, Unpark: []string{parked.Key}}
@@ -85,23 +96,35 @@ func (w Worker) Unpark(ctx context.Context, parked Parked) error {
 	}
 }
 
+// hasStill looks whether the log has the event, whether or not the saga is told such events by now.
+func (f *following) hasStill(ctx context.Context, event eventstore.Anchor) error {
+	read, err := f.log.ReadLog(ctx, eventstore.LogQuery{After: event.Position, Limit: 1})
+	switch {
+	case errors.Is(err, eventstore.ErrAheadOfLog) || err == nil && read.After != event:
+		return fmt.Errorf("%w: it was parked at %s, which the log does not have any more", eventstore.ErrDiverged, event)
+	case err != nil:
+		return fmt.Errorf("read the log: %w", err)
+	}
+	return nil
+}
+
 // catchUp does what the events ask for that were passed by.
-func (f *following) catchUp(ctx context.Context, at subscription.Checkpoint, parked Parked) error {
-	read, err := f.log.ReadLog(ctx, eventstore.LogQuery{Query: f.query, After: parked.Event.Position - 1, Through: at.Position()})
+func (f *following) catchUp(ctx context.Context, roster subscription.Roster, parked Parked) error {
+	through := checkpointOf(roster, parked.Key).Position()
+	read, err := f.log.ReadLog(ctx, eventstore.LogQuery{Query: f.query, After: parked.Event.Position - 1, Through: through})
 	if err != nil {
 		return fmt.Errorf("read the log: %w", err)
 	}
-	first := true
+	all, err := f.worker.Sink.Parked(ctx, f.model.Generation, read.Identity.Store) // behind the roster
+	if err != nil {
+		return fmt.Errorf("read what is parked: %w", err)
+	}
 	for m, err := range read.Events() {
 		if err != nil {
 			return fmt.Errorf("read the log: %w", err)
 		}
-		if first && m.ID != parked.Event.EventID {
-			break
-		}
-		first = false
 		for _, todo := range f.tasks(read.Identity.Store, &m) {
-			if todo.key != parked.Key && string(m.Stream) != parked.Key {
+			if !isLacking(todo, parked.Key, roster, all) {
 				continue
 			}
 			if _, err := inOrder(ctx, []task{todo}); err != nil {
@@ -109,22 +132,30 @@ func (f *following) catchUp(ctx context.Context, at subscription.Checkpoint, par
 			}
 		}
 	}
-	if first {
-		return fmt.Errorf("%w: it was parked at %s, which the log does not have any more", eventstore.ErrDiverged, parked.Event)
-	}
 	return nil
 }
 
-// checkpointOf returns the checkpoint of the segment that has the key.
-func (f *following) checkpointOf(ctx context.Context, source eventstore.StoreID, key string) (subscription.Checkpoint, error) {
-	roster, err := f.worker.Sink.Leases(f.model.Generation, source).Roster(ctx)
-	if err != nil {
-		return subscription.Checkpoint{}, fmt.Errorf("read the segments: %w", err)
+// isLacking reports whether the key that is unparked lacks what is to do. A key that stands in for a stream lacks
+// what its events tell to instances, but for those that will come to the event by themselves: it would be too early
+// for them.
+func isLacking(todo task, key string, roster subscription.Roster, all []projection.Parked) bool {
+	if todo.key == key {
+		return true
 	}
+	if !standsFor(key, todo.event.Stream) {
+		return false
+	}
+	position := todo.event.Position
+	return todo.key == "" || position <= checkpointOf(roster, todo.key).Position() &&
+		!slices.ContainsFunc(all, func(p projection.Parked) bool { return p.Key == todo.key && p.Event.Position <= position })
+}
+
+// checkpointOf returns the checkpoint of the segment that has the key; the zero one if there is none.
+func checkpointOf(roster subscription.Roster, key string) (at subscription.Checkpoint) {
 	for _, l := range roster.Segments {
 		if l.Segment.Holds(key) {
-			return l.Checkpoint, nil
+			at = l.Checkpoint
 		}
 	}
-	return subscription.Checkpoint{}, fmt.Errorf("%w: %s", projection.ErrNotBuilt, f.model.Generation)
+	return at
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 
 // task is what is to do because of an event, for one key. Tasks of one key are done in order.
 type task struct {
-	key   string
+	key   string // empty: nobody knows whose it is
 	event *eventstore.Recorded
 	do    func(ctx context.Context) error // nil: nobody knows,
 	err   error                           // because of this
@@ -123,6 +124,9 @@ func (t *target) byKey(w subscription.Window) (groups [][]task) {
 	for n := range w.Events {
 		event := &w.Events[n]
 		for _, task := range t.tasks(w.To.Source.Store, event) {
+			if task.key == "" {
+				task.key = t.standIn(event.Stream)
+			}
 			if since, parked := t.parked[task.key]; !t.segment.Holds(task.key) || parked && since <= event.Position {
 				continue
 			}
@@ -136,6 +140,22 @@ func (t *target) byKey(w subscription.Window) (groups [][]task) {
 		}
 	}
 	return groups
+}
+
+// standIn returns the key under which an event is parked of which nobody knows whose it is: its stream, or,
+// in a segment that does not have that key, the stream with a number. Each segment parks it by itself: the
+// worker of another one may be of a build that knows whose it is, and leaves it to the segment of that instance.
+func (t *target) standIn(stream eventstore.StreamID) string {
+	key := string(stream)
+	for n := 2; !t.segment.Holds(key); n++ {
+		key = fmt.Sprintf("%s (%d)", stream, n)
+	}
+	return key
+}
+
+// standsFor reports whether the key stands in for a stream.
+func standsFor(key string, stream eventstore.StreamID) bool {
+	return key == string(stream) || strings.HasPrefix(key, string(stream)+" (")
 }
 
 // inOrder does the tasks until one fails, and returns that.

@@ -254,6 +254,149 @@ func TestAnEventThatDoesNotDecodeIsParkedAndTheOthersGoOn(t *testing.T) {
 	require.Error(t, w.Unpark(t.Context(), parked[0]))
 }
 
+// shy does not know whose an event is until it is mended.
+func shy(mended *atomic.Bool) *saga.Type[struct{}] {
+	return saga.Define("shy", saga.Definition[struct{}]{
+		Events: []*codec.Set{transferOrders.Events()},
+		On: []saga.Rule[struct{}]{saga.Begin[struct{}](func(e requested, _ eventstore.Recorded) string {
+			if e.ID == "bad" && !mended.Load() {
+				panic("whose is it?")
+			}
+			return e.ID
+		}, nil)},
+		Steps: []saga.Step[struct{}]{{Name: "go", Do: saga.Send("go", func(struct{}) struct{} { return struct{}{} })}},
+	})
+}
+
+// The workers of the segments may be of different builds while a new one is deployed. Did a segment leave the
+// event to the one that has its stream, whose build knows better and leaves it to that of the instance, it
+// would be lost.
+func TestAnEventOfWhichNobodyKnowsWhoseItIsIsParkedInEverySegment(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, at place) {
+		var mended atomic.Bool
+		typ := shy(&mended)
+		w := at.worker(t)
+		w.Sagas, w.Segments = []saga.Saga{typ}, 3
+		w.Dispatcher = saga.DispatcherFunc(func(context.Context, saga.Command) error { return nil })
+		runs(t, w)
+		head, err := at.store.Head(t.Context())
+		require.NoError(t, err)
+		leases := at.sink.Leases(projection.Generation{Name: "shy_told", Version: 1}, head.Store)
+		require.Eventually(t, func() bool {
+			roster, err := leases.Roster(t.Context())
+			return err == nil && len(roster.Segments) == 3
+		}, patience, 2*time.Millisecond)
+		at.requests(t, requested{ID: "bad"}, requested{ID: "good"})
+		at.isIdle(t, w)
+		assert.Len(t, observedBy(t, at, typ, "good"), 1)
+		parked, err := w.Parked(t.Context())
+		require.NoError(t, err)
+		require.Len(t, parked, 3)
+		require.ErrorContains(t, w.Unpark(t.Context(), parked[0]), "whose is it?")
+
+		mended.Store(true)
+		for _, p := range parked {
+			require.NoError(t, w.Unpark(t.Context(), p))
+		}
+		assert.Len(t, observedBy(t, at, typ, "bad"), 1)
+		parked, err = w.Parked(t.Context())
+		require.NoError(t, err)
+		assert.Empty(t, parked)
+	})
+}
+
+// What an event of a parked stream tells an instance that is parked too waits for the instance: it lacks what is before.
+func TestToUnparkAStreamTellsNothingToAnInstanceThatIsParkedItself(t *testing.T) {
+	t.Parallel()
+	at := place{store: memory.NewStore(), sink: memory.NewSink()}
+	var knows, mended atomic.Bool
+	typ := saga.Define("both", saga.Definition[[]string]{
+		Events: []*codec.Set{transferOrders.Events(), accounts.Events()},
+		On: []saga.Rule[[]string]{
+			saga.Begin[[]string](func(e requested, _ eventstore.Recorded) string { return e.ID }, nil),
+			saga.On(func(e withdrawn, _ eventstore.Recorded) string {
+				if e.Transfer == "x" && !knows.Load() {
+					panic("whose is it?")
+				}
+				return "t1"
+			}, func(_ *[]string, _ withdrawn, m eventstore.Recorded) {
+				if m.Stream.ID() == "ann" && !mended.Load() {
+					panic("ann")
+				}
+			}),
+		},
+		Steps: []saga.Step[[]string]{{Name: "wait", Done: []saga.Match{saga.ByIf(func(withdrawn) bool { return false })}}},
+	})
+	at.requests(t, requested{ID: "t1"})
+	at.withdraws(t, "ann", "t1")
+	at.withdraws(t, "eve", "x")
+	w := at.worker(t)
+	w.Sagas = []saga.Saga{typ}
+	runs(t, w)
+	at.isIdle(t, w)
+	parked, err := w.Parked(t.Context())
+	require.NoError(t, err)
+	require.Len(t, parked, 2)
+	require.Equal(t, "account-eve", parked[0].Key)
+	knows.Store(true)
+	require.NoError(t, w.Unpark(t.Context(), parked[0]))
+	assert.Len(t, observedBy(t, at, typ, "t1"), 1)
+	mended.Store(true)
+	require.NoError(t, w.Unpark(t.Context(), parked[1]))
+	assert.Equal(t, []string{"transferorder-t1", "account-ann", "account-eve"}, observedBy(t, at, typ, "t1"))
+}
+
+// A new build may have given the event up that an instance is parked at.
+func TestAnInstanceIsUnparkedThoughTheSagaIsNotToldTheEventAnyMore(t *testing.T) {
+	t.Parallel()
+	at := place{store: memory.NewStore(), sink: memory.NewSink()}
+	build := func(rules ...saga.Rule[[]string]) *saga.Type[[]string] {
+		return saga.Define("given", saga.Definition[[]string]{
+			Events: []*codec.Set{transferOrders.Events(), accounts.Events()},
+			On:     append(rules, saga.Begin[[]string](func(e requested, _ eventstore.Recorded) string { return e.ID }, nil)),
+			Steps:  []saga.Step[[]string]{{Name: "pay", Do: saga.Send("pay", func([]string) struct{} { return struct{}{} })}},
+		})
+	}
+	w := at.worker(t)
+	w.Dispatcher = saga.DispatcherFunc(func(context.Context, saga.Command) error { return errAway })
+	w.Sagas = []saga.Saga{build(saga.On(func(e withdrawn, _ eventstore.Recorded) string { return e.Transfer },
+		func(*[]string, withdrawn, eventstore.Recorded) { panic("no") }))}
+	at.requests(t, requested{ID: "t1"})
+	at.withdraws(t, "ann", "t1")
+	stop := runs(t, w)
+	require.Eventually(t, func() bool {
+		parked, err := w.Parked(t.Context())
+		return err == nil && len(parked) == 1
+	}, patience, 2*time.Millisecond)
+	stop()
+	w.Sagas = []saga.Saga{build()}
+	parked, err := w.Parked(t.Context())
+	require.NoError(t, err)
+	require.Len(t, parked, 1)
+	require.NoError(t, w.Unpark(t.Context(), parked[0]))
+	parked, err = w.Parked(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, parked)
+}
+
+func TestAFoldSeesTheEventAsItWasRecorded(t *testing.T) {
+	t.Parallel()
+	set, err := codec.NewSet(codec.Event[requested]("transfer.requested", codec.Tags(func(e requested) []eventstore.Tag {
+		return []eventstore.Tag{eventstore.Tag("from:" + e.From)}
+	})))
+	require.NoError(t, err)
+	typ := saga.Define("tagged", saga.Definition[[]eventstore.Tag]{
+		Events: []*codec.Set{set},
+		On: []saga.Rule[[]eventstore.Tag]{saga.Begin(func(e requested, _ eventstore.Recorded) string { return e.ID },
+			func(tags *[]eventstore.Tag, _ requested, m eventstore.Recorded) { *tags = m.Tags })},
+		Steps: []saga.Step[[]eventstore.Tag]{{Name: "go", Do: saga.Send("go", func([]eventstore.Tag) struct{} { return struct{}{} })}},
+	})
+	r := typ.Rehearse("t1", time.Now())
+	require.NoError(t, r.Event(t.Context(), "transferorder-t1", requested{ID: "t1", From: "ann"}))
+	assert.Equal(t, []eventstore.Tag{"from:ann"}, r.State())
+}
+
 func TestHistoryIsNotActedOn(t *testing.T) {
 	t.Parallel()
 	at := place{store: memory.NewStore(), sink: memory.NewSink()}
@@ -261,7 +404,7 @@ func TestHistoryIsNotActedOn(t *testing.T) {
 	young := saga.Define("young", saga.Definition[struct{}]{
 		Events: []*codec.Set{transferOrders.Events()},
 		On:     []saga.Rule[struct{}]{saga.Begin[struct{}](func(e requested, _ eventstore.Recorded) string { return e.ID }, nil)},
-		Steps:  []saga.Step[struct{}]{{Name: "wait", Done: []saga.Match{saga.By[requested]()}}},
+		Steps:  []saga.Step[struct{}]{{Name: "wait", Do: saga.Send("wait", func(struct{}) struct{} { return struct{}{} })}},
 		Since:  time.Now().Add(time.Hour),
 	})
 	w := at.worker(t)
