@@ -17,7 +17,7 @@ type Definition[S any] struct {
 	Events []*codec.Set
 
 	// On says which events the saga is told: of which instance each is, and what it does to the
-	// state. At least one begins an instance. Required.
+	// state. At least one begins an instance. A rule that is added later is told what the log has from then on. Required.
 	On []Rule[S]
 
 	// Steps are done one after the other, but for those that are [Step].Together. Required.

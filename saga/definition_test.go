@@ -22,11 +22,15 @@ func TestMistakesInADefinitionAreNamed(t *testing.T) {
 		"an event of Done or Failed":     func(d *saga.Definition[transfer]) { d.Steps[1].Done = []saga.Match{{}} },
 		"no rule says of which instance": func(d *saga.Definition[transfer]) { d.Steps[1].Done = []saga.Match{saga.By[closed]()} },
 		"no event begins an instance":    func(d *saga.Definition[transfer]) { d.On = d.On[1:] },
-		"two rules of":                   func(d *saga.Definition[transfer]) { d.On = append(d.On, d.On[0]) },
-		"rule 2 is empty":                func(d *saga.Definition[transfer]) { d.On[1] = saga.Rule[transfer]{} },
-		"no function for the instance":   func(d *saga.Definition[transfer]) { d.On[1] = saga.On[transfer, withdrawn](nil, nil) },
-		"is not among its events":        func(d *saga.Definition[transfer]) { d.Events = []*codec.Set{accounts.Events()} },
-		"Retry wants":                    func(d *saga.Definition[transfer]) { d.Retry.First = time.Hour },
+		"begins an instance and means":   func(d *saga.Definition[transfer]) { d.Steps[1].Done = []saga.Match{saga.By[requested]()} },
+		"not printable": func(d *saga.Definition[transfer]) {
+			d.Steps[0].Do = saga.Send("a\x00b", func(transfer) int { return 0 })
+		},
+		"two rules of":                 func(d *saga.Definition[transfer]) { d.On = append(d.On, d.On[0]) },
+		"rule 2 is empty":              func(d *saga.Definition[transfer]) { d.On[1] = saga.Rule[transfer]{} },
+		"no function for the instance": func(d *saga.Definition[transfer]) { d.On[1] = saga.On[transfer, withdrawn](nil, nil) },
+		"is not among its events":      func(d *saga.Definition[transfer]) { d.Events = []*codec.Set{accounts.Events()} },
+		"Retry wants":                  func(d *saga.Definition[transfer]) { d.Retry.First = time.Hour },
 	} {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()

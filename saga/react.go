@@ -101,8 +101,8 @@ func (r *reaction) answer(ctx context.Context, event any, m *eventstore.Recorded
 	sends := make([]send, len(requests))
 	for n, request := range requests {
 		payload, err := encodeCommand(request.Payload)
-		if err == nil && request.Name == "" {
-			err = errors.New("it has no name")
+		if err == nil {
+			err = eventstore.ValidateName("command", request.Name)
 		}
 		if err != nil {
 			return nil, &poison{fmt.Errorf("request %d: %w", n+1, err)}

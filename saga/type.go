@@ -133,6 +133,11 @@ func (t *Type[S]) checkStep(s Step[S]) error {
 		if a.goes && (a.build == nil || a.name == "") {
 			return errors.New("its command has no name or no function: make it with saga.Send")
 		}
+		if a.goes {
+			if err := eventstore.ValidateName("command", a.name); err != nil {
+				return err
+			}
+		}
 	}
 	for _, m := range slices.Concat(s.Done, s.Failed) {
 		if m.event == nil || m.is == nil {
@@ -140,6 +145,9 @@ func (t *Type[S]) checkStep(s Step[S]) error {
 		}
 		if t.rules[m.event] == nil {
 			return fmt.Errorf("it waits for %v, and no rule says of which instance that is: add saga.On(…) to Definition.On", m.event)
+		}
+		if t.rules[m.event].begins {
+			return fmt.Errorf("it waits for %v, which begins an instance and means nothing to one that has begun: make its rule with saga.On", m.event)
 		}
 	}
 	return nil
