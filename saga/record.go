@@ -26,11 +26,12 @@ type (
 		RecordedAt    time.Time
 		Type          string
 		SchemaVersion int
-		JSON          json.RawMessage `json:",omitempty"` // the payload, if it is JSON,
-		Bytes         []byte          `json:",omitempty"` // and if it is not
-		Metadata      []byte          `json:",omitempty"`
-		Begins        bool            `json:",omitzero"`
-		Sends         []send          `json:",omitempty"` // what a reaction to it returned
+		JSON          json.RawMessage  `json:",omitempty"` // the payload, if it is JSON,
+		Bytes         []byte           `json:",omitempty"` // and if it is not
+		Metadata      []byte           `json:",omitempty"`
+		Tags          []eventstore.Tag `json:",omitempty"`
+		Begins        bool             `json:",omitzero"`
+		Sends         []send           `json:",omitempty"` // what a reaction to it returned
 		At            time.Time
 	}
 	timerFired struct {
@@ -161,7 +162,7 @@ func observe(set *codec.Set, source eventstore.StoreID, m *eventstore.Recorded, 
 	}
 	o := observed{
 		Store: source.String(), ID: m.ID, Part: part, Stream: m.Stream, Version: m.Version, Position: m.Position,
-		RecordedAt: m.RecordedAt, Type: data.Type, SchemaVersion: data.SchemaVersion, Metadata: m.Metadata,
+		RecordedAt: m.RecordedAt, Type: data.Type, SchemaVersion: data.SchemaVersion, Metadata: m.Metadata, Tags: m.Tags,
 	}
 	if json.Valid(data.Data) {
 		o.JSON = data.Data
@@ -178,7 +179,7 @@ func (o observed) event() eventstore.Recorded {
 		data = o.JSON
 	}
 	return eventstore.Recorded{
-		EventData: eventstore.EventData{ID: o.ID, Type: o.Type, SchemaVersion: o.SchemaVersion, Data: data, Metadata: o.Metadata},
+		EventData: eventstore.EventData{ID: o.ID, Type: o.Type, SchemaVersion: o.SchemaVersion, Data: data, Metadata: o.Metadata, Tags: o.Tags},
 		Stream:    o.Stream, Version: o.Version, Position: o.Position, RecordedAt: o.RecordedAt,
 	}
 }
