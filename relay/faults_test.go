@@ -338,6 +338,27 @@ func TestAPublisherThatPanicsFailsTheRequestAndNotTheProcess(t *testing.T) {
 	})
 }
 
+// measuring panics when it looks at one of the keys.
+type measuring struct{ *relaytest.Bus }
+
+func (b measuring) Size(m relay.Message) int {
+	if m.Key == "order-1" {
+		panic("no data")
+	}
+	return b.Bus.Size(m)
+}
+
+func TestAPublisherThatPanicsOnTheSizeOfAMessageMakesItADeadLetter(t *testing.T) {
+	bus := &relaytest.Bus{}
+	r := relay.Relay{Name: "orders", Log: filled(t, "order-1", "order-2"), Sink: memory.NewSink(), Publisher: measuring{bus}}
+	require.NoError(t, r.CatchUp(t.Context()))
+	require.Equal(t, []string{"2"}, data(bus))
+	letters, err := r.DeadLetters(t.Context())
+	require.NoError(t, err)
+	require.Len(t, letters, 1)
+	require.Equal(t, "Publisher panicked: no data", letters[0].Cause)
+}
+
 func TestAPausedRelayPublishesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, bus := filled(t, many(2, 2)...), &relaytest.Bus{}

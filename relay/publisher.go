@@ -27,6 +27,7 @@ type Publisher interface {
 	// [subscription.ErrPermanent] stops the relay until people have mended it; no message
 	// is to blame. The error of ctx is such an error.
 	//
+	// It returns soon after ctx has ended: its keys wait for it, and so does a relay that is to stop.
 	// The implementation must neither keep nor change the messages' bytes, and is not called again
 	// for a key before it has returned.
 	//

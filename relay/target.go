@@ -205,9 +205,15 @@ func (r Relay) item(event eventstore.Recorded, key string, source eventstore.Sto
 	case !publish:
 		return nil
 	}
-	i.size = r.Publisher.Size(m)
-	i.dead = r.Publisher.Limits().tooLarge(m, i.size)
+	i.size, i.dead = r.sizeOf(m)
 	return i
+}
+
+// sizeOf returns how much of the limits the message takes up, and why it cannot be offered.
+func (r Relay) sizeOf(m Message) (size int, err error) {
+	defer recovered("Publisher", &err)
+	size = r.Publisher.Size(m)
+	return size, r.Publisher.Limits().tooLarge(m, size)
 }
 
 // keyOf returns the key of an event. One without a key stops its segment.
