@@ -158,13 +158,13 @@ func TestWhileTheBusIsAwayTheRelayWaitsAndSaysWhy(t *testing.T) {
 		}
 		r := relay.Relay{Name: "orders", Log: filled(t, many(30, 4)...), Sink: memory.NewSink(), Publisher: bus, TTL: 2 * time.Second}
 		stop := running(t, r)
-		time.Sleep(time.Hour)
+		time.Sleep(10 * time.Minute)
 		status, err := r.Status(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, subscription.Waiting, status.Segments[0].Report.State)
 		require.Contains(t, status.Segments[0].Report.Note, "no route to the bus")
 		require.Empty(t, status.Parked, "no key is to blame")
-		require.Less(t, calls.Load(), int64(3000), "it asks less and less often")
+		require.Less(t, calls.Load(), int64(500), "it asks less and less often")
 		away.Store(false)
 		require.NoError(t, bus.Await(t.Context(), 120))
 		time.Sleep(10 * time.Second)

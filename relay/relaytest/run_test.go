@@ -35,7 +35,7 @@ func TestABusInMemoryIsAPublisher(t *testing.T) {
 func TestARelayKeepsItsPromisesUnderScriptsOfFaults(t *testing.T) {
 	for name, limits := range buses {
 		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(15) {
+			for seed := range uint64(6) {
 				synctest.Test(t, func(t *testing.T) {
 					require.NoError(t, checkRelay(t.Context(), subject(&Bus{Most: limits}), seed, publishAll))
 				})
