@@ -110,7 +110,7 @@ func (d *decision[S]) react(told record, timer timerSet) {
 		}
 	case resumed:
 		for _, id := range slices.Sorted(maps.Keys(d.commands)) {
-			if c := d.commands[id]; c.status == waiting && d.needs(c) && !d.isDue(id) {
+			if c := d.commands[id]; c.status == waiting && d.saga.needs(&d.instance, c) && !d.isDue(id) {
 				d.again(c)
 			}
 		}
@@ -134,7 +134,7 @@ func (d *decision[S]) observe(value any, name string) {
 // fired takes up what a timer was set for.
 func (d *decision[S]) fired(timer timerSet) {
 	if timer.Command != "" {
-		if c := d.commands[timer.Command]; d.needs(c) {
+		if c := d.commands[timer.Command]; d.saga.needs(&d.instance, c) {
 			d.again(c)
 		}
 		return
@@ -298,7 +298,7 @@ func (d *decision[S]) settle() {
 	for _, id := range slices.Sorted(maps.Keys(d.commands)) {
 		c := d.commands[id]
 		switch {
-		case c.status != waiting || !d.needs(c) || d.isDue(id):
+		case c.status != waiting || !d.saga.needs(&d.instance, c) || d.isDue(id):
 		case c.tries < d.saga.retry.Attempts:
 			name := fmt.Sprintf("%s, attempt %d", c.Name, c.Attempt+1)
 			d.setTimer(timerSet{Name: name, Command: id, Due: due(d.at, d.saga.retry.pause(id, c.Attempt, c.tries))})
@@ -336,7 +336,7 @@ func (d *decision[S]) waitsFor(timer timerSet) bool {
 	case d.phase.Ended():
 		return false
 	case timer.Command != "":
-		return d.needs(d.commands[timer.Command])
+		return d.saga.needs(&d.instance, d.commands[timer.Command])
 	default:
 		return d.steps[timer.Step].stage == started
 	}

@@ -1,6 +1,7 @@
 package saga
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -70,6 +71,37 @@ func TestWhatComesAgainOrTooLateMeansNothing(t *testing.T) {
 	}
 	assert.Equal(t, 1, r.State())
 	assert.Equal(t, Running, r.Phase())
+}
+
+// A step is late whose command could not be delivered, and nothing undoes it. To try on would have it done after
+// all, behind what was undone.
+func TestTheCommandOfAStepThatIsLateIsNotTriedAnyMoreIfNothingUndoesIt(t *testing.T) {
+	t.Parallel()
+	events, err := codec.NewSet(codec.Event[begun]("begun"))
+	require.NoError(t, err)
+	one := func(int) string { return "payload" }
+	r := Define("late", Definition[int]{
+		Events: []*codec.Set{events},
+		On:     []Rule[int]{Begin[int](func(begun, eventstore.Recorded) string { return "1" }, nil)},
+		Steps: []Step[int]{
+			{Name: "a", Do: Send("do.a", one), Undo: Send("undo.a", one)},
+			{Name: "b", Do: Send("do.b", one), Timeout: time.Minute},
+		},
+		Retry: Retry{First: 50 * time.Second, Most: 50 * time.Second},
+	}).Rehearse("1", time.Unix(0, 0))
+	require.NoError(t, r.Event(t.Context(), "s-1", begun{}))
+	require.NoError(t, r.Handled(r.Commands()[0].ID, nil))
+	b := r.Commands()[0].ID
+	require.NoError(t, r.Handled(b, errors.New("away")))
+	require.NoError(t, r.Wait(50*time.Second))
+	require.NoError(t, r.Handled(b, errors.New("away")))
+	require.Len(t, r.Timers(), 2, "it is late in ten seconds, and tried again later")
+	require.NoError(t, r.Wait(10*time.Second))
+	assert.Empty(t, r.Timers())
+	require.Len(t, r.Commands(), 1)
+	assert.Equal(t, "undo.a", r.Commands()[0].Name)
+	require.NoError(t, r.Handled(r.Commands()[0].ID, nil))
+	assert.Equal(t, Compensated, r.Phase())
 }
 
 // Ids stand in for the instance that an event begins, not for its name: another one of that name, in

@@ -48,7 +48,8 @@ type Step[S any] struct {
 	Failed []Match
 
 	// Timeout is how long the step may take, at most a hundred years. A step that is late may be done all the same; so it
-	// counts as failed, and is undone with the others once it is known what became of its command.
+	// counts as failed, and is undone with the others once it is known what became of its command. If there is
+	// nothing to undo, its command is not tried any more.
 	// Default: it may take for ever.
 	Timeout time.Duration
 

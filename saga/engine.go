@@ -128,7 +128,7 @@ func (r *running[S]) request(ctx context.Context, id string, requested commandRe
 		return Command{}, false, poisonous(err)
 	}
 	at := in.commands[requested.ID]
-	wanted = at.status == open && at.Attempt == requested.Attempt && in.needs(at)
+	wanted = at.status == open && at.Attempt == requested.Attempt && r.needs(&in, at)
 	return Command{ID: requested.ID, Name: requested.Name, Payload: requested.Payload}, wanted, nil
 }
 

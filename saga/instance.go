@@ -224,16 +224,20 @@ func (c *commandState) failed(reason string) {
 	c.tries++
 }
 
-// needs reports whether the instance cannot go on without the result of the command.
-func (in *instance[S]) needs(c commandState) bool {
+// needs reports whether the instance cannot go on without the result of the command. That of a step that is
+// not waited for any more matters only to what undoes it.
+func (t *Type[S]) needs(in *instance[S], c commandState) bool {
 	s := in.steps[c.Step]
 	switch {
 	case c.settled || in.phase.Ended():
 		return false
 	case c.Undoes:
 		return s.stage != undone
+	case s.stage == abandoned:
+		step := t.step(c.Step)
+		return step == nil || step.Undo.goes
 	default:
-		return s.stage == started || s.stage == abandoned
+		return s.stage == started
 	}
 }
 

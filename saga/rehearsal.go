@@ -119,7 +119,7 @@ func (r *Rehearsal[S]) Commands() (sent []Command) {
 			continue
 		}
 		c := r.instance.commands[requested.ID]
-		if c.status == open && c.Attempt == requested.Attempt && r.instance.needs(c) {
+		if c.status == open && c.Attempt == requested.Attempt && r.saga.needs(&r.instance, c) {
 			sent = append(sent, Command{c.ID, c.Name, c.Payload})
 		}
 	}
