@@ -43,8 +43,8 @@ type reaction struct {
 // that of the event. So react may look things up, and is called again for an event until its
 // answer is recorded. For no commands nothing is recorded.
 //
-// The commands are dispatched at the same time, in no order among them, nor with those of other
-// events. None of them may be refused: one that is refused is tried again, and then the instance
+// The commands are requested at the same time, and there is no order to rely on among them, nor with those of
+// other events: one that fails is tried again while the others go on. None of them may be refused: one that is refused is tried again, and then the instance
 // is stuck. An error of react is tried three times within a second; then the event is parked and the
 // others go on. One that wraps [eventstore.ErrStoreBusy] is tried until it passes.
 //
