@@ -162,6 +162,7 @@ func TestAPoisonedInstanceIsParkedAloneAndTakenUpAgain(t *testing.T) {
 			}
 		}
 		require.Eventually(t, has("good", saga.Completed), patience, 2*time.Millisecond)
+		at.isIdle(t, w) // it is parked when the window ends in which the others go on
 		parked, err := w.Parked(t.Context())
 		require.NoError(t, err)
 		require.Len(t, parked, 1)
@@ -198,27 +199,26 @@ func listing(mended *atomic.Bool) *saga.Type[[]string] {
 // Each event comes in a window of its own: those behind the one that parked the instance leave it alone too.
 func TestAParkedInstanceIsToldNothingMoreUntilItIsTakenUp(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, at place) {
-		var mended atomic.Bool
-		typ := listing(&mended)
-		w := at.worker(t)
-		w.Sagas, w.Window = []saga.Saga{typ}, 1
-		at.requests(t, requested{ID: "bad"})
-		for _, from := range []string{"eve", "ann", "bob", "cleo"} {
-			at.withdraws(t, from, "bad")
-		}
-		runs(t, w)
-		at.isIdle(t, w)
-		assert.Equal(t, []string{"transferorder-bad", "account-eve"}, observedBy(t, at, typ, "bad"))
+	at := place{store: memory.NewStore(), sink: memory.NewSink()}
+	var mended atomic.Bool
+	typ := listing(&mended)
+	w := at.worker(t)
+	w.Sagas, w.Window = []saga.Saga{typ}, 1
+	at.requests(t, requested{ID: "bad"})
+	for _, from := range []string{"eve", "ann", "bob", "cleo"} {
+		at.withdraws(t, from, "bad")
+	}
+	runs(t, w)
+	at.isIdle(t, w)
+	assert.Equal(t, []string{"transferorder-bad", "account-eve"}, observedBy(t, at, typ, "bad"))
 
-		parked, err := w.Parked(t.Context())
-		require.NoError(t, err)
-		require.Len(t, parked, 1)
-		mended.Store(true)
-		require.NoError(t, w.Unpark(t.Context(), parked[0]))
-		want := []string{"transferorder-bad", "account-eve", "account-ann", "account-bob", "account-cleo"}
-		assert.Equal(t, want, observedBy(t, at, typ, "bad"))
-	})
+	parked, err := w.Parked(t.Context())
+	require.NoError(t, err)
+	require.Len(t, parked, 1)
+	mended.Store(true)
+	require.NoError(t, w.Unpark(t.Context(), parked[0]))
+	want := []string{"transferorder-bad", "account-eve", "account-ann", "account-bob", "account-cleo"}
+	assert.Equal(t, want, observedBy(t, at, typ, "bad"))
 }
 
 // observedBy returns the streams of the events that an instance was told, in its order.
@@ -247,6 +247,7 @@ func TestAnEventThatDoesNotDecodeIsParkedAndTheOthersGoOn(t *testing.T) {
 	at.deposits(t, "ann", 100)
 	at.requests(t, requested{"t1", "ann", "bob", 30})
 	awaits(t, at, "t1", saga.Completed)
+	at.isIdle(t, w)
 	parked, err := w.Parked(t.Context())
 	require.NoError(t, err)
 	require.Len(t, parked, 1)
@@ -273,37 +274,36 @@ func shy(mended *atomic.Bool) *saga.Type[struct{}] {
 // would be lost.
 func TestAnEventOfWhichNobodyKnowsWhoseItIsIsParkedInEverySegment(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, at place) {
-		var mended atomic.Bool
-		typ := shy(&mended)
-		w := at.worker(t)
-		w.Sagas, w.Segments = []saga.Saga{typ}, 3
-		w.Dispatcher = saga.DispatcherFunc(func(context.Context, saga.Command) error { return nil })
-		runs(t, w)
-		head, err := at.store.Head(t.Context())
-		require.NoError(t, err)
-		leases := at.sink.Leases(projection.Generation{Name: "shy_told", Version: 1}, head.Store)
-		require.Eventually(t, func() bool {
-			roster, err := leases.Roster(t.Context())
-			return err == nil && len(roster.Segments) == 3
-		}, patience, 2*time.Millisecond)
-		at.requests(t, requested{ID: "bad"}, requested{ID: "good"})
-		at.isIdle(t, w)
-		assert.Len(t, observedBy(t, at, typ, "good"), 1)
-		parked, err := w.Parked(t.Context())
-		require.NoError(t, err)
-		require.Len(t, parked, 3)
-		require.ErrorContains(t, w.Unpark(t.Context(), parked[0]), "whose is it?")
+	at := place{store: memory.NewStore(), sink: memory.NewSink()}
+	var mended atomic.Bool
+	typ := shy(&mended)
+	w := at.worker(t)
+	w.Sagas, w.Segments = []saga.Saga{typ}, 3
+	w.Dispatcher = saga.DispatcherFunc(func(context.Context, saga.Command) error { return nil })
+	runs(t, w)
+	head, err := at.store.Head(t.Context())
+	require.NoError(t, err)
+	leases := at.sink.Leases(projection.Generation{Name: "shy_told", Version: 1}, head.Store)
+	require.Eventually(t, func() bool {
+		roster, err := leases.Roster(t.Context())
+		return err == nil && len(roster.Segments) == 3
+	}, patience, 2*time.Millisecond)
+	at.requests(t, requested{ID: "bad"}, requested{ID: "good"})
+	at.isIdle(t, w)
+	assert.Len(t, observedBy(t, at, typ, "good"), 1)
+	parked, err := w.Parked(t.Context())
+	require.NoError(t, err)
+	require.Len(t, parked, 3)
+	require.ErrorContains(t, w.Unpark(t.Context(), parked[0]), "whose is it?")
 
-		mended.Store(true)
-		for _, p := range parked {
-			require.NoError(t, w.Unpark(t.Context(), p))
-		}
-		assert.Len(t, observedBy(t, at, typ, "bad"), 1)
-		parked, err = w.Parked(t.Context())
-		require.NoError(t, err)
-		assert.Empty(t, parked)
-	})
+	mended.Store(true)
+	for _, p := range parked {
+		require.NoError(t, w.Unpark(t.Context(), p))
+	}
+	assert.Len(t, observedBy(t, at, typ, "bad"), 1)
+	parked, err = w.Parked(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, parked)
 }
 
 // What an event of a parked stream tells an instance that is parked too waits for the instance: it lacks what is before.

@@ -116,7 +116,7 @@ func TestATransferMovesTheMoneyOrGivesItBack(t *testing.T) {
 func TestWorkersShareInstancesAndNothingHappensTwice(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, at place) {
-		const transfers = 20
+		const transfers = 8
 		at.deposits(t, "ann", transfers*10)
 		bank := saga.ToBus(newBank(at.store))
 		for range 2 {
