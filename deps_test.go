@@ -64,7 +64,7 @@ var importTable = []rule{
 	{pkg: "adapters/sqlite", own: core, modules: list("modernc.org/sqlite")},
 	{pkg: "adapters/postgres", own: core, modules: list(pgx)},
 	{pkg: "adapters/redisstore", own: core, modules: list("github.com/redis/go-redis/v9")},    // ADR 0011
-	{pkg: "adapters/httpapi", own: core, modules: list("github.com/go-json-experiment/json")}, // ADR 0017
+	{pkg: "adapters/httpapi", own: core, modules: list("github.com/go-json-experiment/json")}, // ADR 0017; saga: 0025
 	{pkg: "adapters/otelhooks", own: core, modules: list("go.opentelemetry.io/otel")},         // the API, which is metric and trace too: ADR 0020
 	{pkg: "adapters/discovery"},                                                               // ADR 0023, as the next two
 	{pkg: "adapters/discovery/cloudmap", own: list("adapters/discovery"), modules: list(aws)},
@@ -104,7 +104,7 @@ var importTable = []rule{
 //
 // A _test.go file may import every package of ours, and testOnly.
 var (
-	core       = list("eventstore", "eventstore/codec", "eventstore/subscription", "aggregate", "command", "query", "projection", "relay", "internal/wake", "internal/groupcommit", "internal/leases", "internal/jsonschema", "internal/moments")
+	core       = list("eventstore", "eventstore/codec", "eventstore/subscription", "aggregate", "command", "query", "projection", "relay", "saga", "internal/wake", "internal/groupcommit", "internal/leases", "internal/jsonschema", "internal/moments")
 	everything = list("...")
 	testOnly   = list("github.com/stretchr/testify", rapid, "go.uber.org/goleak", "go.opentelemetry.io/otel/sdk", "github.com/santhosh-tekuri/jsonschema/v6", "golang.org/x/net/dns/dnsmessage")
 )
