@@ -1,7 +1,9 @@
 // Bank keeps accounts in bank.db in the current directory. Its first events are years old, in shapes
-// that nobody writes any more; today's program reads them, moves money, and looks back.
+// that nobody writes any more; today's program reads them, moves money, and looks back. A second branch
+// keeps its accounts in bank-leeds.db.
 //
 //	go run ./examples/bank
+//	go run ./examples/bank wire
 //	go run ./examples/bank schema check
 //
 // Run it twice: the commands carry ids, so what has happened does not happen again.
@@ -43,10 +45,12 @@ func run(ctx context.Context, path string, args []string, out io.Writer) (err er
 	switch strings.Join(args, " ") {
 	case "":
 		return today(ctx, store, out)
+	case "wire":
+		return wires(ctx, store, strings.TrimSuffix(path, ".db")+"-leeds.db", out)
 	case "schema check":
 		return check(ctx, store, out)
 	default:
-		return fmt.Errorf("unknown arguments %q: want none, or schema check", args)
+		return fmt.Errorf("unknown arguments %q: want none, wire, or schema check", args)
 	}
 }
 

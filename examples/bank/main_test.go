@@ -38,6 +38,33 @@ func Example() {
 	//   version 6, account.sent v1: 29.50 EUR
 }
 
+// A wire between the branches, of which the second run finds that it has ended.
+func Example_wire() {
+	dir, err := os.MkdirTemp("", "bank")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	_ = run(context.Background(), dir+"/bank.db", []string{"wire"}, io.Discard)
+	_ = run(context.Background(), dir+"/bank.db", []string{"wire"}, os.Stdout)
+	// Output:
+	// london/fay wires leeds/gus 30.00 EUR: completed
+	// london/fay wires leeds/hal 20.00 EUR: compensated
+	// london/fay wires leeds/gus 500.00 EUR: compensated
+	//   fay   Fay    70.00 EUR
+	//   gus   Gus    30.00 EUR
+	//   hal   Hal     0.00 GBP
+	// gift, as it went:
+	//   step started: step send
+	//   step completed: step send
+	//   step started: step approve
+	//   step completed: step approve
+	//   step started: step receive
+	//   step failed: step receive: dispatch account.receive: execute account-hal: the account has another currency
+	//   step undone: step send
+	//   ended: compensated
+}
+
 func TestTheSchemaCheckPassesUntilTheLogHoldsWhatThisBuildDoesNotTake(t *testing.T) {
 	path := t.TempDir() + "/bank.db"
 	var out bytes.Buffer
@@ -57,5 +84,5 @@ func TestTheSchemaCheckPassesUntilTheLogHoldsWhatThisBuildDoesNotTake(t *testing
 }
 
 func TestUnknownArgumentsAreRefused(t *testing.T) {
-	require.ErrorContains(t, run(t.Context(), t.TempDir()+"/bank.db", []string{"rob"}, io.Discard), "want none, or schema check")
+	require.ErrorContains(t, run(t.Context(), t.TempDir()+"/bank.db", []string{"rob"}, io.Discard), "want none, wire, or schema check")
 }

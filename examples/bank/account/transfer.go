@@ -15,12 +15,13 @@ type Repository = aggregate.Repository[Account, Event]
 // neither. If one of them has moved meanwhile, both decide again.
 func Transfer(ctx context.Context, store aggregate.Store, accounts *Repository, from, to string, cents int64, currency string, options ...aggregate.ExecuteOption) (eventstore.Receipt, error) {
 	return aggregate.ExecuteAll(ctx, store, []aggregate.Plan{
-		accounts.Plan(from, send(to, cents, currency)),
-		accounts.Plan(to, receive(from, cents, currency)),
+		accounts.Plan(from, Send(to, cents, currency)),
+		accounts.Plan(to, Receive(from, cents, currency)),
 	}, options...)
 }
 
-func send(to string, cents int64, currency string) aggregate.Decision[Account, Event] {
+// Send takes money out for another account, if there is enough of it in the currency.
+func Send(to string, cents int64, currency string) aggregate.Decision[Account, Event] {
 	return func(a Account) ([]Event, error) {
 		if err := a.allows(cents, currency); err != nil {
 			return nil, err
@@ -32,7 +33,8 @@ func send(to string, cents int64, currency string) aggregate.Decision[Account, E
 	}
 }
 
-func receive(from string, cents int64, currency string) aggregate.Decision[Account, Event] {
+// Receive takes money in that another account has sent, or gets back what it has sent itself.
+func Receive(from string, cents int64, currency string) aggregate.Decision[Account, Event] {
 	return func(a Account) ([]Event, error) {
 		if err := a.allows(cents, currency); err != nil {
 			return nil, err
