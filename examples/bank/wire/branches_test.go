@@ -132,6 +132,7 @@ func TestAWireGoesOnWhereItsWorkerWasStopped(t *testing.T) {
 					assert.NoError(t, asItIs.Dispatch(within, sent))
 				}
 				stop()
+				<-within.Done()
 				return within.Err()
 			})
 			require.NoError(t, first.Run(ctx))
