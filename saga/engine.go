@@ -50,12 +50,13 @@ type running[S any] struct {
 	instances *aggregate.Repository[instance[S], record]
 	now       func() time.Time
 	fault     func(Point)
+	decided   func(instance string, records []record) // nil: nobody is told
 }
 
 func (t *Type[S]) on(store aggregate.Store, now func() time.Time, fault func(Point)) *running[S] {
 	// Twenty events for one instance at a time are no reason to give up.
 	instances := aggregate.NewRepository(store, t.records).WithOptions(aggregate.Options{MaxAttempts: 50})
-	return &running[S]{t, instances, now, fault}
+	return &running[S]{Type: t, instances: instances, now: now, fault: fault}
 }
 
 func (r *running[S]) observations(source eventstore.StoreID, m *eventstore.Recorded) (all []told, err error) {
@@ -102,13 +103,18 @@ func (r *running[S]) tell(ctx context.Context, id, as string, what record) (err 
 	defer recoverAsPoison(&err)
 	stream := r.Stream(id)
 	r.fault(BeforeTelling)
-	_, err = r.instances.Execute(ctx, id, func(in instance[S]) ([]record, error) {
-		return r.decide(stream, in, what)
+	var decided []record
+	receipt, err := r.instances.Execute(ctx, id, func(in instance[S]) (all []record, err error) {
+		decided, err = r.decide(stream, in, what)
+		return decided, err
 	}, aggregate.CommandID(as))
 	if errors.Is(err, errNothing) || errors.Is(err, eventstore.ErrStreamDeleted) {
 		return nil
 	}
 	r.fault(AfterTelling)
+	if err == nil && !receipt.Repeated && r.decided != nil {
+		r.decided(id, decided)
+	}
 	return poisonous(err)
 }
 

@@ -48,7 +48,7 @@ func (w Worker) Parked(ctx context.Context) (all []Parked, err error) {
 
 func (w Worker) followings() (all []*following) {
 	for _, s := range w.Sagas {
-		e := s.engine(w.Store, w.Now, w.Hooks.Fault)
+		e := s.engine(w)
 		for _, source := range w.Sources {
 			all = append(all, w.observing(s, e, source))
 		}

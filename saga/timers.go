@@ -107,6 +107,7 @@ func (t *timers) fireAll(ctx context.Context, due []Timer, fired map[string]bool
 			defer mu.Unlock()
 			if err == nil {
 				fired[timer.ID] = true
+				t.worker.fired(t.saga, timer)
 			} else {
 				failure = fmt.Errorf("timer %q of %s-%s: %w", timer.Name, t.saga, timer.Instance, err)
 			}

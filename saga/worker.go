@@ -18,13 +18,19 @@ import (
 type Saga interface {
 	// Name returns the saga's name.
 	Name() string
+	// Timers returns the view of the pending timers.
+	Timers() *projection.View[Timer]
+	// Instances returns the view of the instances.
+	Instances() *projection.View[Instance]
 
 	stored() []string
-	engine(store Store, now func() time.Time, fault func(Point)) engine
+	engine(w Worker) engine
 }
 
-func (t *Type[S]) engine(store Store, now func() time.Time, fault func(Point)) engine {
-	return t.on(store, now, fault)
+func (t *Type[S]) engine(w Worker) engine {
+	r := t.on(w.Store, w.Now, w.Hooks.Fault)
+	r.decided = func(instance string, all []record) { w.decided(t.name, instance, all) }
+	return r
 }
 
 // Worker runs sagas, together with every other worker on the same sink: start it in as many
@@ -73,6 +79,13 @@ type Hooks struct {
 	Failed func(saga string, err error)
 	// Segment is called when a segment of a saga fails, waits or goes on.
 	Segment func(saga string, report subscription.Report)
+	// Decided is called with what an instance was told and what it decided because of it, after that
+	// has been appended by this worker: entries as those of [Type.Timeline], without the versions, and a result
+	// of a command without the command's name. It is for counting: a crash loses a call.
+	Decided func(saga, instance string, entries []Entry)
+	// Fired is called after a timer was fired, with how much later that was than it was due. A timer
+	// that is fired again, which has no effect, is told again.
+	Fired func(saga string, timer Timer, late time.Duration)
 	// Fault is called at each [Point]. It is for tests, which end the process there.
 	Fault func(Point)
 }
@@ -139,7 +152,7 @@ func (w Worker) orDefault() (Worker, error) {
 // parts are what a worker does at the same time.
 func (w Worker) parts() (parts []func(context.Context) error) {
 	for _, s := range w.Sagas {
-		e := s.engine(w.Store, w.Now, w.Hooks.Fault)
+		e := s.engine(w)
 		for _, source := range w.Sources {
 			observing := w.observing(s, e, source)
 			parts = append(parts, observing.run)
@@ -172,6 +185,24 @@ func (w Worker) views(s Saga) func(context.Context) error {
 func (w Worker) failed(saga string, err error) {
 	if w.Hooks.Failed != nil {
 		w.Hooks.Failed(saga, err)
+	}
+}
+
+func (w Worker) decided(saga, instance string, decided []record) {
+	if w.Hooks.Decided == nil {
+		return
+	}
+	entries := make([]Entry, len(decided))
+	for n, r := range decided {
+		entries[n] = entryOf(r)
+		entries[n].Kind, _ = records.NameFor(typeOf(r))
+	}
+	w.Hooks.Decided(saga, instance, withNames(entries))
+}
+
+func (w Worker) fired(saga string, timer Timer) {
+	if w.Hooks.Fired != nil {
+		w.Hooks.Fired(saga, timer, w.Now().Sub(timer.Due))
 	}
 }
 

@@ -10,6 +10,10 @@
 //	worker := projection.Worker{Log: store, Hooks: hooks.Projections(projection.Hooks{}), …}
 //	_, err = hooks.Observe(store, sink, "balances")
 //	_, err = hooks.ObserveReplicas("main", replicas)
+//	worker := saga.Worker{Dispatcher: hooks.Dispatcher(dispatcher), Hooks: hooks.Sagas(saga.Hooks{}), …}
+//	_, err = hooks.ObserveSagas(worker)
+//	bus := relay.Relay{Name: "orders", Publisher: hooks.Publisher("orders", publisher), …}
+//	_, err = hooks.Observe(store, sink, "orders")
 //
 // Each of them works without the others. What is not hooked costs nothing.
 //
@@ -30,6 +34,7 @@
 //	                                                    messaging.consumer.group.name, messaging.batch.message_count,
 //	                                                    messaging.destination.partition.id, leftfold.projection.version,
 //	                                                    leftfold.position
+//	dispatch <name>    client    the one under way      leftfold.command, leftfold.command_id; an attempt of a saga
 //	query <name>       internal  that of the caller     leftfold.query, leftfold.query.waited, .stale and .age
 //
 // A failure has error.type, a word of a short list or "_OTHER". Loads and reads of the log
@@ -61,6 +66,18 @@
 //	leftfold.replica.lag                  gauge      s        as in_order; none of the primary
 //	leftfold.replica.looks                counter    {look}   as in_order
 //	leftfold.replica.failures             counter    {look}   as in_order
+//	leftfold.saga.instances               gauge      {instance} leftfold.saga, leftfold.saga.phase; of [Hooks.ObserveSagas]
+//	leftfold.saga.timers                  gauge      {timer}  leftfold.saga
+//	leftfold.saga.timers.overdue          gauge      s        leftfold.saga; 0 if none is due
+//	leftfold.saga.parked                  gauge      {key}    leftfold.saga
+//	leftfold.saga.ended                   counter    {instance} leftfold.saga, leftfold.saga.phase; those of this worker
+//	leftfold.saga.stuck                   counter    {instance} leftfold.saga; each time that one gets stuck
+//	leftfold.saga.timer.lag               histogram  s        leftfold.saga; from due to fired
+//	leftfold.saga.dispatch.duration       histogram  s        leftfold.command, error.type: attempts, refusals and failures
+//	leftfold.relay.messages               counter    {message} leftfold.relay, error.type; of [Hooks.Publisher]
+//	leftfold.relay.publish.duration       histogram  s        leftfold.relay, error.type; of requests
+//
+// A relay's lag, dead letters and segments are those of a projection of its name.
 //
 // leftfold.query.stale is true of answers that lack what was required, and else left out. The age is
 // what is certain: an answer may be younger.

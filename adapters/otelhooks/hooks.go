@@ -24,6 +24,10 @@ type Hooks struct {
 
 	commandTook, appendTook, queryTook, queryWaited, queryAge, applyTook metric.Float64Histogram
 
+	dispatchTook, timerLag, publishTook metric.Float64Histogram
+
+	sagaEnded, sagaStuck, published metric.Int64Counter
+
 	appended metric.Int64Histogram
 	applied  metric.Int64Counter
 	rebuilt  metric.Float64Gauge
@@ -56,7 +60,22 @@ func (h *Hooks) instruments() error {
 	h.queryTook = duration("leftfold.query.duration", "How long queries took, with the wait for read models.")
 	h.queryWaited = duration("leftfold.query.wait", "How long queries with a token waited for read models.")
 	h.applyTook = duration("leftfold.projection.apply.duration", "How long it took to apply a window of the log.")
+	h.dispatchTook = duration("leftfold.saga.dispatch.duration", "How long attempts at commands of sagas took.")
+	h.publishTook = duration("leftfold.relay.publish.duration", "How long requests of relays to their bus took.")
+	return h.counters(failed)
+}
+
+func (h *Hooks) counters(failed []error) error {
 	var err error
+	h.published, err = h.meter.Int64Counter("leftfold.relay.messages", metric.WithUnit("{message}"), metric.WithDescription("Messages that the bus took or did not take, each time that they were offered."))
+	failed = append(failed, err)
+	h.timerLag, err = h.meter.Float64Histogram("leftfold.saga.timer.lag", metric.WithUnit("s"), metric.WithDescription("How much later than they were due timers were fired."),
+		metric.WithExplicitBucketBoundaries(.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600))
+	failed = append(failed, err)
+	h.sagaEnded, err = h.meter.Int64Counter("leftfold.saga.ended", metric.WithUnit("{instance}"), metric.WithDescription("Instances that ended."))
+	failed = append(failed, err)
+	h.sagaStuck, err = h.meter.Int64Counter("leftfold.saga.stuck", metric.WithUnit("{instance}"), metric.WithDescription("Instances that got stuck, each time."))
+	failed = append(failed, err)
 	h.queryAge, err = h.meter.Float64Histogram("leftfold.query.age", metric.WithUnit("s"), metric.WithDescription("How old answers were at most, of which that is known."),
 		metric.WithExplicitBucketBoundaries(.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600))
 	failed = append(failed, err)

@@ -14,6 +14,7 @@ import (
 	"github.com/leftfold/leftfold/eventstore/subscription"
 	"github.com/leftfold/leftfold/projection"
 	"github.com/leftfold/leftfold/query"
+	"github.com/leftfold/leftfold/saga"
 )
 
 // Attributes of the semantic conventions.
@@ -34,6 +35,7 @@ const (
 // Attributes of ours.
 const (
 	commandName       = attribute.Key("leftfold.command")
+	commandID         = attribute.Key("leftfold.command_id") // of spans alone
 	queryName         = attribute.Key("leftfold.query")
 	waited            = attribute.Key("leftfold.query.waited") // seconds
 	stale             = attribute.Key("leftfold.query.stale")
@@ -55,6 +57,7 @@ var errorTypes = []struct {
 	is   error
 	word string
 }{
+	{saga.ErrRefused, "refused"},
 	{eventstore.ErrOutcomeUnknown, "outcome_unknown"},
 	{eventstore.ErrVersionConflict, "version_conflict"},
 	{eventstore.ErrConditionFailed, "condition_failed"},
