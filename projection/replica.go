@@ -102,24 +102,32 @@ func (r *replica) look(ctx context.Context, of Generation, by func(ctx context.C
 			err = cause
 		}
 		r.failures.Add(1)
-		if !errors.Is(err, ErrInterrupted) {
+		if !errors.Is(err, ErrInterrupted) && !errors.Is(err, errHurried) {
 			r.fails(of, err)
 		}
 	}
 	return look, err
 }
 
+// errHurried: a replica had less than its timeout, because the caller has hardly any left. That says
+// nothing of the replica; its probes have all the time that they need.
+var errHurried = errors.New("the caller had no time to wait for it")
+
 func (r *replica) shorten(ctx context.Context) (context.Context, context.CancelFunc) {
 	patience, limited := r.o.Timeout, r.Probe != nil // the primary may take its time
+	over := fmt.Errorf("it has not answered within %v", patience)
 	if deadline, ok := ctx.Deadline(); ok {
 		if half := time.Until(deadline) / 2; !limited || half < patience {
-			patience, limited = half, true
+			patience, limited, over = half, true, fmt.Errorf("it has not answered within %v", half)
+			if r.Probe != nil {
+				over = fmt.Errorf("%w: %w", over, errHurried)
+			}
 		}
 	}
 	if !limited {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeoutCause(ctx, patience, fmt.Errorf("it has not answered within %v", patience))
+	return context.WithTimeoutCause(ctx, patience, over)
 }
 
 // answered remembers how far the replica has come.

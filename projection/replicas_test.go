@@ -27,6 +27,7 @@ type server struct {
 	lag   time.Duration
 	err   error
 	hangs bool
+	takes time.Duration
 	lost  projection.Generation // cannot be read
 	looks int
 }
@@ -47,13 +48,18 @@ func (s *server) down(err error) { s.set(func(s *server) { s.err = err }) }
 
 func (s *server) answer(ctx context.Context) error {
 	s.mu.Lock()
-	hangs, err := s.hangs, s.err
+	hangs, takes, err := s.hangs, s.takes, s.err
 	s.mu.Unlock()
 	if hangs {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	return err
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(takes):
+		return err
+	}
 }
 
 func (s *server) Look(ctx context.Context, model projection.Model, _ projection.RowQuery) (projection.Look, error) {
@@ -426,5 +432,30 @@ func TestACallerWhoLeavesIsNoFailureOfAReplica(t *testing.T) {
 		for _, s := range f.Status().Replicas {
 			require.NoError(t, s.Err)
 		}
+	})
+}
+
+// The projection stands still, so all questions run out of time, and the last looks of each have
+// hardly any left.
+func TestAQuestionThatIsShortOfTimeIsNoFailureOfAReplica(t *testing.T) {
+	t.Parallel()
+	inFleet(t, func(t *testing.T, f *fleet) {
+		f.one.set(func(s *server) { s.takes = 20 * time.Millisecond })
+		f.two.set(func(s *server) { s.takes = 20 * time.Millisecond })
+		for range 5 {
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+			_, err := f.ask(ctx)
+			cancel()
+			require.NoError(t, err, "the primary is asked in time")
+			_, err = f.ask(t.Context(), query.After(tokenAt(11)), query.Wait(50*time.Millisecond))
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		}
+		for _, s := range f.Status().Replicas {
+			require.NoError(t, s.Err)
+		}
+		f.asked()
+		_, err := f.ask(t.Context())
+		require.NoError(t, err)
+		assert.Zero(t, f.asked()[0], "no read model is left alone either")
 	})
 }
