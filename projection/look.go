@@ -104,12 +104,7 @@ func (l Look) parked(source eventstore.StoreID) []Parked {
 
 // seen returns how far the rows have come.
 func (l Look) seen() query.Seen {
-	var seen query.Seen
-	for _, f := range l.Followed {
-		seen.Applied = append(seen.Applied, f.Applied.Token())
-		seen.Newest = append(seen.Newest, f.Newest.Token())
-	}
-	return seen
+	return query.Seen{Applied: l.Tokens(), Newest: l.Newest()}
 }
 
 // Tokens returns how far the rows have come.
@@ -117,6 +112,15 @@ func (l Look) Tokens() []eventstore.Token {
 	tokens := make([]eventstore.Token, len(l.Followed))
 	for n, f := range l.Followed {
 		tokens[n] = f.Applied.Token()
+	}
+	return tokens
+}
+
+// Newest returns up to where there may be something in the rows.
+func (l Look) Newest() []eventstore.Token {
+	tokens := make([]eventstore.Token, len(l.Followed))
+	for n, f := range l.Followed {
+		tokens[n] = f.Newest.Token()
 	}
 	return tokens
 }

@@ -63,7 +63,7 @@ func (r *held) Look(ctx context.Context, _ projection.Model, _ projection.RowQue
 			return projection.Look{}, err
 		}
 		look, err := r.begin(ctx, at)
-		if isStale(err) {
+		if isStale(err) && r.conn != nil {
 			_ = r.conn.Conn().Close(ctx) // whether it can be told or not
 		}
 		if err != nil || !look.Has(required) {
@@ -135,22 +135,26 @@ func (r *held) await(ctx context.Context) error {
 	// The look is accepted although it lacks something: stale rows will do. Its transaction has
 	// ended, and the next one must not lack more.
 	r.required = look.Tokens()
-	if _, err = r.Look(ctx, projection.Model{}, projection.RowQuery{}); err == nil && r.tx == nil {
+	look, err = r.Look(ctx, projection.Model{}, projection.RowQuery{})
+	if err == nil && r.tx == nil {
 		err = errBehind
 	}
+	query.Include(ctx, r.of.Name, look.Newest()...)
 	return err
 }
 
-// brokenOff reports whether the server, and not f, has ended the transaction.
+// brokenOff reports whether the server, and not f, has ended the transaction. An error of another
+// server, which f has asked too, leaves it as it is.
 func (r *held) brokenOff(ctx context.Context, err error) bool {
-	const paused, conflict = "25P03", "40001"
-	if err == nil || ctx.Err() != nil {
+	const paused, conflict, aborted = "25P03", "40001", 'E'
+	conn := r.conn.Conn().PgConn()
+	if err == nil || ctx.Err() != nil || !conn.IsClosed() && conn.TxStatus() != aborted {
 		return false
 	}
 	if failure, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return failure.Code == conflict || failure.Code != paused && (classOf(failure) == unavailable || classOf(failure) == stale)
 	}
-	return r.conn.Conn().IsClosed()
+	return conn.IsClosed()
 }
 
 // sinkOf returns the sink of a server.
