@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -160,6 +161,11 @@ func (v *View[R]) checkList(list ListQuery) error {
 	}
 	if list.By != "" && !v.mapping.column(list.By).Kind.holds(list.After.Value) {
 		return fmt.Errorf("list %s: the cursor's value is a %T, not one of %q", v.generation, list.After.Value, list.By)
+	}
+	// No row has such text, and a server that refuses it would be taken for one that is out of order.
+	value, _ := list.After.Value.(string)
+	if err := cmp.Or(checkText(list.After.Key), checkText(value)); err != nil {
+		return fmt.Errorf("list %s: the cursor is of no row: %w", v.generation, err)
 	}
 	return nil
 }

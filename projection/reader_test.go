@@ -122,6 +122,8 @@ func TestAListThatMakesNoSenseIsAnErrorAndNoPanic(t *testing.T) {
 		`"nothing" is not among its indexes`:                                                 {By: "nothing"},
 		`the cursor's value is a float64, not one of "cents"`:                                {By: "cents", After: &projection.Cursor{Value: 1.0, Key: "a"}},
 		`the cursor's value is a <nil>, not one of "cents"`:                                  {By: "cents", After: &projection.Cursor{Key: "a"}},
+		`the cursor is of no row: text holds a NUL character`:                                {After: &projection.Cursor{Key: "a\x00"}},
+		`the cursor is of no row: text is not valid UTF-8`:                                   {After: &projection.Cursor{Key: "\xff"}},
 		`the cursor has a value, but the order is by key`:                                    {After: &projection.Cursor{Value: int64(1), Key: "a"}},
 	} {
 		_, err := reader.List(t.Context(), list)
