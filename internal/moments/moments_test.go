@@ -33,7 +33,7 @@ func TestTheAgeOfACopyIsToldByTheLastMomentItHasReached(t *testing.T) {
 func TestALongHistoryTellsAgesToATenthAndStaysShort(t *testing.T) {
 	t.Parallel()
 	var h moments.History
-	const seconds = 100_000
+	const seconds = 20_000
 	for n := range int64(seconds) {
 		h.Remember(moments.Moment{At: start.Add(time.Duration(n) * time.Second), Position: n})
 	}
@@ -49,5 +49,5 @@ func TestALongHistoryTellsAgesToATenthAndStaysShort(t *testing.T) {
 			kept++
 		}
 	}
-	assert.Less(t, kept, 250)
+	assert.Less(t, kept, 150)
 }
