@@ -34,6 +34,9 @@ type RowQuery struct {
 	Bare bool
 }
 
+// among reports whether a row of the key may be among those that are selected.
+func (q RowQuery) among(key string) bool { return q.List != nil || slices.Contains(q.Keys, key) }
+
 // Look is what a generation looked like on one node.
 type Look struct {
 	// Stage is where the generation is in its life; empty: it is not there.
@@ -93,6 +96,18 @@ func (l Look) Has(required []eventstore.Token) bool {
 	return true
 }
 
+// lacks returns the keys among those asked for that are parked, and so lack something of what is required.
+func (l Look) lacks(required []eventstore.Token, among func(parked string) bool) (keys []Parked) {
+	for _, token := range required {
+		for _, p := range l.parked(token.Store) {
+			if p.Event.Position <= token.Position && among(p.Key) {
+				keys = append(keys, p)
+			}
+		}
+	}
+	return keys
+}
+
 func (l Look) parked(source eventstore.StoreID) []Parked {
 	for _, f := range l.Followed {
 		if f.Applied.Source.Store == source {
@@ -135,16 +150,8 @@ func AwaitLook(ctx context.Context, from Readable, model Model, rows RowQuery, a
 	if err := query.Await(ctx, reading); err != nil {
 		return Look{}, err
 	}
-	missing := &ParkedError{Model: model.Name}
-	for _, token := range query.Required(ctx) {
-		for _, p := range reading.look.parked(token.Store) {
-			if p.Event.Position <= token.Position && among(p.Key) {
-				missing.Keys = append(missing.Keys, p)
-			}
-		}
-	}
-	if len(missing.Keys) > 0 {
-		return Look{}, missing
+	if parked := reading.look.lacks(query.Required(ctx), among); len(parked) > 0 {
+		return Look{}, &ParkedError{Model: model.Name, Keys: parked}
 	}
 	return reading.look, nil
 }

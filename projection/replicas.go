@@ -113,15 +113,16 @@ func (r *Replicas) Changed() <-chan struct{} { return r.primary.Sink.Changed() }
 
 // Look implements [Readable].
 func (r *Replicas) Look(ctx context.Context, model Model, rows RowQuery) (Look, error) {
-	return r.LookBy(ctx, model.Generation, query.Required(ctx), func(ctx context.Context, at Readable) (Look, error) {
+	return r.LookBy(ctx, model.Generation, query.Required(ctx), rows.among, func(ctx context.Context, at Readable) (Look, error) {
 		return at.Look(ctx, model, rows)
 	})
 }
 
 // LookBy looks at a generation as Look does, by a function that is called with the sink of one server
-// after the other, until a look has what is required, or that of the primary is the answer. It is for
-// adapters, whose servers can be read in more ways than one.
-func (r *Replicas) LookBy(ctx context.Context, of Generation, required []eventstore.Token, by func(ctx context.Context, at Readable) (Look, error)) (Look, error) {
+// after the other, until a look has what is required, or that of the primary is the answer. What is
+// parked among the rows may have been mended on the primary. It is for adapters, whose servers can be
+// read in more ways than one.
+func (r *Replicas) LookBy(ctx context.Context, of Generation, required []eventstore.Token, among func(parked string) bool, by func(ctx context.Context, at Readable) (Look, error)) (Look, error) {
 	fit, others := r.choose(of, required)
 	if _, ok := r.primary.readable(of); ok {
 		others = append([]*replica{r.primary}, others...)
@@ -139,7 +140,7 @@ func (r *Replicas) LookBy(ctx context.Context, of Generation, required []eventst
 			return look, err
 		case err != nil:
 			failed = fmt.Errorf("%s: %w", one.Name, err)
-		case look.Has(required):
+		case look.Has(required) && (one == r.primary || len(look.lacks(required, among)) == 0):
 			one.answers.Add(1)
 			return look, nil
 		case one == r.primary:

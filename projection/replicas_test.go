@@ -20,16 +20,17 @@ import (
 
 // server is a server that keeps accounts, as far as it has come: the account a has as many cents.
 type server struct {
-	mu    sync.Mutex
-	at    eventstore.Position
-	ahead eventstore.Position // how much further the segment of the account a is
-	stage projection.Stage
-	lag   time.Duration
-	err   error
-	hangs bool
-	takes time.Duration
-	lost  projection.Generation // cannot be read
-	looks int
+	mu     sync.Mutex
+	at     eventstore.Position
+	ahead  eventstore.Position // how much further the segment of the account a is
+	stage  projection.Stage
+	lag    time.Duration
+	err    error
+	hangs  bool
+	takes  time.Duration
+	parked []projection.Parked
+	lost   projection.Generation // cannot be read
+	looks  int
 }
 
 var life = eventstore.Identity{Store: eventstore.StoreID{1}, Incarnation: 1}
@@ -88,6 +89,7 @@ func (s *server) Look(ctx context.Context, model projection.Model, _ projection.
 	return projection.Look{Stage: s.stage, Live: model.Generation, Rows: []projection.Row{row}, Followed: []projection.Followed{{
 		Applied: subscription.Checkpoint{Source: life, Anchor: eventstore.Anchor{Position: s.at}},
 		Newest:  subscription.Checkpoint{Source: life, Anchor: eventstore.Anchor{Position: s.at + s.ahead}},
+		Parked:  s.parked,
 	}}}, nil
 }
 
@@ -457,5 +459,27 @@ func TestAQuestionThatIsShortOfTimeIsNoFailureOfAReplica(t *testing.T) {
 		_, err := f.ask(t.Context())
 		require.NoError(t, err)
 		assert.Zero(t, f.asked()[0], "no read model is left alone either")
+	})
+}
+
+// A key was mended on the primary, which moves no checkpoint, and the replicas do not have that yet.
+func TestAKeyThatIsParkedOnAReplicaIsReadFromThePrimary(t *testing.T) {
+	t.Parallel()
+	inFleet(t, func(t *testing.T, f *fleet) {
+		for _, s := range []*server{f.one, f.two} {
+			s.set(func(s *server) {
+				s.parked = []projection.Parked{{Key: "a", Event: eventstore.Anchor{Position: 5}}, {Key: "b", Event: eventstore.Anchor{Position: 4}}}
+			})
+		}
+		_, err := f.ask(t.Context(), query.After(tokenAt(10)))
+		require.NoError(t, err)
+		assert.Equal(t, 1, f.asked()[0])
+		_, err = f.ask(t.Context(), query.After(tokenAt(4)))
+		require.NoError(t, err)
+		assert.Zero(t, f.asked()[0], "it was not parked by then, and nobody asks for the other one")
+		f.primary.down(errGone)
+		_, err = f.ask(t.Context(), query.After(tokenAt(10)))
+		var parked *projection.ParkedError
+		require.ErrorAs(t, err, &parked)
 	})
 }

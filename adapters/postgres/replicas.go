@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/projection"
 )
 
@@ -92,7 +93,10 @@ func (r *Replicas) Close(ctx context.Context) error {
 // Read is [Sink.Read] on whichever server is fit. If one breaks f off, f is called once more, on
 // another one: what it has put together by then it has to begin anew.
 func (r *Replicas) Read(ctx context.Context, of projection.Generation, f func(ctx context.Context, tx pgx.Tx) error) error {
-	return (&held{of: of, by: r.LookBy, changed: r.Changed}).run(ctx, f)
+	all := func(string) bool { return true }
+	return (&held{of: of, changed: r.Changed, by: func(ctx context.Context, of projection.Generation, required []eventstore.Token, look lookAt) (projection.Look, error) {
+		return r.LookBy(ctx, of, required, all, look)
+	}}).run(ctx, f)
 }
 
 // standby is a standby that is opened when it answers for the first time.
