@@ -18,17 +18,16 @@ import (
 // address leads to, and of one moment. The server has locked the tables before that moment: none is
 // emptied or dropped in between.
 func (s *Sink) Look(ctx context.Context, model projection.Model, rows projection.RowQuery) (look projection.Look, err error) {
-	looks := s.lookWith
-	with, err := s.lookSQL(model, rows)
-	if rows.Bare && len(model.Columns) > 0 {
-		looks = s.lookBare
-		with, err = s.bareSQL(model, rows)
-	}
-	if err != nil {
-		return look, err
-	}
 	err = s.on(ctx, func(on session) error {
-		look, err = looks(ctx, on, model, with)
+		if rows.Bare && len(model.Columns) > 0 {
+			if look, err = s.lookBare(ctx, on, model, rows); err != nil || look.Stage != "" {
+				return err
+			}
+		}
+		with, err := s.lookSQL(model, rows)
+		if err == nil {
+			look, err = s.lookWith(ctx, on, model, with)
+		}
 		return err
 	})
 	if err != nil {
@@ -71,9 +70,13 @@ func (s *Sink) bareSQL(model projection.Model, rows projection.RowQuery) (call, 
 	return call{statement: statement{text, text}, params: append(params, more...)}, nil
 }
 
-// lookBare looks at the rows of a generation that may be read. What else there is to see of one that
-// may not is for a whole look.
-func (s *Sink) lookBare(ctx context.Context, on session, model projection.Model, with call) (look projection.Look, err error) {
+// lookBare looks at the rows of a generation that may be read. One that may not, or whose table is
+// not there, has no stage: it is for a whole look, with its rows, because it may be live by then.
+func (s *Sink) lookBare(ctx context.Context, on session, model projection.Model, rows projection.RowQuery) (look projection.Look, err error) {
+	with, err := s.bareSQL(model, rows)
+	if err != nil {
+		return look, err
+	}
 	types := typesOfColumns(model)
 	err = on.rows(ctx, with.statement, func(row [][]byte) error {
 		look.Stage = projection.Stage(row[0])
@@ -82,13 +85,13 @@ func (s *Sink) lookBare(ctx context.Context, on session, model projection.Model,
 		}
 		return nil
 	}, with.params...)
-	if err != nil && !isAbsent(err) {
+	switch {
+	case err != nil && !isAbsent(err):
 		return projection.Look{}, err
-	}
-	if err == nil && (look.Stage == projection.Live || look.Stage == projection.Kept) {
+	case err == nil && (look.Stage == projection.Live || look.Stage == projection.Kept):
 		return look, nil
 	}
-	return s.lookAt(ctx, on, model.Generation)
+	return projection.Look{}, nil
 }
 
 // lookAt looks without rows.
