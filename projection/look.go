@@ -108,6 +108,10 @@ func (l Look) lacks(required []eventstore.Token, among func(parked string) bool)
 	return keys
 }
 
+func (l Look) follows(source eventstore.StoreID) bool {
+	return slices.ContainsFunc(l.Followed, func(f Followed) bool { return f.Applied.Source.Store == source })
+}
+
 func (l Look) parked(source eventstore.StoreID) []Parked {
 	for _, f := range l.Followed {
 		if f.Applied.Source.Store == source {

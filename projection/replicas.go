@@ -62,6 +62,9 @@ type Replicas struct {
 	replicas []*replica
 	o        ReplicasOptions
 
+	mu      sync.Mutex
+	foreign map[place]time.Time // when the primary was seen not to follow a store
+
 	turn   atomic.Uint64
 	cancel context.CancelFunc
 	probes sync.WaitGroup
@@ -84,7 +87,7 @@ func NewReplicas(ctx context.Context, primary Readable, replicas []Replica, o Re
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	r := &Replicas{primary: newReplica(Replica{Name: "primary", Sink: primary}, o), o: o}
+	r := &Replicas{primary: newReplica(Replica{Name: "primary", Sink: primary}, o), o: o, foreign: map[place]time.Time{}}
 	probing, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	r.cancel = cancel
 	var first sync.WaitGroup
@@ -140,10 +143,14 @@ func (r *Replicas) LookBy(ctx context.Context, of Generation, required []eventst
 			return look, err
 		case err != nil:
 			failed = fmt.Errorf("%s: %w", one.Name, err)
-		case look.Has(required) && (one == r.primary || len(look.lacks(required, among)) == 0):
-			one.answers.Add(1)
-			return look, nil
 		case one == r.primary:
+			if look.Has(required) {
+				one.answers.Add(1)
+			}
+			r.learn(of, look, required)
+			return look, nil
+		case look.Has(required) && len(look.lacks(required, among)) == 0 && r.knowsForeign(of, look, required):
+			one.answers.Add(1)
 			return look, nil
 		case found == nil:
 			found = &look
@@ -154,6 +161,33 @@ func (r *Replicas) LookBy(ctx context.Context, of Generation, required []eventst
 		return *found, nil
 	}
 	return Look{}, failed
+}
+
+// A store that a replica's copy does not follow may be one that the generation follows since: what is
+// required of it would then be left to other readers. So the primary is asked, from time to time.
+
+// learn remembers which of the required stores the generation does not follow.
+func (r *Replicas) learn(of Generation, primary Look, required []eventstore.Token) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, token := range required {
+		if !primary.follows(token.Store) {
+			r.foreign[place{of, token.Store}] = time.Now()
+		}
+	}
+}
+
+// knowsForeign reports whether the primary, too, has not followed the stores, a while ago, that a look
+// does not follow.
+func (r *Replicas) knowsForeign(of Generation, look Look, required []eventstore.Token) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, token := range required {
+		if !look.follows(token.Store) && time.Since(r.foreign[place{of, token.Store}]) > r.o.Every {
+			return false
+		}
+	}
+	return true
 }
 
 // hurry puts the primary, which is further than all others, in front of a queue, unless it has failed

@@ -30,6 +30,7 @@ type server struct {
 	takes  time.Duration
 	parked []projection.Parked
 	lost   projection.Generation // cannot be read
+	also   *eventstore.Identity  // a store that it follows too, from position 0
 	looks  int
 }
 
@@ -86,11 +87,15 @@ func (s *server) Look(ctx context.Context, model projection.Model, _ projection.
 		default:
 		}
 	}
-	return projection.Look{Stage: s.stage, Live: model.Generation, Rows: []projection.Row{row}, Followed: []projection.Followed{{
+	look := projection.Look{Stage: s.stage, Live: model.Generation, Rows: []projection.Row{row}, Followed: []projection.Followed{{
 		Applied: subscription.Checkpoint{Source: life, Anchor: eventstore.Anchor{Position: s.at}},
 		Newest:  subscription.Checkpoint{Source: life, Anchor: eventstore.Anchor{Position: s.at + s.ahead}},
 		Parked:  s.parked,
-	}}}, nil
+	}}}
+	if s.also != nil {
+		look.Followed = append(look.Followed, projection.Followed{Applied: subscription.Checkpoint{Source: *s.also}, Newest: subscription.Checkpoint{Source: *s.also}})
+	}
+	return look, nil
 }
 
 func (s *server) Changed() <-chan struct{} { return nil }
@@ -263,6 +268,34 @@ func TestTheNextAnswerIsNotOlderThoughOneSegmentWasFurther(t *testing.T) {
 		cents, err = f.ask(t.Context(), query.After(told.After...))
 		require.NoError(t, err)
 		assert.EqualValues(t, 12, cents)
+	})
+}
+
+// The generation follows a second store since, and a replica does not know of that yet. What is required
+// of that store is met by another reader of the query, so nobody else would notice.
+func TestAStoreThatAReplicaDoesNotFollowYetIsAskedOfThePrimary(t *testing.T) {
+	t.Parallel()
+	inFleet(t, func(t *testing.T, f *fleet) {
+		second := eventstore.Token{Identity: eventstore.Identity{Store: eventstore.StoreID{2}, Incarnation: 1}, Position: 5}
+		reader := projection.NewReader(f.Replicas, accounts)
+		query.Handle(f.queries, "both", func(ctx context.Context, _ string) (int64, error) {
+			query.Include(ctx, "other", second)
+			row, err := reader.Get(ctx, "a")
+			return row.Cents, err
+		})
+		ask := func(options ...query.AskOption) error {
+			_, err := query.Ask[int64](t.Context(), f.queries, "?", append(options, query.After(second))...)
+			return err
+		}
+		for range 10 {
+			require.NoError(t, ask())
+		}
+		assert.Equal(t, 1, f.asked()[0], "the primary does not follow it, and need not be asked each time")
+		time.Sleep(2 * time.Second)
+		f.primary.set(func(s *server) { s.also = &second.Identity }) // and has applied nothing of it
+		var late *query.NotCaughtUpError
+		require.ErrorAs(t, ask(query.Wait(0)), &late)
+		assert.Equal(t, second, late.Want)
 	})
 }
 

@@ -24,7 +24,8 @@ import (
 // table of a view by its name, view_<name>_<version>, and not by live_<name>. The transaction ends
 // when f returns; f must have closed its rows by then. An error of f comes back as it is, and with
 // [projection.ErrInterrupted] if the server is to blame. Up to 8 reads run at a time, on
-// connections of their own; others wait.
+// connections of their own; others wait. A TRUNCATE, as of a Reset, is of no moment: f may find a table
+// empty that was reset behind the moment of Read.
 func (s *Sink) Read(ctx context.Context, of projection.Generation, f func(ctx context.Context, tx pgx.Tx) error) error {
 	r := &held{of: of, changed: s.Changed, by: func(ctx context.Context, _ projection.Generation, _ []eventstore.Token, look lookAt) (projection.Look, error) {
 		return look(ctx, s)
