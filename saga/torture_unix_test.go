@@ -21,12 +21,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/leftfold/leftfold/adapters/memory"
 	"github.com/leftfold/leftfold/adapters/postgres"
 	"github.com/leftfold/leftfold/adapters/postgres/postgrestest"
 	"github.com/leftfold/leftfold/adapters/sqlite"
-	"github.com/leftfold/leftfold/aggregate"
 	"github.com/leftfold/leftfold/eventstore"
-	"github.com/leftfold/leftfold/eventstore/codec"
 	"github.com/leftfold/leftfold/eventstore/eventstoretest"
 	"github.com/leftfold/leftfold/saga"
 )
@@ -48,35 +47,6 @@ func TestMain(m *testing.M) {
 	}
 	goleak.VerifyTestMain(m)
 }
-
-// tortured takes the money and a fee, gives both at the same time, and may have to undo all of it.
-var tortured = saga.Define("tortured", saga.Definition[requested]{
-	Events: []*codec.Set{transferOrders.Events(), accounts.Events()},
-	On: []saga.Rule[requested]{
-		saga.Begin(func(e requested, _ eventstore.Recorded) string { return e.ID },
-			func(t *requested, e requested, _ eventstore.Recorded) { *t = e }),
-		saga.On[requested](func(e withdrawn, _ eventstore.Recorded) string { return e.Transfer }, nil),
-	},
-	Steps: []saga.Step[requested]{
-		{
-			Name:    "withdraw",
-			Do:      saga.Send("account.withdraw", func(t requested) withdraw { return withdraw{t.From, t.Cents + 1, t.ID} }),
-			Done:    []saga.Match{saga.By[withdrawn]()},
-			Timeout: time.Hour,
-			Undo:    saga.Send("account.deposit", func(t requested) deposit { return deposit{t.From, t.Cents + 1, t.ID} }),
-		},
-		{Name: "deposit", Do: saga.Send("account.deposit", func(t requested) deposit { return deposit{t.To, t.Cents, t.ID} })},
-		{
-			Name:     "fee",
-			Do:       saga.Send("account.deposit", func(t requested) deposit { return deposit{"house", 1, t.ID} }),
-			Undo:     saga.Send("account.withdraw", func(t requested) withdraw { return withdraw{"house", 1, ""} }),
-			Together: true,
-		},
-	},
-	Retry: saga.Retry{First: time.Millisecond, Most: 20 * time.Millisecond, Attempts: 1000},
-})
-
-const funds = 1_000_000
 
 // child works until it is killed.
 func child(ctx context.Context) error {
@@ -106,11 +76,11 @@ func die() {
 }
 
 func torturedWorker(at place) saga.Worker {
-	bank := saga.ToBus(newBank(at.store))
+	bus := saga.ToBus(newServices(at.store))
 	return saga.Worker{
-		Store: at.store, Sink: at.sink, Sagas: []saga.Saga{tortured}, TTL: 100 * time.Millisecond, DispatchTimeout: 10 * time.Second, Segments: 2, Window: 20,
+		Store: at.store, Sink: at.sink, Sagas: []saga.Saga{tortured, fulfilled, impatient}, TTL: 100 * time.Millisecond, DispatchTimeout: 10 * time.Second, Segments: 2, Window: 20,
 		Dispatcher: saga.DispatcherFunc(func(ctx context.Context, c saga.Command) error {
-			err := bank.Dispatch(ctx, c)
+			err := bus.Dispatch(ctx, c)
 			if rand.N(5) == 0 { // the answer is lost
 				return errLost
 			}
@@ -196,33 +166,14 @@ func killed(err error) bool {
 	return ok && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL
 }
 
-// opens opens the accounts.
-func (x torture) opens() {
-	x.at.deposits(x.t, "ann", funds)
-	x.at.deposits(x.t, "house", funds)
-	x.at.closes(x.t, "zoe")
-}
-
-// transfer returns the nth order. Each third one cannot be carried out.
-func nth(n int) requested {
-	to := "bob"
-	if n%3 == 0 {
-		to = "zoe"
-	}
-	return requested{ID: fmt.Sprintf("t%05d", n), From: "ann", To: to, Cents: int64(n)}
-}
-
-// keepsRequesting requests transfers until it is stopped, which returns how many there are.
+// keepsRequesting goes through the script until it is stopped, which returns how far it got.
 func (x torture) keepsRequesting() (stop func() int) {
 	ctx, cancel := context.WithCancel(x.t.Context())
 	var all sync.WaitGroup
 	n := 0
 	all.Go(func() {
-		repository := aggregate.NewRepository(x.at.store, transferOrders)
 		for ; ctx.Err() == nil; n++ {
-			_, err := repository.Execute(context.WithoutCancel(ctx), nth(n).ID, func(orders) ([]orderEvent, error) { return []orderEvent{nth(n)}, nil },
-				aggregate.CommandID(nth(n).ID))
-			if err != nil {
+			if err := x.at.requestsNth(context.WithoutCancel(ctx), n); err != nil {
 				x.t.Errorf("request: %v", err)
 				return
 			}
@@ -237,52 +188,62 @@ func (x torture) keepsRequesting() (stop func() int) {
 
 // ends has one worker, which nothing happens to, bring everything to its end, and returns why not all
 // of it is as it would be if nothing had ever happened.
-func (x torture) ends(transfers int, within time.Duration) error {
+func (x torture) ends(requests int, within time.Duration) error {
 	x.t.Helper()
 	w := torturedWorker(x.at)
 	w.TTL = 10 * time.Second // nobody takes anything away from it
-	stop := runs(x.t, w)
-	defer stop()
-	var seen progress
-	for deadline := time.Now().Add(within); ; time.Sleep(10 * time.Millisecond) {
-		err := seen.read(x.t.Context(), x.at.store)
-		if err == nil && seen.live == 0 {
-			break
-		}
-		if time.Now().After(deadline) {
-			return errors.Join(fmt.Errorf("%d instances have not ended", seen.live), err)
-		}
+	if err := endsWith(x.t, w, requests, within); err != nil {
+		return err
 	}
-	var want outcome
-	moves := map[string]int{}
-	want.ann = funds
-	for n := range transfers {
-		r := nth(n)
-		moves[r.ID] = 2 // the money, and back again or the fee
-		if r.To == "bob" {
-			want.ann -= r.Cents + 1
-			want.bob += r.Cents
-		}
+	t0 := time.Now()
+	got := x.at.final(x.t, requests)
+	x.t.Log("final", time.Since(t0))
+	want := calm(x.t, requests)
+	x.t.Log("calm", time.Since(t0))
+	if err := got.conserves(); err != nil {
+		return err
 	}
-	got := outcome{ann: x.at.balance(x.t, "ann"), bob: x.at.balance(x.t, "bob")}
-	if got != want {
-		return fmt.Errorf("got  %+v\nwant %+v", got, want)
-	}
-	if sum := got.ann + got.bob + x.at.balance(x.t, "house"); sum != 2*funds {
-		return fmt.Errorf("the sum is %d, want %d", sum, 2*funds)
-	}
-	return x.check(transfers)
+	return errors.Join(got.differsFrom(want), got.undoesWhatItMust(requests))
 }
 
-// progress counts the instances that have not ended, and the orders for which there is none yet. It
-// reads what is new of the log.
+// calm returns how the same script ends on a store of its own, where nothing happens to anybody.
+func calm(t *testing.T, requests int) final {
+	t.Helper()
+	at := place{store: memory.NewStore(), sink: memory.NewSink()}
+	at.opens(t)
+	for n := range requests {
+		require.NoError(t, at.requestsNth(t.Context(), n))
+	}
+	w := torturedWorker(at)
+	w.Dispatcher, w.TTL, w.Window = saga.ToBus(newServices(at.store)), 10*time.Second, 500
+	require.NoError(t, endsWith(t, w, requests, time.Minute))
+	return at.final(t, requests)
+}
+
+// endsWith runs a worker until all instances have ended.
+func endsWith(t *testing.T, w saga.Worker, requests int, within time.Duration) error {
+	t.Helper()
+	defer runs(t, w)()
+	var seen progress
+	for deadline := time.Now().Add(within); ; time.Sleep(10 * time.Millisecond) {
+		err := seen.read(t.Context(), w.Store)
+		if err == nil && seen.ended >= requests {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return errors.Join(fmt.Errorf("%d instances have not ended", requests-seen.ended), err)
+		}
+	}
+}
+
+// progress counts the instances that have ended. It reads what is new of the log.
 type progress struct {
 	after eventstore.Position
-	live  int
+	ended int
 }
 
 func (p *progress) read(ctx context.Context, log eventstore.LogReader) error {
-	read, err := log.ReadLog(ctx, eventstore.LogQuery{Query: eventstore.Types("transfer.requested", "saga.ended"), After: p.after})
+	read, err := log.ReadLog(ctx, eventstore.LogQuery{Query: eventstore.Types("saga.ended"), After: p.after})
 	if err != nil {
 		return err
 	}
@@ -290,49 +251,17 @@ func (p *progress) read(ctx context.Context, log eventstore.LogReader) error {
 		if err != nil {
 			return err
 		}
-		if p.after = m.Position; m.Type == "saga.ended" {
-			p.live--
-		} else {
-			p.live++
-		}
+		p.after = m.Position
+		p.ended++
 	}
 	p.after = read.Through.Position
 	return nil
 }
 
-// check looks at each instance by itself.
-func (x torture) check(transfers int) error {
-	report, err := tortured.Check(x.t.Context(), x.at.store)
-	if err != nil || report.Instances != transfers || report.Live != 0 {
-		return fmt.Errorf("report %+v: %w", report, err)
-	}
-	for n := range transfers {
-		entries, err := tortured.Timeline(x.t.Context(), x.at.store, nth(n).ID)
-		if err != nil {
-			return err
-		}
-		want, undone := saga.Completed, 0
-		if nth(n).To == "zoe" {
-			want, undone = saga.Compensated, 2
-		}
-		if got := entries[len(entries)-1]; count(entries, "saga.ended") != 1 || count(entries, "saga.step.undone") != undone || phaseIn(entries) != want {
-			return fmt.Errorf("instance %s ended with %s, and %d steps are undone; want %s, %d", nth(n).ID, got, count(entries, "saga.step.undone"), want, undone)
-		}
-	}
-	return nil
-}
-
-func phaseIn(entries []saga.Entry) (phase saga.Phase) {
-	for _, e := range entries {
-		phase += e.Phase
-	}
-	return phase
-}
-
 func tortureOf(t *testing.T, x torture) {
-	x.opens()
+	x.at.opens(t)
 	stop := x.keepsRequesting()
-	hit := map[saga.Point]int{}
+	hit, t0 := map[saga.Point]int{}, time.Now()
 	for range eventstoretest.Scale {
 		for _, point := range saga.Points { // each of them in turn
 			if killed(x.starts(string(point)).Wait()) {
@@ -343,6 +272,7 @@ func tortureOf(t *testing.T, x torture) {
 	for _, point := range saga.Points {
 		require.Positive(t, hit[point], "no worker died %s", point)
 	}
+	t.Log("points", time.Since(t0))
 	kills, pauses := 0, 0
 	workers := []*exec.Cmd{x.starts(""), x.starts("")}
 	for n := range 25 * eventstoretest.Scale {
@@ -363,19 +293,27 @@ func tortureOf(t *testing.T, x torture) {
 		require.NoError(t, w.Process.Kill())
 		_ = w.Wait()
 	}
-	transfers := stop()
-	require.NoError(t, x.ends(transfers, time.Minute))
-	t.Logf("%s: %d transfers; died at the points %v, at random %d times after %d pauses", x.at.name, transfers, hit, kills, pauses)
+	requests := stop()
+	t.Log("kills", time.Since(t0), requests)
+	require.NoError(t, x.ends(requests, time.Minute))
+	t.Logf("%s: %d transfers and orders; died at the points %v, at random %d times after %d pauses", x.at.name, requests, hit, kills, pauses)
 }
 
-func TestTortureSagasEndAsIfNothingHadHappenedOnSQLite(t *testing.T) { tortureOf(t, onSQLite(t)) }
+func TestTortureSagasEndAsIfNothingHadHappenedOnSQLite(t *testing.T) {
+	t.Parallel()
+	tortureOf(t, onSQLite(t))
+}
 
-func TestTortureSagasEndAsIfNothingHadHappenedOnPostgres(t *testing.T) { tortureOf(t, onPostgres(t)) }
+func TestTortureSagasEndAsIfNothingHadHappenedOnPostgres(t *testing.T) {
+	t.Parallel()
+	tortureOf(t, onPostgres(t))
+}
 
 func TestTortureCatchesCommandsOutsideTheAppend(t *testing.T) {
+	t.Parallel()
 	x := onSQLite(t)
-	x.opens()
-	x.at.requests(t, nth(0))
+	x.at.opens(t)
+	require.NoError(t, x.at.requestsNth(t.Context(), 0))
 	require.True(t, killed(x.starts(outsideTheAppend).Wait()))
 	require.ErrorContains(t, x.ends(1, 3*time.Second), "1 instances have not ended")
 }
