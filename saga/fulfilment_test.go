@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/leftfold/leftfold/aggregate"
@@ -88,7 +89,7 @@ func addShop(bus *command.Bus, store aggregate.Store) {
 	command.Handle(bus, "stock.reserve", func(ctx context.Context, c reserve) (eventstore.Receipt, error) {
 		return stock.Execute(ctx, c.Item, func(i item) ([]itemEvent, error) {
 			switch {
-			case c.Item == unknown:
+			case strings.HasPrefix(c.Item, unknown):
 				return nil, errUnknownItem
 			case i.Units == 0:
 				return []itemEvent{soldOut{c.Order}}, nil
@@ -159,8 +160,8 @@ func fulfilment(name string, takes func(carrier string) bool, waits time.Duratio
 			},
 			{
 				Name:     "takings",
-				Do:       saga.Send("account.deposit", func(o placed) deposit { return deposit{"shop", o.Cents, ""} }),
-				Undo:     saga.Send("account.withdraw", func(o placed) withdraw { return withdraw{"shop", o.Cents, ""} }),
+				Do:       saga.Send("account.deposit", func(o placed) deposit { return deposit{till(o.Customer), o.Cents, ""} }),
+				Undo:     saga.Send("account.withdraw", func(o placed) withdraw { return withdraw{till(o.Customer), o.Cents, ""} }),
 				Together: true,
 			},
 		},
@@ -193,5 +194,13 @@ var orderKinds = []orderKind{
 // nthOrder returns the nth order, and what must become of it.
 func nthOrder(n int) (placed, orderKind) {
 	k := orderKinds[n%len(orderKinds)]
-	return placed{fmt.Sprintf("o%05d", n), k.customer, k.item, k.carrier, int64(1 + n%100)}, k
+	return placed{fmt.Sprintf("o%05d", n), nthOf(k.customer, n), nthOf(k.item, n), k.carrier, int64(1 + n%100)}, k
 }
+
+// There are several of each account and item, so that they are not one long queue.
+const several = 8
+
+func nthOf(name string, n int) string { return fmt.Sprint(name, n%several) }
+
+// till is the shop's for a customer.
+func till(customer string) string { return "shop" + customer[len(customer)-1:] }

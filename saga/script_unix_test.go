@@ -43,8 +43,8 @@ var tortured = saga.Define("tortured", saga.Definition[requested]{
 		{Name: "deposit", Do: saga.Send("account.deposit", func(t requested) deposit { return deposit{t.To, t.Cents, t.ID} })},
 		{
 			Name:     "fee",
-			Do:       saga.Send("account.deposit", func(t requested) deposit { return deposit{"house", 1, t.ID} }),
-			Undo:     saga.Send("account.withdraw", func(t requested) withdraw { return withdraw{"house", 1, ""} }),
+			Do:       saga.Send("account.deposit", func(t requested) deposit { return deposit{house(t.From), 1, t.ID} }),
+			Undo:     saga.Send("account.withdraw", func(t requested) withdraw { return withdraw{house(t.From), 1, ""} }),
 			Together: true,
 		},
 	},
@@ -67,23 +67,28 @@ func newServices(store aggregate.Store) *command.Bus {
 // opens opens the accounts and fills the stock.
 func (at place) opens(t *testing.T) {
 	t.Helper()
-	for _, owner := range []string{"ann", "cay", "dov", "house", "shop"} {
-		at.deposits(t, owner, funds)
-	}
 	at.closes(t, "zoe")
-	for _, name := range []string{"book", "lamp"} {
-		_, err := aggregate.NewRepository(at.store, items).Execute(t.Context(), name, func(item) ([]itemEvent, error) { return []itemEvent{stocked{funds}}, nil })
-		require.NoError(t, err)
+	for n := range several {
+		for _, owner := range []string{"ann", "cay", "dov", "house", "shop"} {
+			at.deposits(t, nthOf(owner, n), funds)
+		}
+		for _, name := range []string{"book", "lamp"} {
+			_, err := aggregate.NewRepository(at.store, items).Execute(t.Context(), nthOf(name, n), func(item) ([]itemEvent, error) { return []itemEvent{stocked{funds}}, nil })
+			require.NoError(t, err)
+		}
 	}
 }
 
+// house is who takes the fee of somebody's transfers.
+func house(from string) string { return "house" + from[len(from)-1:] }
+
 // nth returns the nth transfer. Each third one cannot be carried out.
 func nth(n int) requested {
-	to := "bob"
+	to := nthOf("bob", n)
 	if n%3 == 0 {
 		to = "zoe"
 	}
-	return requested{ID: fmt.Sprintf("t%05d", n), From: "ann", To: to, Cents: int64(1 + n%100)}
+	return requested{ID: fmt.Sprintf("t%05d", n), From: nthOf("ann", n), To: to, Cents: int64(1 + n%100)}
 }
 
 // requestsNth makes the nth request of the script.
@@ -117,13 +122,15 @@ type end struct {
 func (at place) final(t *testing.T, requests int) final {
 	t.Helper()
 	f := final{map[string]int64{}, map[string]int64{}, 0, map[string]end{}}
-	for _, owner := range owners {
-		f.balances[owner] = at.balance(t, owner)
-	}
-	for _, name := range goods {
-		state, _, err := aggregate.NewRepository(at.store, items).Load(t.Context(), name)
-		require.NoError(t, err)
-		f.units[name] = state.Units
+	for n := range several {
+		for _, owner := range owners {
+			f.balances[nthOf(owner, n)] = at.balance(t, nthOf(owner, n))
+		}
+		for _, name := range goods {
+			state, _, err := aggregate.NewRepository(at.store, items).Load(t.Context(), nthOf(name, n))
+			require.NoError(t, err)
+			f.units[nthOf(name, n)] = state.Units
+		}
 	}
 	for n := range requests {
 		id, timeline := nth(n/2).ID, tortured.Timeline
@@ -178,8 +185,8 @@ func (f final) conserves() error {
 	for _, n := range f.units {
 		units += n
 	}
-	if money != 5*funds || units+f.parcels != 2*funds {
-		return fmt.Errorf("%d cents and %d things, want %d and %d: %+v, %+v and %d parcels", money, units+f.parcels, 5*funds, 2*funds, f.balances, f.units, f.parcels)
+	if money != 5*funds*several || units+f.parcels != 2*funds*several {
+		return fmt.Errorf("%d cents and %d things, want %d and %d: %+v, %+v and %d parcels", money, units+f.parcels, 5*funds*several, 2*funds*several, f.balances, f.units, f.parcels)
 	}
 	return nil
 }

@@ -179,7 +179,7 @@ func (x torture) keepsRequesting() (stop func() int) {
 			}
 			select {
 			case <-ctx.Done():
-			case <-time.After(10 * time.Millisecond):
+			case <-time.After(30 * time.Millisecond):
 			}
 		}
 	})
@@ -191,15 +191,11 @@ func (x torture) keepsRequesting() (stop func() int) {
 func (x torture) ends(requests int, within time.Duration) error {
 	x.t.Helper()
 	w := torturedWorker(x.at)
-	w.TTL = 10 * time.Second // nobody takes anything away from it
+	w.TTL, w.Window = 2*time.Second, 500 // nobody takes anything away from it
 	if err := endsWith(x.t, w, requests, within); err != nil {
 		return err
 	}
-	t0 := time.Now()
-	got := x.at.final(x.t, requests)
-	x.t.Log("final", time.Since(t0))
-	want := calm(x.t, requests)
-	x.t.Log("calm", time.Since(t0))
+	got, want := x.at.final(x.t, requests), calm(x.t, requests)
 	if err := got.conserves(); err != nil {
 		return err
 	}
@@ -261,7 +257,7 @@ func (p *progress) read(ctx context.Context, log eventstore.LogReader) error {
 func tortureOf(t *testing.T, x torture) {
 	x.at.opens(t)
 	stop := x.keepsRequesting()
-	hit, t0 := map[saga.Point]int{}, time.Now()
+	hit := map[saga.Point]int{}
 	for range eventstoretest.Scale {
 		for _, point := range saga.Points { // each of them in turn
 			if killed(x.starts(string(point)).Wait()) {
@@ -272,12 +268,11 @@ func tortureOf(t *testing.T, x torture) {
 	for _, point := range saga.Points {
 		require.Positive(t, hit[point], "no worker died %s", point)
 	}
-	t.Log("points", time.Since(t0))
 	kills, pauses := 0, 0
 	workers := []*exec.Cmd{x.starts(""), x.starts("")}
 	for n := range 25 * eventstoretest.Scale {
 		victim := n % len(workers)
-		time.Sleep(rand.N(150 * time.Millisecond)) // the fault comes at any moment
+		time.Sleep(rand.N(100 * time.Millisecond)) // the fault comes at any moment
 		if n%4 == 3 {                              // it sleeps past its lease
 			require.NoError(t, workers[victim].Process.Signal(syscall.SIGSTOP))
 			time.Sleep(150 * time.Millisecond)
@@ -294,7 +289,6 @@ func tortureOf(t *testing.T, x torture) {
 		_ = w.Wait()
 	}
 	requests := stop()
-	t.Log("kills", time.Since(t0), requests)
 	require.NoError(t, x.ends(requests, time.Minute))
 	t.Logf("%s: %d transfers and orders; died at the points %v, at random %d times after %d pauses", x.at.name, requests, hit, kills, pauses)
 }

@@ -20,7 +20,7 @@ import (
 )
 
 // runs starts the worker and stops it with the test.
-func runs(t *testing.T, w saga.Worker) (stop func()) {
+func runs(t testing.TB, w saga.Worker) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
@@ -48,7 +48,7 @@ func awaits(t *testing.T, at place, id string, phase saga.Phase) saga.Instance {
 	return row
 }
 
-func (at place) deposits(t *testing.T, id string, cents int64) {
+func (at place) deposits(t testing.TB, id string, cents int64) {
 	t.Helper()
 	_, err := aggregate.NewRepository(at.store, accounts).Execute(t.Context(), id, func(account) ([]accountEvent, error) { return []accountEvent{deposited{cents, ""}}, nil })
 	require.NoError(t, err)
