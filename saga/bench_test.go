@@ -165,7 +165,7 @@ func pends(t testing.TB, at place, n, one int, window time.Duration) time.Time {
 	t.Helper()
 	start := time.Now()
 	w := saga.Worker{
-		Store: at.store, Sink: at.sink, Sagas: []saga.Saga{patient}, Dispatcher: saga.ToBus(newBank(at.store)),
+		Store: at.store, Sink: at.sink, Sagas: []saga.Saga{patient}, Dispatcher: saga.ToBus(newBank(at.store)), Segments: 2,
 		Now: func() time.Time { // an hour after which a timer is due
 			if rand.N(one) > 0 {
 				return start.Add(30 * time.Minute)
@@ -221,7 +221,7 @@ func benchFiring(b *testing.B, at place, first time.Time, window time.Duration) 
 	start := time.Now()
 	behind := first.Sub(start)
 	w := saga.Worker{
-		Store: at.store, Sink: at.sink, Sagas: []saga.Saga{patient}, Dispatcher: saga.ToBus(newBank(at.store)),
+		Store: at.store, Sink: at.sink, Sagas: []saga.Saga{patient}, Dispatcher: saga.ToBus(newBank(at.store)), Segments: 2,
 		Now: func() time.Time { return time.Now().Add(behind) },
 	}
 	var lags []time.Duration

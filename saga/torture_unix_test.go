@@ -35,6 +35,8 @@ const (
 	childFile = "LEFTFOLD_SAGA_CHILD_FILE" // of SQLite,
 	childURL  = "LEFTFOLD_SAGA_CHILD_URL"  // or of Postgres
 	childDies = "LEFTFOLD_SAGA_CHILD_DIES" // at which point; empty: it is killed
+
+	childClock = "LEFTFOLD_SAGA_CHILD_CLOCK" // how far it is ahead, for a worker that fires timers
 )
 
 func TestMain(m *testing.M) {
@@ -55,6 +57,14 @@ func child(ctx context.Context) error {
 		return err
 	}
 	w := torturedWorker(at)
+	if clock := os.Getenv(childClock); clock != "" {
+		ahead, err := time.ParseDuration(clock)
+		if err != nil {
+			return err
+		}
+		w = patientWorker(at, ahead)
+		w.TTL = 100 * time.Millisecond
+	}
 	point := saga.Point(os.Getenv(childDies))
 	left := atomic.Int64{}
 	left.Store(1 + rand.Int64N(3))
@@ -86,6 +96,14 @@ func torturedWorker(at place) saga.Worker {
 			}
 			return err
 		}),
+	}
+}
+
+// patientWorker has a clock that is ahead.
+func patientWorker(at place, ahead time.Duration) saga.Worker {
+	return saga.Worker{
+		Store: at.store, Sink: at.sink, Sagas: []saga.Saga{patient}, Dispatcher: saga.ToBus(newBank(at.store)), Segments: 2,
+		Now: func() time.Time { return time.Now().Add(ahead) },
 	}
 }
 
@@ -127,16 +145,17 @@ func (o outside) Append(ctx context.Context, r eventstore.AppendRequest) (events
 
 // torture is a place with processes that work on it.
 type torture struct {
-	t   *testing.T
-	at  place
-	env string
+	t     *testing.T
+	at    place
+	env   string
+	clock string // of its processes, see childClock
 }
 
 func onSQLite(t *testing.T) torture {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "sagas.db")
 	store := openSQLite(t, file)
-	return torture{t, place{"sqlite", store, store.Sink()}, childFile + "=" + file}
+	return torture{t: t, at: place{"sqlite", store, store.Sink()}, env: childFile + "=" + file}
 }
 
 func onPostgres(t *testing.T) torture {
@@ -145,14 +164,14 @@ func onPostgres(t *testing.T) torture {
 	store, err := postgres.Open(t.Context(), pool, postgres.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close(context.Background())) })
-	return torture{t, place{"postgres", store, store.Sink()}, childURL + "=" + pool.Config().ConnString()}
+	return torture{t: t, at: place{"postgres", store, store.Sink()}, env: childURL + "=" + pool.Config().ConnString()}
 }
 
 // starts starts a worker and waits until it works. It is killed at the end of the test at the latest.
 func (x torture) starts(dies string) *exec.Cmd {
 	x.t.Helper()
 	process := exec.CommandContext(x.t.Context(), os.Args[0])
-	process.Env = append(os.Environ(), x.env, childDies+"="+dies)
+	process.Env = append(os.Environ(), x.env, childDies+"="+dies, childClock+"="+x.clock)
 	process.Stderr = os.Stderr
 	out, err := process.StdoutPipe()
 	require.NoError(x.t, err)
