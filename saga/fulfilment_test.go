@@ -112,7 +112,7 @@ func addShop(bus *command.Bus, store aggregate.Store) {
 		})
 	})
 	command.Handle(bus, "parcel.recall", func(ctx context.Context, c recall) (eventstore.Receipt, error) {
-		return post.Execute(ctx, c.Order, func(parcel) ([]parcelEvent, error) { return []parcelEvent{recalled{c.Order}}, nil })
+		return post.Execute(ctx, c.Order, func(parcel) ([]parcelEvent, error) { return []parcelEvent{recalled(c)}, nil })
 	})
 }
 
