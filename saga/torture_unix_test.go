@@ -231,7 +231,7 @@ func calm(t *testing.T, requests int) final {
 	}
 	w := torturedWorker(at)
 	w.Dispatcher, w.TTL, w.Window = saga.ToBus(newServices(at.store)), 10*time.Second, 500
-	require.NoError(t, endsWith(t, w, requests, time.Minute))
+	require.NoError(t, endsWith(t, w, requests, time.Minute*time.Duration(eventstoretest.Scale)))
 	return at.final(t, requests)
 }
 
@@ -308,7 +308,7 @@ func tortureOf(t *testing.T, x torture) {
 		_ = w.Wait()
 	}
 	requests := stop()
-	require.NoError(t, x.ends(requests, time.Minute))
+	require.NoError(t, x.ends(requests, time.Minute*time.Duration(eventstoretest.Scale)))
 	t.Logf("%s: %d transfers and orders; died at the points %v, at random %d times after %d pauses", x.at.name, requests, hit, kills, pauses)
 }
 
