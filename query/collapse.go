@@ -37,8 +37,9 @@ type collapsed[V any] struct {
 
 // Do returns what ask answers, or what another caller's ask with the same key does, if one is
 // under way. At no time are there two for a key. Callers in handlers of [Ask] share an
-// answer only if they require the same ([After], [Wait], …), and it counts for each of them. The answer is one for all: do not change
-// it. An error is one for all too; so is a panic, as a [*PanicError].
+// answer only if they require the same: the tokens, and where there are any, the [Wait] for them.
+// It counts for each of them. The answer is one for all: do not change it. An error is one for
+// all too; so is a panic, as a [*PanicError].
 //
 // A call may have begun before a caller came. So it may lack what that caller has just written,
 // unless he requires it with After.

@@ -68,13 +68,19 @@ func agency() *command.Bus {
 }
 
 // untilEnded waits for the instance and returns what has happened to it.
-func untilEnded(ctx context.Context, store eventstore.StreamReader, trip string) ([]saga.Entry, error) {
+func untilEnded(ctx context.Context, store eventstore.Store, trip string) ([]saga.Entry, error) {
 	for {
+		head, err := store.Head(ctx)
+		if err != nil {
+			return nil, err
+		}
 		entries, err := trips.Timeline(ctx, store, trip)
 		if err != nil || count(entries, "saga.ended") > 0 {
 			return entries, err
 		}
-		time.Sleep(time.Millisecond)
+		if err := eventstore.WaitAppended(ctx, store, head.Position); err != nil {
+			return entries, err
+		}
 	}
 }
 

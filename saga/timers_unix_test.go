@@ -3,7 +3,6 @@
 package saga_test
 
 import (
-	"math/rand/v2"
 	"os/exec"
 	"testing"
 	"time"
@@ -32,11 +31,12 @@ func TestTortureEachTimerFiresOnceWhileWorkersAreKilled(t *testing.T) {
 	for ; kills < 10*eventstoretest.Scale; kills++ {
 		victim := kills % len(workers)
 		before := len(fired.times)
-		moment := rand.N(100 * time.Millisecond)
 		for fired.read(t, x.at.store); len(fired.times) == before && len(fired.times) < pending; fired.read(t, x.at.store) {
-			time.Sleep(time.Millisecond) // no worker is killed for nothing
+			require.NoError(t, eventstore.WaitAppended(t.Context(), x.at.store, fired.after)) // no worker is killed for nothing
 		}
-		time.Sleep(moment)
+		if len(fired.times)+mostAhead < pending { // it is killed at any moment
+			x.at.goesOn(t, mostAhead)
+		}
 		require.NoError(t, workers[victim].Process.Kill())
 		require.True(t, killed(workers[victim].Wait()), "a worker has ended by itself")
 		workers[victim] = x.starts("")
@@ -61,6 +61,9 @@ func TestTortureEachTimerFiresOnceWhileWorkersAreKilled(t *testing.T) {
 }
 
 // firing counts how often each timer has fired. It reads what is new of the log.
+// mostAhead bounds for how many events a worker that is to be killed goes on.
+const mostAhead = 60
+
 type firing struct {
 	after eventstore.Position
 	due   map[string]time.Time

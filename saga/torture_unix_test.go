@@ -239,16 +239,29 @@ func calm(t *testing.T, requests int) final {
 func endsWith(t *testing.T, w saga.Worker, requests int, within time.Duration) error {
 	t.Helper()
 	defer runs(t, w)()
+	ctx, cancel := context.WithTimeout(t.Context(), within)
+	defer cancel()
 	var seen progress
-	for deadline := time.Now().Add(within); ; time.Sleep(10 * time.Millisecond) {
-		err := seen.read(t.Context(), w.Store)
+	for {
+		err := seen.read(ctx, w.Store)
 		if err == nil && seen.ended >= requests {
 			return nil
 		}
-		if time.Now().After(deadline) {
-			return errors.Join(fmt.Errorf("%d instances have not ended", requests-seen.ended), err)
+		if err == nil {
+			err = eventstore.WaitAppended(ctx, w.Store, seen.after)
+		}
+		if err != nil {
+			return fmt.Errorf("%d instances have not ended: %w", requests-seen.ended, err)
 		}
 	}
+}
+
+// goesOn returns when the log has grown by up to so many events, which nobody knows before.
+func (at place) goesOn(t *testing.T, most int64) {
+	t.Helper()
+	head, err := at.store.Head(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, eventstore.WaitAppended(t.Context(), at.store, head.Position+eventstore.Position(rand.N(most))))
 }
 
 // progress counts the instances that have ended. It reads what is new of the log.
@@ -291,10 +304,10 @@ func tortureOf(t *testing.T, x torture) {
 	workers := []*exec.Cmd{x.starts(""), x.starts("")}
 	for n := range 25 * eventstoretest.Scale {
 		victim := n % len(workers)
-		time.Sleep(rand.N(100 * time.Millisecond)) // the fault comes at any moment
-		if n%4 == 3 {                              // it sleeps past its lease
+		x.at.goesOn(t, 30) // the fault comes at any moment
+		if n%4 == 3 {
 			require.NoError(t, workers[victim].Process.Signal(syscall.SIGSTOP))
-			time.Sleep(150 * time.Millisecond)
+			time.Sleep(150 * time.Millisecond) // past its lease, which is a matter of time
 			require.NoError(t, workers[victim].Process.Signal(syscall.SIGCONT))
 			pauses++
 		}

@@ -44,7 +44,7 @@ func AskRemote[R any](ctx context.Context, client *Client, name string, question
 	got, err := c.send(r)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return none, fmt.Errorf("%s of %s: %w", name, client.URL, ctx.Err())
+		return none, fmt.Errorf("%s of %s: %w", name, redacted(client.URL), ctx.Err())
 	case err != nil:
 		return none, c.lost(got, err)
 	case got.status != http.StatusOK:

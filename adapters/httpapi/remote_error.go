@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/leftfold/leftfold/aggregate"
@@ -36,7 +37,7 @@ type RemoteError struct {
 }
 
 func (e *RemoteError) Error() string {
-	text := fmt.Sprintf("%s of %s: ", e.Name, e.URL)
+	text := fmt.Sprintf("%s of %s: ", e.Name, redacted(e.URL))
 	switch {
 	case e.Problem != nil && e.Problem.Detail != "":
 		return fmt.Sprintf("%s%d: %s (%s)", text, e.Status, e.Problem.Detail, e.Problem.Type)
@@ -145,4 +146,13 @@ func remoteProblem(err error) *Problem {
 	default:
 		return nil
 	}
+}
+
+// redacted returns an address without the password that it may have.
+func redacted(address string) string {
+	parsed, err := url.Parse(address)
+	if err != nil {
+		return "an address that is none"
+	}
+	return parsed.Redacted()
 }

@@ -100,3 +100,12 @@ func TestARemoteErrorDoesNotTellTheQuestion(t *testing.T) {
 type failing struct{}
 
 func (failing) RoundTrip(*http.Request) (*http.Response, error) { return nil, errSecret }
+
+func TestAnErrorKeepsThePasswordOfAnAddressToItself(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{"http://us:hunter2@orders.internal/v1", "http://us:hunter2@orders internal"} {
+		err := &httpapi.RemoteError{Name: "get_order", URL: address, Status: http.StatusBadGateway}
+		assert.NotContains(t, err.Error(), "hunter2")
+		assert.Contains(t, err.Error(), "get_order of ")
+	}
+}
