@@ -73,8 +73,13 @@ func child(ctx context.Context) error {
 			die()
 		}
 	}
-	if os.Getenv(childDies) == outsideTheAppend {
+	switch os.Getenv(childDies) {
+	case outsideTheAppend:
 		w.Store = outside{at.store}
+	case listsInHalves:
+		w.Sink = inHalves{at.sink}
+	case firesBlindly:
+		w.Store = &blind{Store: at.store}
 	}
 	fmt.Println("ready")
 	return w.Run(ctx)
@@ -259,9 +264,11 @@ func endsWith(t *testing.T, w saga.Worker, requests int, within time.Duration) e
 // goesOn returns when the log has grown by up to so many events, which nobody knows before.
 func (at place) goesOn(t *testing.T, most int64) {
 	t.Helper()
-	head, err := at.store.Head(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	head, err := at.store.Head(ctx)
 	require.NoError(t, err)
-	require.NoError(t, eventstore.WaitAppended(t.Context(), at.store, head.Position+eventstore.Position(rand.N(most))))
+	require.NoError(t, eventstore.WaitAppended(ctx, at.store, head.Position+eventstore.Position(rand.N(most))))
 }
 
 // progress counts the instances that have ended. It reads what is new of the log.
