@@ -25,7 +25,9 @@ type timers struct {
 }
 
 const (
-	timersAtOnce = 500
+	// timersAtFirst is how many it looks at, for mostly few are due, and timersAtOnce if more are.
+	timersAtFirst = 50
+	timersAtOnce  = 500
 	// lookEvery is how often it looks without a reason: the view may change in another process.
 	lookEvery = time.Second
 	// restAfterChange is between two looks while the view keeps changing.
@@ -62,7 +64,7 @@ func (t *timers) fireDue(ctx context.Context, view *projection.Reader[Timer]) (t
 	fired := map[string]bool{}
 	defer func() { t.fired = fired }() // those that the view does not have any more are forgotten
 	var failures []error
-	for list := (projection.ListQuery{By: "due", Limit: timersAtOnce}); ; {
+	for list := (projection.ListQuery{By: "due", Limit: timersAtFirst}); ; list.Limit = timersAtOnce {
 		page, err := view.List(ctx, list)
 		if err != nil {
 			return lookEvery, errors.Join(append(failures, ignoreNotBuilt(err))...)

@@ -79,7 +79,7 @@ func child(ctx context.Context) error {
 	case listsInHalves:
 		w.Sink = inHalves{at.sink}
 	case firesBlindly:
-		w.Store = &blind{Store: at.store}
+		w.Store = blind{at.store}
 	}
 	fmt.Println("ready")
 	return w.Run(ctx)
