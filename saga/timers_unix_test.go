@@ -82,7 +82,8 @@ func (f *firing) read(t *testing.T, log eventstore.LogReader) {
 	for m, err := range read.Events() {
 		require.NoError(t, err)
 		id := timerOf(t, m).ID
-		require.Contains(t, f.due, id)
+		_, due := f.due[id]
+		require.True(t, due, "timer %s is not due", id)
 		f.times[id]++
 	}
 	f.after = read.Through.Position

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -81,6 +82,12 @@ func child(ctx context.Context) error {
 	case firesBlindly:
 		w.Store = blind{at.store}
 	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin) // until the test is gone, whatever ended it
+		stop()
+	}()
 	fmt.Println("ready")
 	return w.Run(ctx)
 }
@@ -178,6 +185,8 @@ func (x torture) starts(dies string) *exec.Cmd {
 	process := exec.CommandContext(x.t.Context(), os.Args[0])
 	process.Env = append(os.Environ(), x.env, childDies+"="+dies, childClock+"="+x.clock)
 	process.Stderr = os.Stderr
+	_, err := process.StdinPipe() // ends with us
+	require.NoError(x.t, err)
 	out, err := process.StdoutPipe()
 	require.NoError(x.t, err)
 	require.NoError(x.t, process.Start())
