@@ -20,6 +20,7 @@ import (
 
 // goTest runs go test and keeps count from its event stream (go doc test2json).
 type goTest struct {
+	limit  time.Duration // of one package's tests; then go test prints every goroutine's stack
 	counts counts
 
 	output   map[string][]string // of what has not ended yet, by package and test
@@ -42,8 +43,8 @@ func (c *counts) add(more counts) {
 	c.skipped = append(c.skipped, more.skipped...)
 }
 
-func newGoTest() *goTest {
-	return &goTest{output: map[string][]string{}, failedIn: map[string]bool{}, took: map[string]time.Duration{}}
+func newGoTest(limit time.Duration) *goTest {
+	return &goTest{limit: limit, output: map[string][]string{}, failedIn: map[string]bool{}, took: map[string]time.Duration{}}
 }
 
 // withRace runs all tests but the tortures: the race detector slows the pure-Go
@@ -89,7 +90,7 @@ func packagesWithTortures(tree fs.FS) ([]string, error) {
 
 // run ends in an error if a test failed or a package did not build.
 func (g *goTest) run(ctx context.Context, log io.Writer, env string, args ...string) (string, error) {
-	args = append([]string{"test", "-json", "-count=1", "-timeout", "20m"}, args...)
+	args = append([]string{"test", "-json", "-count=1", "-timeout", g.limit.String()}, args...)
 	test := program{name: "go", args: args, env: []string{env}}
 	events, into := io.Pipe()
 	parsed := make(chan error, 1)

@@ -54,7 +54,7 @@ func verify(ctx context.Context, out io.Writer) (passed bool, err error) {
 
 	strict := os.Getenv("LEFTFOLD_TEST") == "all"
 	demo := demo{dir: filepath.Join(scratch, "demo")}
-	race, tortures := newGoTest(), newGoTest()
+	race, tortures := newGoTest(12*time.Minute), newGoTest(6*time.Minute)
 	stages := []stage{
 		{"gofmt", time.Minute, formatted},
 		{"go.mod is tidy", 5 * time.Minute, command("go", "mod", "tidy", "-diff").run},
@@ -62,8 +62,8 @@ func verify(ctx context.Context, out io.Writer) (passed bool, err error) {
 		{"golangci-lint", 15 * time.Minute, command("go", "run", golangciLint, "run").run},
 		{"a C compiler, for -race", 5 * time.Minute, cCompiler},
 		{"Postgres, Redis, PgBouncer, curl", 10 * time.Minute, servers{scratch}.run},
-		{"tests, with -race", 30 * time.Minute, race.withRace},
-		{"tortures, without -race", 30 * time.Minute, tortures.torturesOnly},
+		{"tests, with -race", 20 * time.Minute, race.withRace},
+		{"tortures, without -race", 12 * time.Minute, tortures.torturesOnly},
 		{"benchmarks, a module of their own", 15 * time.Minute, program{name: "go", args: []string{"test", "-count=1", "./..."}, dir: "benchmarks"}.run},
 		{"examples", 10 * time.Minute, examples{scratch}.run},
 		{"demo", 5 * time.Minute, demo.first},

@@ -20,7 +20,7 @@ func parsed(t *testing.T, file string) *goTest {
 	events, err := os.Open(file)
 	require.NoError(t, err)
 	defer func() { _ = events.Close() }()
-	g := newGoTest()
+	g := newGoTest(time.Minute)
 	require.NoError(t, g.parse(events))
 	return g
 }
@@ -49,7 +49,7 @@ func TestEveryWayToFailIsCountedAndShown(t *testing.T) {
 
 func TestATestThatNeverEndedHasFailed(t *testing.T) {
 	t.Parallel()
-	g := newGoTest()
+	g := newGoTest(time.Minute)
 	require.NoError(t, g.parse(strings.NewReader(`{"Action":"output","Package":"p","Test":"TestHangs","Output":"=== RUN   TestHangs\n"}
 {"Action":"output","Package":"p","Test":"TestHangs","Output":"panic: test timed out after 1s\n"}
 {"Action":"fail","Package":"p","Elapsed":1.01}`)))
