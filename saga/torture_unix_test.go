@@ -64,7 +64,7 @@ func child(ctx context.Context) error {
 			return err
 		}
 		w = patientWorker(at, ahead)
-		w.TTL = 100 * time.Millisecond
+		w.TTL = 250 * time.Millisecond
 	}
 	point := saga.Point(os.Getenv(childDies))
 	left := atomic.Int64{}
@@ -100,7 +100,7 @@ func die() {
 func torturedWorker(at place) saga.Worker {
 	bus := saga.ToBus(newServices(at.store))
 	return saga.Worker{
-		Store: at.store, Sink: at.sink, Sagas: []saga.Saga{tortured, fulfilled, impatient}, TTL: 100 * time.Millisecond, DispatchTimeout: 10 * time.Second, Segments: 2, Window: 20,
+		Store: at.store, Sink: at.sink, Sagas: []saga.Saga{tortured, fulfilled, impatient}, TTL: 250 * time.Millisecond, DispatchTimeout: 10 * time.Second, Segments: 2, Window: 20,
 		Dispatcher: saga.DispatcherFunc(func(ctx context.Context, c saga.Command) error {
 			err := bus.Dispatch(ctx, c)
 			if rand.N(5) == 0 { // the answer is lost
@@ -323,7 +323,7 @@ func tortureOf(t *testing.T, x torture) {
 		x.at.goesOn(t, 30) // the fault comes at any moment
 		if n%4 == 3 {
 			require.NoError(t, workers[victim].Process.Signal(syscall.SIGSTOP))
-			time.Sleep(150 * time.Millisecond) // past its lease, which is a matter of time
+			time.Sleep(300 * time.Millisecond) // past its lease, which is a matter of time
 			require.NoError(t, workers[victim].Process.Signal(syscall.SIGCONT))
 			pauses++
 		}

@@ -38,7 +38,8 @@ func main() {
 	}
 }
 
-// verify runs the stages, cheap ones first.
+// verify runs the stages, cheap ones first. What only reads the source runs beside the tests, which
+// wait for servers half of the time.
 func verify(ctx context.Context, out io.Writer) (passed bool, err error) {
 	if _, err := os.Stat("go.mod"); err != nil {
 		return false, fmt.Errorf("run it from the root of the module: %w", err)
@@ -58,23 +59,28 @@ func verify(ctx context.Context, out io.Writer) (passed bool, err error) {
 	stages := []stage{
 		{"gofmt", time.Minute, formatted},
 		{"go.mod is tidy", 5 * time.Minute, command("go", "mod", "tidy", "-diff").run},
-		{"go vet", 10 * time.Minute, command("go", "vet", "./...").run},
-		{"golangci-lint", 15 * time.Minute, command("go", "run", golangciLint, "run").run},
 		{"a C compiler, for -race", 5 * time.Minute, cCompiler},
 		{"Postgres, Redis, PgBouncer, curl", 10 * time.Minute, servers{scratch}.run},
 		{"tests, with -race", 20 * time.Minute, race.withRace},
 		{"tortures, without -race", 12 * time.Minute, tortures.torturesOnly},
-		{"benchmarks, a module of their own", 15 * time.Minute, program{name: "go", args: []string{"test", "-count=1", "./..."}, dir: "benchmarks"}.run},
 		{"examples", 10 * time.Minute, examples{scratch}.run},
 		{"demo", 5 * time.Minute, demo.first},
 		{"demo, a second time", 5 * time.Minute, demo.again},
 	}
 
+	unhurried := []stage{
+		{"go vet", 10 * time.Minute, command("nice", "go", "vet", "./...").run},
+		{"golangci-lint", 15 * time.Minute, command("nice", "go", "run", golangciLint, "run").run},
+		{"benchmarks, a module of their own", 15 * time.Minute, program{name: "nice", args: []string{"go", "test", "-count=1", "./..."}, dir: "benchmarks"}.run},
+	}
+
 	var report report
+	wait := beside(ctx, unhurried)
 	for _, s := range stages {
 		_, _ = fmt.Fprintf(out, "%s ...\n", s.name)
 		report.stages = append(report.stages, s.do(ctx, out))
 	}
+	report.stages = append(report.stages, wait(out)...)
 	report.tests.add(race.counts)
 	report.tests.add(tortures.counts)
 	report.print(out)

@@ -73,6 +73,25 @@ func (s stage) do(ctx context.Context, out io.Writer) outcome {
 	return done
 }
 
+// beside runs stages, one after the other, while others run. Who waits for them gets their outcomes, and
+// is shown what went wrong.
+func beside(ctx context.Context, stages []stage) (wait func(out io.Writer) []outcome) {
+	var shown bytes.Buffer
+	ended := make(chan []outcome)
+	go func() {
+		var all []outcome
+		for _, s := range stages {
+			all = append(all, s.do(ctx, &shown))
+		}
+		ended <- all
+	}()
+	return func(out io.Writer) []outcome {
+		all := <-ended
+		_, _ = shown.WriteTo(out)
+		return all
+	}
+}
+
 func (s stage) logFile() string {
 	word := func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {

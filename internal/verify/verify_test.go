@@ -136,3 +136,19 @@ func TestAFailedStageShowsTheEndOfItsLog(t *testing.T) {
 	assert.Contains(t, out.String(), "line 999")
 	assert.NotContains(t, out.String(), "line 899\n")
 }
+
+func TestWhatRunsBesideTheOthersIsWaitedForAndShown(t *testing.T) {
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.MkdirAll(logs, 0o755))
+	stages := []stage{
+		{"fails", time.Minute, func(context.Context, io.Writer) (string, error) { return "", &findings{"it failed", "because"} }},
+		{"runs", time.Minute, func(context.Context, io.Writer) (string, error) { return "well", nil }},
+	}
+	wait := beside(t.Context(), stages)
+	var shown strings.Builder
+	all := wait(&shown)
+	require.Len(t, all, 2)
+	require.EqualError(t, all[0].err, "it failed")
+	assert.Equal(t, "well", all[1].detail)
+	assert.Equal(t, "because\n", shown.String())
+}
