@@ -70,6 +70,8 @@ var importTable = []rule{
 	{pkg: "adapters/discovery/cloudmap", own: list("adapters/discovery"), modules: list(aws)},
 	{pkg: "adapters/discovery/lattice", modules: list(aws)},
 
+	{pkg: "adapters/eventbridgebus", own: core, modules: list(aws, smithy)}, // ADR 0030
+
 	// What puts the parts together.
 	{pkg: "examples/...", own: everything, modules: list(pgx)}, // to open a pool: ADR 0019
 	{pkg: "cmd/...", own: everything, modules: list("github.com/spf13/cobra", "github.com/jedib0t/go-pretty/v6", "golang.org/x/term", pgx)},
@@ -89,6 +91,7 @@ var importTable = []rule{
 	// pgx, which adapters/postgres has anyway, and none for Redis. The proxy knows the
 	// frames of Postgres's protocol by itself: a fault must not depend on the driver under
 	// test. Nothing that a user imports in production may import them.
+	{pkg: "internal/awstest/ebfake", modules: list(aws)}, // ADR 0030; testing.TB to end with its test
 	{pkg: "internal/testservers", modules: list(pgx)},
 	{pkg: "internal/pgproxy", modules: list(pgx)}, // only its tests do
 
@@ -116,6 +119,7 @@ const (
 	rapid     = "pgregory.net/rapid"
 	pgx       = "github.com/jackc/pgx/v5"
 	aws       = "github.com/aws/aws-sdk-go-v2" // and its services
+	smithy    = "github.com/aws/smithy-go"         // its errors
 	addToIt   = "add it to the table in deps_test.go with an ADR"
 )
 

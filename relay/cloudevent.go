@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -31,6 +32,7 @@ type cloudEvent struct {
 	Correlation   string `json:"correlationid,omitempty"`
 	Causation     string `json:"causationid,omitempty"`
 	Actor         string `json:"actor,omitempty"`
+	Tags          string `json:"tags,omitempty"` // one a line: an extension is no list
 
 	ContentType string          `json:"datacontenttype,omitempty"`
 	Data        json.RawMessage `json:"data,omitempty"`
@@ -39,8 +41,9 @@ type cloudEvent struct {
 
 // CloudEvent returns the message as a CloudEvent 1.0 in the JSON format: the source is
 // urn:leftfold:<store>, the subject the stream, sequence the version with 20 digits, so that it sorts as
-// text. Data that is JSON is embedded, any other is in data_base64. Position and streamversion are
-// strings. The result is the same each time.
+// text. Data that is JSON without needless spaces is embedded; any other, which would not come back
+// byte for byte, is in data_base64. Position and streamversion are strings. The result is the same each
+// time, and [ParseCloudEvent] reads it. Of the metadata it has correlation, causation and actor.
 func (m Message) CloudEvent() ([]byte, error) {
 	e := cloudEvent{
 		SpecVersion: "1.0", ID: m.ID, Source: "urn:leftfold:" + m.Source.String(), Type: m.Type, Subject: string(m.Stream),
@@ -49,11 +52,11 @@ func (m Message) CloudEvent() ([]byte, error) {
 		Version: strconv.FormatInt(int64(m.Version), 10), Position: strconv.FormatInt(int64(m.Position), 10),
 		EventID: m.EventID.String(), SchemaVersion: m.SchemaVersion,
 		Correlation: m.Metadata[eventstore.MetadataCorrelationID], Causation: m.Metadata[eventstore.MetadataCausationID],
-		Actor: m.Metadata[eventstore.MetadataActor],
+		Actor: m.Metadata[eventstore.MetadataActor], Tags: joinTags(m.Tags),
 	}
 	switch {
 	case len(m.Data) == 0:
-	case json.Valid(m.Data) && utf8.Valid(m.Data):
+	case isCompact(m.Data):
 		e.ContentType, e.Data = "application/json", m.Data
 	default:
 		e.ContentType, e.Base64 = "application/octet-stream", m.Data
@@ -65,4 +68,19 @@ func (m Message) CloudEvent() ([]byte, error) {
 		return nil, fmt.Errorf("message %s as a CloudEvent: %w", m.ID, err)
 	}
 	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), nil
+}
+
+// isCompact reports whether JSON's encoder leaves the data as they are.
+func isCompact(data []byte) bool {
+	var compact bytes.Buffer
+	return utf8.Valid(data) && json.Compact(&compact, data) == nil && bytes.Equal(compact.Bytes(), data)
+}
+
+// joinTags puts each tag on a line of its own. A tag is printable, so it has no line end.
+func joinTags(tags []eventstore.Tag) string {
+	lines := make([]string, len(tags))
+	for n, tag := range tags {
+		lines[n] = string(tag)
+	}
+	return strings.Join(lines, "\n")
 }

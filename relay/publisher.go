@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/leftfold/leftfold/eventstore"
 )
@@ -78,7 +79,8 @@ func (e *refusal) Unwrap() []error { return []error{ErrRefused, e.cause} }
 // tooLarge returns why a message is not offered to the bus at all; nil: it fits.
 func (l Limits) tooLarge(m Message, size int) error {
 	if most := l.largest(); most > 0 && size > most {
-		return &refusal{&eventstore.LimitError{What: "message " + m.Type + ": bytes as the bus counts them", Size: size, Limit: most}}
+		return &refusal{fmt.Errorf("%w; keep the large part elsewhere and have Translate publish where it is (a claim check)",
+			&eventstore.LimitError{What: "message " + m.Type + ": bytes as the bus counts them", Size: size, Limit: most})}
 	}
 	return nil
 }
