@@ -91,7 +91,7 @@ var importTable = []rule{
 	// pgx, which adapters/postgres has anyway, and none for Redis. The proxy knows the
 	// frames of Postgres's protocol by itself: a fault must not depend on the driver under
 	// test. Nothing that a user imports in production may import them.
-	{pkg: "internal/awstest/ebfake", modules: list(aws)}, // ADR 0030; testing.TB to end with its test
+	{pkg: "internal/awstest/ebfake", modules: list(aws)}, // ADR 0030
 	{pkg: "internal/testservers", modules: list(pgx)},
 	{pkg: "internal/pgproxy", modules: list(pgx)}, // only its tests do
 
@@ -119,7 +119,7 @@ const (
 	rapid     = "pgregory.net/rapid"
 	pgx       = "github.com/jackc/pgx/v5"
 	aws       = "github.com/aws/aws-sdk-go-v2" // and its services
-	smithy    = "github.com/aws/smithy-go"         // its errors
+	smithy    = "github.com/aws/smithy-go"     // its errors
 	addToIt   = "add it to the table in deps_test.go with an ADR"
 )
 

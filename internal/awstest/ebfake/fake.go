@@ -13,7 +13,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -82,19 +81,24 @@ type delivery struct {
 	body  string
 }
 
-// New starts a fake that ends with the test.
-func New(t testing.TB, options Options) *Fake {
+// New starts a fake. Close ends it.
+func New(options Options) *Fake {
 	f := &Fake{
 		options: options, random: rand.New(rand.NewPCG(options.Seed, 1)), //nolint:gosec // a seed makes a run again
 		faults: map[string]Fault{}, rules: map[string]*rule{}, archives: map[string]*archive{}, replays: map[string]*replay{}, queues: map[string]*Queue{},
 	}
 	f.server = httptest.NewServer(http.HandlerFunc(f.serve))
-	t.Cleanup(func() {
-		f.server.CloseClientConnections()
-		f.server.Close()
-	})
 	return f
 }
+
+// Close ends the fake, and the calls that are under way.
+func (f *Fake) Close() {
+	f.server.CloseClientConnections()
+	f.server.Close()
+}
+
+// URL is where clients find it.
+func (f *Fake) URL() string { return f.server.URL }
 
 // EventBridge returns a client that tries nothing twice by itself.
 func (f *Fake) EventBridge() *eventbridge.Client {

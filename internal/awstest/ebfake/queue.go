@@ -23,7 +23,7 @@ type Queue struct {
 	redrive   int
 	onDelete  func() bool
 	extended  int
-	deletions int
+	hurry     bool
 }
 
 type message struct {
@@ -55,6 +55,14 @@ func (q *Queue) OnDelete(ask func() bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.onDelete = ask
+}
+
+// Hurry has time pass quickly for who receives: an empty queue answers at once, and what is not visible is
+// so again when there is nothing else, though it may still be being handled.
+func (q *Queue) Hurry() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.hurry = true
 }
 
 // Len returns how many messages there are, visible or not.
@@ -116,7 +124,7 @@ func (f *Fake) receive(r *http.Request, in struct {
 	deadline := time.After(time.Duration(in.WaitTimeSeconds) * time.Second)
 	for {
 		got, added := q.take(in.MaxNumberOfMessages, time.Duration(in.VisibilityTimeout)*time.Second)
-		if len(got) > 0 {
+		if len(got) > 0 || added == nil {
 			return map[string]any{"Messages": got}, nil
 		}
 		select {
@@ -130,7 +138,7 @@ func (f *Fake) receive(r *http.Request, in struct {
 	}
 }
 
-func (q *Queue) take(most int, visibility time.Duration) (got []receivedMessage, added <-chan struct{}) {
+func (q *Queue) take(most int, visibility time.Duration) (got []receivedMessage, added <-chan struct{}) { // nil: do not wait
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()
@@ -150,7 +158,13 @@ func (q *Queue) take(most int, visibility time.Duration) (got []receivedMessage,
 		stay = append(stay, m)
 	}
 	q.messages = stay
-	return got, q.added
+	if !q.hurry || len(got) > 0 {
+		return got, q.added
+	}
+	for _, m := range q.messages {
+		m.invisible = time.Time{}
+	}
+	return nil, nil
 }
 
 type batch struct {
@@ -175,7 +189,6 @@ func (f *Fake) remove(_ *http.Request, in batch) (any, *fault) {
 	}
 	return q.each(in, func(at int, _ int) {
 		q.messages = append(q.messages[:at], q.messages[at+1:]...)
-		q.deletions++
 	}), nil
 }
 
