@@ -3,6 +3,7 @@ package eventbridgebus_test
 import (
 	"context"
 	"encoding/json"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -15,10 +16,15 @@ import (
 	"github.com/leftfold/leftfold/projection"
 )
 
-const (
-	flowStreams = 20
-	flowEach    = 50 // 1,000 events
-)
+const flowStreams = 20
+
+// flowEach is how many events each of the streams has: 1,000 in all, or a tenth of that in everyday tests.
+func flowEach() int {
+	if os.Getenv("LEFTFOLD_TORTURE") == "1" {
+		return 50
+	}
+	return 5
+}
 
 // bad is a bus that does all that it may do.
 var bad = ebfake.Options{Seed: 3, Fails: 0.05, Twice: 0.1, Disorder: 60}
@@ -28,7 +34,7 @@ func TestAReadModelIsRightLiveAndByReplayHoweverTheBusBehaves(t *testing.T) {
 	for name, open := range receivers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPublisher(t, flowStreams, flowEach)
+			p := newPublisher(t, flowStreams, flowEach())
 			bus, live, replayed := newBus(t, bad)
 			p.publish(t, bus)
 			r, inbox := liveInbox(t, open, p, bus, live)
