@@ -32,14 +32,14 @@ func ParseCloudEvent(text []byte) (Message, error) {
 			m.Metadata[key] = value
 		}
 	}
-	if err := m.parsePlace(e); err != nil {
+	if err := parsePlace(&m, e); err != nil {
 		return Message{}, notOurs(err)
 	}
 	return m, nil
 }
 
 // parsePlace fills in where the event is.
-func (m *Message) parsePlace(e cloudEvent) (err error) {
+func parsePlace(m *Message, e cloudEvent) (err error) {
 	if m.Source, err = parseSource(e.Source); err != nil {
 		return err
 	}

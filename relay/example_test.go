@@ -111,9 +111,9 @@ func ExampleRelay_DeadLetters() {
 	}
 	// Output:
 	// order-1 at position 1 {"total":450,"card":"4000-1234"}
-	// message order.placed: bytes as the bus counts them too large: 51, the limit is 50
+	// message order.placed: bytes as the bus counts them too large: 51, the limit is 50; keep the large part elsewhere and have Translate publish where it is (a claim check)
 	// order-2 at position 2 {"total":1999,"card":"4000-5678"}
-	// message order.placed: bytes as the bus counts them too large: 52, the limit is 50
+	// message order.placed: bytes as the bus counts them too large: 52, the limit is 50; keep the large part elsewhere and have Translate publish where it is (a claim check)
 	// order-1 1 order.placed
 	// order-1 2 order.reviewed
 	// order-1 3 order.shipped

@@ -17,7 +17,7 @@ func LivePattern(source string) string { return pattern(source, false) }
 func ReplayPattern(source string) string { return pattern(source, true) }
 
 func pattern(source string, replayed bool) string {
-	text, _ := json.Marshal(map[string]any{ // strings and a bool: it cannot fail
+	text, _ := json.Marshal(map[string]any{ //nolint:errchkjson // strings and a bool: it cannot fail
 		"source":      []string{source},
 		"replay-name": []any{map[string]bool{"exists": replayed}},
 	})
@@ -33,7 +33,7 @@ type ArchiveAPI interface {
 // there is left as it is. It has what comes from now on, so make it before the relay begins. The name has at most 48
 // letters, digits, dots, dashes and underscores; bus is the ARN.
 func CreateArchive(ctx context.Context, client ArchiveAPI, name, bus, source string) error {
-	text, _ := json.Marshal(map[string]any{"source": []string{source}}) // it cannot fail
+	text, _ := json.Marshal(map[string]any{"source": []string{source}}) //nolint:errchkjson // it cannot fail
 	of := string(text)
 	_, err := client.CreateArchive(ctx, &eventbridge.CreateArchiveInput{ArchiveName: &name, EventSourceArn: &bus, EventPattern: &of})
 	if _, there := errors.AsType[*types.ResourceAlreadyExistsException](err); there {

@@ -121,7 +121,7 @@ func (f *Fake) route(event Event, only []string) {
 		if r.bus == "" || !r.pattern.matches(event) || len(only) > 0 && !slices.Contains(only, r.arn) {
 			continue
 		}
-		body, _ := json.Marshal(event) // texts and a time: it cannot fail
+		body, _ := json.Marshal(event) //nolint:errchkjson // texts and a time: it cannot fail
 		for _, queue := range r.targets {
 			f.waiting = append(f.waiting, delivery{queue, string(body)})
 			if f.random.Float64() < f.options.Twice {

@@ -84,7 +84,7 @@ type delivery struct {
 // New starts a fake. Close ends it.
 func New(options Options) *Fake {
 	f := &Fake{
-		options: options, random: rand.New(rand.NewPCG(options.Seed, 1)), //nolint:gosec // a seed makes a run again
+		options: options, random: rand.New(rand.NewPCG(options.Seed, 1)),
 		faults: map[string]Fault{}, rules: map[string]*rule{}, archives: map[string]*archive{}, replays: map[string]*replay{}, queues: map[string]*Queue{},
 	}
 	f.server = httptest.NewServer(http.HandlerFunc(f.serve))
@@ -170,7 +170,7 @@ func (f *Fake) serve(w http.ResponseWriter, r *http.Request) {
 		refuse(w, wrong)
 	default:
 		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-		_ = json.NewEncoder(w).Encode(out) // the client is gone
+		_ = json.NewEncoder(w).Encode(out) //nolint:errchkjson // the client is gone
 	}
 }
 
@@ -183,7 +183,7 @@ var errGone = &fault{}
 func refuse(w http.ResponseWriter, wrong *fault) {
 	w.Header().Set("X-Amzn-Errortype", wrong.code)
 	w.WriteHeader(http.StatusBadRequest)
-	_ = json.NewEncoder(w).Encode(map[string]string{"__type": wrong.code, "message": wrong.message}) // the client is gone
+	_ = json.NewEncoder(w).Encode(map[string]string{"__type": wrong.code, "message": wrong.message}) //nolint:errchkjson // the client is gone
 }
 
 // call decodes what a call wants, and answers it.

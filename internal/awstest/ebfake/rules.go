@@ -84,7 +84,7 @@ func checkPattern(p map[string]any) error {
 }
 
 func (p pattern) matches(event Event) bool {
-	text, _ := json.Marshal(event) // texts and a time: it cannot fail
+	text, _ := json.Marshal(event) //nolint:errchkjson // texts and a time: it cannot fail
 	var fields map[string]any
 	return json.Unmarshal(text, &fields) == nil && matchesAll(p, fields)
 }
