@@ -15,15 +15,15 @@ import (
 type Queue struct {
 	URL, ARN string
 
-	mu        sync.Mutex
-	messages  []*message
-	next      int
-	added     chan struct{} // closed when one is added
-	dead      *Queue
-	redrive   int
-	onDelete  func() bool
-	extended  int
-	hurry     bool
+	mu       sync.Mutex
+	messages []*message
+	next     int
+	added    chan struct{} // closed when one is added
+	dead     *Queue
+	redrive  int
+	onDelete func() bool
+	extended int
+	hurry    bool
 }
 
 type message struct {
