@@ -194,7 +194,7 @@ func TestAMessageThatIsTooLargeIsADeadLetterAndIsNotOffered(t *testing.T) {
 	letters, err := r.DeadLetters(t.Context())
 	require.NoError(t, err)
 	require.Len(t, letters, 1)
-	require.Equal(t, "message thing.happened: bytes as the bus counts them too large: 101, the limit is 100", letters[0].Cause)
+	require.Equal(t, "message thing.happened: bytes as the bus counts them too large: 101, the limit is 100; keep the large part elsewhere and have Translate publish where it is (a claim check)", letters[0].Cause)
 }
 
 func TestAnEventThatCannotBeTranslatedIsADeadLetterBehindWhatCameBeforeIt(t *testing.T) {
