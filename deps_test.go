@@ -84,7 +84,7 @@ var importTable = []rule{
 	{pkg: "internal/jsonschema/jsonschematest"},
 	{pkg: "internal/leases", own: list("eventstore", "eventstore/subscription")},
 	{pkg: "internal/commandtest", own: list("aggregate", "command", "eventstore", "eventstore/codec")}, // ADR 0019
-	{pkg: "internal/verify", own: list("internal/testservers")},                                        // which of them the machine lacks
+	{pkg: "internal/verify", own: list("internal/testservers", "internal/awstest/npm")},                // which of them the machine lacks
 
 	// Real servers, and the faults between us and them. They are no test kits, so that
 	// benchmarks use them too, and need a client only to ask whether a server is ready:
@@ -94,6 +94,14 @@ var importTable = []rule{
 	{pkg: "internal/awstest/ebfake", modules: list(aws)}, // ADR 0030
 	{pkg: "internal/testservers", modules: list(pgx)},
 	{pkg: "internal/pgproxy", modules: list(pgx)}, // only its tests do
+
+	// AWS for tests: emulators from npm, Kinesis in process, faults (ADR 0027). Only awstest itself
+	// is a test kit.
+	{pkg: "internal/awstest", own: list("internal/awstest/emulators", "internal/awstest/npm", "internal/testservers"), modules: list(aws)},
+	{pkg: "internal/awstest/npm"},
+	{pkg: "internal/awstest/fault"},
+	{pkg: "internal/awstest/emulators", own: list("internal/awstest/npm", "internal/testservers"), modules: list(aws, smithy)},
+	{pkg: "internal/awstest/kinesisfake", own: list("internal/awstest/fault"), modules: list(aws, smithy)},
 
 	// Tests that need two adapters at a time, and their clients. It has no other code.
 	{pkg: "internal/torture", modules: list(pgx, "github.com/redis/go-redis/v9")}, // ADR 0021

@@ -29,18 +29,24 @@ const longestSocket = 107 - len("/.s.PGSQL.12345.lock")
 type home struct {
 	dir string
 	as  account
+	env []string // what our programs see besides their environment
 
 	mu       sync.Mutex
 	lifeline io.Closer // the watchdog reads from the other end; nil once closed
 	watchdog *exec.Cmd
 }
 
-// newHome makes the directory, under the watchdog's eyes.
+// newHome makes the directory of a server that must not be root.
 func newHome(parent, prefix string) (*home, error) {
 	as, err := unprivileged()
 	if err != nil {
 		return nil, err
 	}
+	return newHomeAs(as, parent, prefix)
+}
+
+// newHomeAs makes the directory, under the watchdog's eyes.
+func newHomeAs(as account, parent, prefix string) (_ *home, err error) {
 	if parent == "" {
 		parent = defaultParent
 	}
@@ -138,7 +144,7 @@ func (h *home) adopt(cmd *exec.Cmd) {
 	inOwnSession(cmd)
 	h.as.become(cmd)
 	cmd.Dir = h.dir
-	cmd.Env = environment(h.dir)
+	cmd.Env = append(environment(h.dir), h.env...)
 }
 
 // environment is all that our programs see: no PGHOST or PGDATA of the user's.

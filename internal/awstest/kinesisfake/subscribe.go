@@ -1,0 +1,3 @@
+package kinesisfake
+
+type consumer struct{}
