@@ -2,6 +2,11 @@ package consumer
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
@@ -25,8 +30,8 @@ type Worker struct {
 
 	// TTL is how long a lease lasts that is not renewed; the same for all workers. Default: 10 s.
 	TTL time.Duration
-	// Poll is the pause between two reads of a shard, at least 200 ms: with three consumers on the stream
-	// 600 ms. Default: 200 ms.
+	// Poll is the pause between two reads of a shard, at least 200 ms; with three consumers on the
+	// stream it should be 600 ms in each. Default: 200 ms.
 	Poll time.Duration
 	// Limit is the most records of a batch, 1 to 10000. Default: 1000.
 	Limit int32
@@ -39,6 +44,14 @@ type Worker struct {
 	// OnProgress is told of each read of a shard, after its records were taken in, from the
 	// goroutine of the shard. Default: nobody is told.
 	OnProgress func(Progress)
+
+	start     time.Time
+	held      map[string]*holding
+	seen      map[string]seen       // leases, by shard
+	survey    survey                // the last one
+	nextLook  time.Time             // when the next one is due
+	ended     chan struct{}         // some holding is over
+	endStored map[string]Checkpoint // of shards whose end the target has stored
 }
 
 // Progress tells how far a shard is.
@@ -49,9 +62,263 @@ type Progress struct {
 	Behind  time.Duration // behind the tip of the shard, as Kinesis says
 }
 
-// Run works until ctx ends, then lets the batches under way end, gives its shards back and returns nil.
-// It fails at once if a required field is not set, and at no other time.
+// seen is a lease as we have seen it, and since when it has stood still, by our clock.
+type seen struct {
+	Lease
+
+	since time.Time
+}
+
+const (
+	renewEvery  = 3 // the share of the TTL after which leases are renewed
+	leaseMargin = 5 // the share of it that we do not trust
+	lookEvery   = time.Minute
+)
+
+// Run works until ctx ends, then lets the batches under way end, for 5 s at most, gives its shards back and
+// returns nil. It fails at once if a required field is not set, and at no other time: what fails is tried again.
 func (w *Worker) Run(ctx context.Context) error {
-	<-ctx.Done()
+	if w.API == nil || w.Stream == "" || w.Target == nil || w.Leases == nil {
+		return errors.New("consumer.Worker: set API, Stream, Target and Leases")
+	}
+	w.setDefaults()
+	defer w.leave(context.WithoutCancel(ctx))
+	for {
+		wait := w.TTL / renewEvery
+		if err := w.turn(ctx); err != nil && ctx.Err() == nil {
+			w.tell(err)
+			wait /= 4 // the leases go on for a while; what is away may be back soon
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-w.ended:
+		case <-time.After(jitter(wait)):
+		}
+	}
+}
+
+func (w *Worker) setDefaults() {
+	if w.ID == "" {
+		w.ID = rand.Text()
+	}
+	if w.TTL <= 0 {
+		w.TTL = 10 * time.Second
+	}
+	if w.Limit <= 0 {
+		w.Limit = 1000
+	}
+	w.Poll, w.Limit = max(w.Poll, 200*time.Millisecond), min(w.Limit, 10_000)
+	w.start, w.ended = time.Now(), make(chan struct{}, 1)
+	w.held, w.seen, w.endStored = map[string]*holding{}, map[string]seen{}, map[string]Checkpoint{}
+}
+
+func (w *Worker) tell(err error) {
+	if w.OnError != nil {
+		w.OnError(fmt.Errorf("worker %s: %w", w.ID, err))
+	}
+}
+
+// turn renews our leases, looks which shards there are when that is due, and changes at most a little of
+// who holds what. What has no answer after the TTL is given up: our leases have ended by then.
+func (w *Worker) turn(ctx context.Context) error {
+	timed, cancel := context.WithTimeout(ctx, w.TTL)
+	defer cancel()
+	leases, err := w.Leases.List(timed)
+	if err != nil {
+		return fmt.Errorf("list the leases: %w", err)
+	}
+	w.observe(leases)
+	if err := w.renew(timed); err != nil {
+		return err
+	}
+	if !time.Now().Before(w.nextLook) {
+		if err := w.lookAgain(timed); err != nil {
+			return err
+		}
+	}
+	if err := w.take(ctx, timed); err != nil {
+		return err
+	}
+	return w.steal(timed)
+}
+
+// observe notes which leases have moved. Only our own clock is used, so clocks may differ.
+func (w *Worker) observe(leases []Lease) {
+	before := w.seen
+	w.seen = make(map[string]seen, len(leases))
+	for _, l := range leases {
+		if old, known := before[l.Shard]; known && old.Lease == l {
+			w.seen[l.Shard] = old
+		} else {
+			w.seen[l.Shard] = seen{l, time.Now()}
+		}
+	}
+}
+
+// write writes the successor of a lease and notes it.
+func (w *Worker) write(ctx context.Context, l Lease) error {
+	l.Counter++
+	if err := w.Leases.Write(ctx, l); err != nil {
+		return fmt.Errorf("write the lease of shard %s: %w", l.Shard, err)
+	}
+	w.seen[l.Shard] = seen{l, time.Now()}
 	return nil
+}
+
+// renew renews the leases of what we hold, gives back what is over or wanted by another worker, and stops
+// what is lost.
+func (w *Worker) renew(ctx context.Context) (failed error) {
+	for shard, h := range w.held {
+		current := w.seen[shard].Lease
+		switch {
+		case current.Owner != w.ID: // lost: it is to stop at once
+			h.abandon()
+			if h.isOver() {
+				delete(w.held, shard)
+			}
+			continue
+		case h.isOver():
+			current.Owner = ""
+			w.nextLook = time.Time{} // at the end of a shard its children may begin
+		case current.Wanted != "":
+			h.stop() // it ends its batch; then the lease is released
+		}
+		at := time.Now()
+		switch err := w.write(ctx, current); {
+		case errors.Is(err, ErrLost): // we see why in the next turn
+		case err != nil:
+			failed = err
+		case current.Owner == "":
+			delete(w.held, shard)
+		default:
+			h.renewed(at)
+		}
+	}
+	return failed
+}
+
+// lookAgain looks which shards there are. Leases of shards that are gone are removed.
+func (w *Worker) lookAgain(ctx context.Context) error {
+	s, err := w.look(ctx)
+	if err != nil {
+		return err
+	}
+	w.survey, w.nextLook = s, time.Now().Add(jitter(lookEvery))
+	for _, h := range w.held {
+		h.listed(s)
+	}
+	for shard, l := range w.seen {
+		if _, there := s.listed[shard]; !there && w.held[shard] == nil && len(s.listed) > 0 {
+			if err := w.Leases.Remove(ctx, l.Lease); err != nil && !errors.Is(err, ErrLost) {
+				return fmt.Errorf("remove the lease of shard %s: %w", shard, err)
+			}
+			delete(w.seen, shard)
+		}
+	}
+	return nil
+}
+
+// isFree reports whether we may take a lease: nobody holds it, or not any more, and it was not released for
+// another worker a moment ago.
+func (w *Worker) isFree(l seen) bool {
+	return time.Since(l.since) > w.TTL || l.Owner == "" && (l.Wanted == "" || l.Wanted == w.ID)
+}
+
+// load returns how many shards each worker has that is there. One that has none shows by what it wants.
+func (w *Worker) load() map[string]int {
+	load := map[string]int{w.ID: 0}
+	for shard := range w.survey.ready {
+		l := w.seen[shard]
+		if time.Since(l.since) > w.TTL {
+			continue
+		}
+		if l.Owner != "" {
+			load[l.Owner]++
+		}
+		if l.Wanted != "" {
+			load[l.Wanted] += 0
+		}
+	}
+	return load
+}
+
+// take takes free leases up to our share.
+func (w *Worker) take(ctx, timed context.Context) error {
+	load := w.load()
+	share := (len(w.survey.ready) + len(load) - 1) / len(load)
+	for _, shard := range slices.Sorted(maps.Keys(w.survey.ready)) {
+		l := w.seen[shard]
+		if len(w.held) >= share {
+			return nil
+		}
+		if w.held[shard] != nil || !w.isFree(l) {
+			continue
+		}
+		at := time.Now()
+		switch err := w.write(timed, Lease{Shard: shard, Owner: w.ID, Counter: l.Counter}); {
+		case errors.Is(err, ErrLost): // somebody was faster
+		case err != nil:
+			return err
+		default:
+			w.hold(ctx, shard, at)
+		}
+	}
+	return nil
+}
+
+// steal asks the worker with the most shards for one, if that has two more than we: one at a time.
+func (w *Worker) steal(ctx context.Context) error {
+	load := w.load()
+	var most string
+	for worker, has := range load {
+		if has > load[most] || has == load[most] && worker < most {
+			most = worker
+		}
+	}
+	if load[most] < load[w.ID]+2 {
+		return nil
+	}
+	var theirs *Lease
+	for _, shard := range slices.Sorted(maps.Keys(w.survey.ready)) {
+		l := w.seen[shard]
+		switch {
+		case l.Wanted == w.ID && !w.isFree(l):
+			return nil // we are waiting for one
+		case l.Owner == most && l.Wanted == "":
+			theirs = &l.Lease
+		}
+	}
+	if theirs == nil {
+		return nil
+	}
+	theirs.Wanted = w.ID
+	if err := w.write(ctx, *theirs); !errors.Is(err, ErrLost) {
+		return err
+	}
+	return nil // it has just been renewed: the next turn tries again
+}
+
+// leave stops everything and gives it back, so that others need not wait for the leases to end.
+func (w *Worker) leave(ctx context.Context) {
+	for _, h := range w.held {
+		h.stop()
+	}
+	late := time.AfterFunc(min(drain, w.TTL/2), func() {
+		for _, h := range w.held {
+			h.abandon()
+		}
+	})
+	defer late.Stop()
+	for _, h := range w.held {
+		<-h.done
+	}
+	ctx, cancel := context.WithTimeout(ctx, w.TTL/renewEvery)
+	defer cancel()
+	for shard := range w.held {
+		if l := w.seen[shard].Lease; l.Owner == w.ID {
+			l.Owner = ""
+			_ = w.write(ctx, l) // else it ends by itself
+		}
+	}
 }

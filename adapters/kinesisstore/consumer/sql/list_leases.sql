@@ -1,0 +1,1 @@
+SELECT shard, owner, wanted, counter FROM leftfold_shard_leases WHERE consumer = $1
