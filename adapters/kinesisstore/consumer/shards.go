@@ -22,6 +22,8 @@ type survey struct {
 	// ready are the shards to be read now, and the moment from which on all that arrives in them is
 	// promised, for those that were never begun.
 	ready map[string]time.Time
+	// waiting says that there are others, which wait for the end of a parent.
+	waiting bool
 }
 
 // look asks Kinesis which shards there are, and the target which of them are to be read.
@@ -64,6 +66,8 @@ func (w *Worker) look(ctx context.Context) (survey, error) {
 		}
 		if ready {
 			s.ready[name] = since
+		} else {
+			s.waiting = true
 		}
 	}
 	return s, nil

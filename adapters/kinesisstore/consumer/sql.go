@@ -26,8 +26,12 @@ func OpenSQL(ctx context.Context, db *sql.DB, consumer string) (*SQL, error) {
 		return s, nil
 	}
 	for _, create := range []string{createLeases, createCheckpoints} {
-		if _, err := db.ExecContext(ctx, create); err != nil && s.probe(ctx) != nil {
-			return nil, fmt.Errorf("create the tables of consumer %s: %w", consumer, err) // else another process has
+		_, err := db.ExecContext(ctx, create)
+		if err != nil { // Postgres says so too if another process creates it at the same moment; now it is there
+			_, err = db.ExecContext(ctx, create)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("create the tables of consumer %s: %w", consumer, err)
 		}
 	}
 	return s, nil

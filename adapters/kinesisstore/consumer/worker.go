@@ -50,6 +50,7 @@ type Worker struct {
 	seen      map[string]seen       // leases, by shard
 	survey    survey                // the last one
 	nextLook  time.Time             // when the next one is due
+	looking   chan found            // what brings it; nil: nobody is looking
 	ended     chan struct{}         // some holding is over
 	endStored map[string]Checkpoint // of shards whose end the target has stored
 }
@@ -92,6 +93,10 @@ func (w *Worker) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case f := <-w.looking:
+			if err := w.adopt(ctx, f); err != nil && ctx.Err() == nil {
+				w.tell(err)
+			}
 		case <-w.ended:
 		case <-time.After(jitter(wait)):
 		}
@@ -132,10 +137,8 @@ func (w *Worker) turn(ctx context.Context) error {
 	if err := w.renew(timed); err != nil {
 		return err
 	}
-	if !time.Now().Before(w.nextLook) {
-		if err := w.lookAgain(timed); err != nil {
-			return err
-		}
+	if w.looking == nil && w.isLookDue() {
+		w.lookAgain(ctx)
 	}
 	if err := w.take(ctx, timed); err != nil {
 		return err
@@ -198,23 +201,62 @@ func (w *Worker) renew(ctx context.Context) (failed error) {
 	return failed
 }
 
-// lookAgain looks which shards there are. Leases of shards that are gone are removed.
-func (w *Worker) lookAgain(ctx context.Context) error {
-	s, err := w.look(ctx)
-	if err != nil {
-		return err
+// isLookDue reports whether it is time to look which shards there are: now and then, and at once if
+// another worker has a shard of which we do not know, or one of ours has come to its end.
+func (w *Worker) isLookDue() bool {
+	for shard := range w.seen {
+		if _, known := w.survey.listed[shard]; !known {
+			return true
+		}
 	}
-	w.survey, w.nextLook = s, time.Now().Add(jitter(lookEvery))
-	for _, h := range w.held {
-		h.listed(s)
+	return !time.Now().Before(w.nextLook)
+}
+
+// found is what a look has brought.
+type found struct {
+	survey survey
+	err    error
+}
+
+// lookAgain looks which shards there are while the leases are renewed: with many shards it takes long.
+func (w *Worker) lookAgain(ctx context.Context) {
+	w.nextLook = time.Now().Add(jitter(lookEvery)) // what ends meanwhile makes it sooner
+	looking := make(chan found, 1)
+	w.looking = looking
+	go func() {
+		s, err := w.look(ctx)
+		looking <- found{s, err}
+	}()
+}
+
+// adopt takes over what a look has brought. Leases of shards that are gone are removed.
+func (w *Worker) adopt(ctx context.Context, f found) error {
+	w.looking = nil
+	if soon := time.Now().Add(jitter(w.TTL / renewEvery)); f.err != nil || f.survey.waiting && soon.Before(w.nextLook) {
+		w.nextLook = soon // whoever stores the end of a parent looks at once, unless it dies
+	}
+	if f.err != nil {
+		return f.err
+	}
+	w.survey = f.survey
+	if len(w.survey.listed) == 0 {
+		return nil // the stream is being made
+	}
+	for shard, h := range w.held {
+		if _, there := w.survey.listed[shard]; there {
+			h.listed(w.survey)
+		} else {
+			h.stop() // it can never be read again
+		}
 	}
 	for shard, l := range w.seen {
-		if _, there := s.listed[shard]; !there && w.held[shard] == nil && len(s.listed) > 0 {
-			if err := w.Leases.Remove(ctx, l.Lease); err != nil && !errors.Is(err, ErrLost) {
-				return fmt.Errorf("remove the lease of shard %s: %w", shard, err)
-			}
-			delete(w.seen, shard)
+		if _, there := w.survey.listed[shard]; there || w.held[shard] != nil || l.since.After(w.survey.at) {
+			continue
 		}
+		if err := w.Leases.Remove(ctx, l.Lease); err != nil && !errors.Is(err, ErrLost) {
+			return fmt.Errorf("remove the lease of shard %s: %w", shard, err)
+		}
+		delete(w.seen, shard)
 	}
 	return nil
 }
@@ -303,6 +345,9 @@ func (w *Worker) steal(ctx context.Context) error {
 func (w *Worker) leave(ctx context.Context) {
 	for _, h := range w.held {
 		h.stop()
+	}
+	if w.looking != nil {
+		<-w.looking // it has ended with the context of Run
 	}
 	late := time.AfterFunc(min(drain, w.TTL/2), func() {
 		for _, h := range w.held {

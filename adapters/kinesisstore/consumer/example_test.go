@@ -1,0 +1,54 @@
+package consumer_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"github.com/leftfold/leftfold/adapters/kinesisstore/consumer"
+	"github.com/leftfold/leftfold/internal/awstest/kinesisfake"
+)
+
+// A worker that calls a function with the records of a stream. In a program, the client is kinesis.NewFromConfig's,
+// and the store is that of OpenSQL, so that the next process goes on where this one has stopped.
+func ExampleWorker() {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	client := kinesisfake.New(kinesisfake.Options{})
+	if _, err := client.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: aws.String("orders"), ShardCount: aws.Int32(1)}); err != nil {
+		log.Fatal(err)
+	}
+	for _, event := range []string{"placed", "paid", "shipped"} {
+		if _, err := client.PutRecord(ctx, &kinesis.PutRecordInput{StreamName: aws.String("orders"), PartitionKey: aws.String("order-42"), Data: []byte(event)}); err != nil {
+			log.Fatal(err)
+		}
+	}
+
+	store := consumer.NewMemory()
+	worker := &consumer.Worker{
+		API: client, Stream: "orders", Leases: store,
+		Target: consumer.Func{Checkpoints: store, Handle: func(_ context.Context, _ string, records []types.Record) error {
+			for _, record := range records {
+				fmt.Println(*record.PartitionKey, string(record.Data))
+			}
+			return nil
+		}},
+		OnError: func(err error) { log.Print(err) },
+		OnProgress: func(p consumer.Progress) {
+			if p.Behind == 0 {
+				stop() // it has all there is
+			}
+		},
+	}
+	if err := worker.Run(ctx); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// order-42 placed
+	// order-42 paid
+	// order-42 shipped
+}
