@@ -18,16 +18,7 @@ import (
 func ExampleWorker() {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	client := kinesisfake.New(kinesisfake.Options{})
-	if _, err := client.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: aws.String("orders"), ShardCount: aws.Int32(1)}); err != nil {
-		log.Fatal(err)
-	}
-	for _, event := range []string{"placed", "paid", "shipped"} {
-		if _, err := client.PutRecord(ctx, &kinesis.PutRecordInput{StreamName: aws.String("orders"), PartitionKey: aws.String("order-42"), Data: []byte(event)}); err != nil {
-			log.Fatal(err)
-		}
-	}
-
+	client := orders(ctx, "placed", "paid", "shipped")
 	store := consumer.NewMemory()
 	worker := &consumer.Worker{
 		API: client, Stream: "orders", Leases: store,
@@ -45,10 +36,24 @@ func ExampleWorker() {
 		},
 	}
 	if err := worker.Run(ctx); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
 	}
 	// Output:
 	// order-42 placed
 	// order-42 paid
 	// order-42 shipped
+}
+
+// orders returns Kinesis with a stream that has events of one order.
+func orders(ctx context.Context, events ...string) *kinesisfake.Fake {
+	fake := kinesisfake.New(kinesisfake.Options{})
+	if _, err := fake.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: aws.String("orders"), ShardCount: aws.Int32(1)}); err != nil {
+		log.Fatal(err)
+	}
+	for _, event := range events {
+		if _, err := fake.PutRecord(ctx, &kinesis.PutRecordInput{StreamName: aws.String("orders"), PartitionKey: aws.String("order-42"), Data: []byte(event)}); err != nil {
+			log.Fatal(err)
+		}
+	}
+	return fake
 }

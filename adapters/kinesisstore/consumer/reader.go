@@ -54,10 +54,10 @@ func (r *reader) read(ctx context.Context) (page, error) {
 	p.to.Ended = out.NextShardIterator == nil
 	if n := len(p.records); n > 0 {
 		p.to.Sequence = aws.ToString(p.records[n-1].SequenceNumber)
-		p.to.see(aws.ToTime(p.records[n-1].ApproximateArrivalTimestamp))
+		p.to = p.to.see(aws.ToTime(p.records[n-1].ApproximateArrivalTimestamp))
 	}
 	if p.to.Ended || p.behind == 0 {
-		p.to.see(earlier(asked, r.facts().openAt))
+		p.to = p.to.see(earlier(asked, r.facts().openAt))
 	}
 	if p.to != r.at { // it says something
 		if err := r.prove(ctx); err != nil {
@@ -79,10 +79,12 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-func (c *Checkpoint) see(at time.Time) {
+// see returns the checkpoint with a newer Seen.
+func (c Checkpoint) see(at time.Time) Checkpoint {
 	if at = at.UTC().Truncate(time.Second); at.After(c.Seen) {
 		c.Seen = at
 	}
+	return c
 }
 
 // behindCheckpoint leaves out what was taken in: after open has begun at the oldest record.
