@@ -15,11 +15,11 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	_ "modernc.org/sqlite"
 
 	"github.com/leftfold/leftfold/adapters/kinesisstore/consumer"
 	"github.com/leftfold/leftfold/adapters/kinesisstore/consumer/consumertest"
 	"github.com/leftfold/leftfold/adapters/postgres/postgrestest"
+	_ "github.com/leftfold/leftfold/adapters/sqlite" // for its driver
 )
 
 // databases are what SQL is tested with.
