@@ -136,7 +136,8 @@ func (l *ledger) disorder() error {
 type part struct {
 	id     string
 	dead   atomic.Bool
-	pause  atomic.Pointer[chan struct{}] // while it is not closed nothing goes on
+	pause  atomic.Pointer[chan struct{}] // while it is not closed the target does not go on
+	hold   atomic.Pointer[chan struct{}] // and so with the leases
 	taken  atomic.Int64
 	errors errorLog
 	target consumer.Target
@@ -145,8 +146,8 @@ type part struct {
 
 var errDead = errors.New("the process is gone")
 
-func (p *part) gate(ctx context.Context) error {
-	if paused := p.pause.Load(); paused != nil {
+func (p *part) gate(ctx context.Context, pause *atomic.Pointer[chan struct{}]) error {
+	if paused := pause.Load(); paused != nil {
 		<-*paused // also if ctx ends: a process that is stopped does not notice
 	}
 	if p.dead.Load() {
@@ -156,14 +157,14 @@ func (p *part) gate(ctx context.Context) error {
 }
 
 func (p *part) Checkpoint(ctx context.Context, shard string) (consumer.Checkpoint, error) {
-	if err := p.gate(ctx); err != nil {
+	if err := p.gate(ctx, &p.pause); err != nil {
 		return consumer.Checkpoint{}, err
 	}
 	return p.target.Checkpoint(ctx, shard)
 }
 
 func (p *part) Take(ctx context.Context, batch consumer.Batch) error {
-	if err := p.gate(ctx); err != nil {
+	if err := p.gate(ctx, &p.pause); err != nil {
 		return err
 	}
 	err := p.target.Take(ctx, batch)
@@ -174,21 +175,21 @@ func (p *part) Take(ctx context.Context, batch consumer.Batch) error {
 }
 
 func (p *part) List(ctx context.Context) ([]consumer.Lease, error) {
-	if err := p.gate(ctx); err != nil {
+	if err := p.gate(ctx, &p.hold); err != nil {
 		return nil, err
 	}
 	return p.leases.List(ctx)
 }
 
 func (p *part) Write(ctx context.Context, lease consumer.Lease) error {
-	if err := p.gate(ctx); err != nil {
+	if err := p.gate(ctx, &p.hold); err != nil {
 		return err
 	}
 	return p.leases.Write(ctx, lease)
 }
 
 func (p *part) Remove(ctx context.Context, lease consumer.Lease) error {
-	if err := p.gate(ctx); err != nil {
+	if err := p.gate(ctx, &p.hold); err != nil {
 		return err
 	}
 	return p.leases.Remove(ctx, lease)

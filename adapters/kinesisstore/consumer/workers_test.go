@@ -38,15 +38,19 @@ func TestAWorkerThatSleptPastItsLeaseChangesNothing(t *testing.T) {
 				until(t, time.Minute, "the sleeper has taken in the first", func() bool { return book.total() == 1 })
 
 				synctest.Wait() // it waits for its next poll: the next it does is to take the second one in
-				asleep := make(chan struct{})
+				asleep, noTurns := make(chan struct{}), make(chan struct{})
 				sleeper.pause.Store(&asleep)
+				sleeper.hold.Store(&noTurns)
 				put(t, fake, stream, "key", 2)
 				time.Sleep(time.Second)
 				other := all.join(t, "other")
 				until(t, time.Minute, "another has taken in the second", func() bool { return book.total() == 2 })
 				assert.EqualValues(t, 1, other.taken.Load())
 				sleeper.pause.Store(nil)
-				close(asleep)
+				close(asleep) // it takes its batch in before it looks at its leases
+				synctest.Wait()
+				sleeper.hold.Store(nil)
+				close(noTurns)
 				put(t, fake, stream, "key", 3)
 				until(t, time.Minute, "the third is taken in", func() bool { return book.total() >= 3 })
 				time.Sleep(time.Minute)
