@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
@@ -67,6 +68,9 @@ func running(t testing.TB, get func() (*emulators.Emulator, error)) *emulators.E
 	})
 	return emulator
 }
+
+// WaitLimit is for waiters of the SDK: far more than an emulator ever takes.
+const WaitLimit = time.Minute
 
 // missing ends the test if something is not there.
 func missing(t testing.TB, err error) {

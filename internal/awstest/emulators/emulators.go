@@ -7,9 +7,8 @@
 //
 // What they lack, seen with these versions:
 //
-//   - kinesis-local has no limits at all (nothing is throttled, 501 records in a call are
-//     taken), answers 500 to an iterator that it did not give, and begins SubscribeToShard
-//     without the frame that the SDK wants: see [FanOut].
+//   - kinesis-local has no limits at all, and more that the tests of package kinesisfake list.
+//     It begins SubscribeToShard without the frame that the SDK wants: see [FanOut].
 //   - dynalite has no TransactWriteItems.
 //   - fauxqs: dead letter queues and FIFO were not tried.
 package emulators
@@ -62,7 +61,7 @@ var kinesisLocal = sync.OnceValues(func() (*Emulator, error) {
 			"MERGE_SHARDS_DURATION=" + short,
 			"UPDATE_SHARD_COUNT_DURATION=" + short,
 			"REGISTER_STREAM_CONSUMER_DURATION=" + short,
-			"LOG_LEVEL=WARN",
+			"LOG_LEVEL=ERROR",
 		}
 	})
 })
