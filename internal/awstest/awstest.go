@@ -69,8 +69,27 @@ func running(t testing.TB, get func() (*emulators.Emulator, error)) *emulators.E
 	return emulator
 }
 
-// WaitLimit is for waiters of the SDK: far more than an emulator ever takes.
-const WaitLimit = time.Minute
+// CreateStream makes a stream of Kinesis and returns when it can be used.
+func CreateStream(t testing.TB, client *kinesis.Client, name string, shards int32) {
+	t.Helper()
+	if _, err := client.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: &name, ShardCount: &shards}); err != nil {
+		t.Fatal(err)
+	}
+	WaitForStream(t, client, name)
+}
+
+// WaitForStream returns when the stream is there and no change of its shards is under way.
+func WaitForStream(t testing.TB, client *kinesis.Client, name string) {
+	t.Helper()
+	// The waiter's own pauses are 10 s and more.
+	often := func(o *kinesis.StreamExistsWaiterOptions) {
+		o.MinDelay, o.MaxDelay = 20*time.Millisecond, 100*time.Millisecond
+	}
+	err := kinesis.NewStreamExistsWaiter(client).Wait(t.Context(), &kinesis.DescribeStreamInput{StreamName: &name}, time.Minute, often)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
 
 // missing ends the test if something is not there.
 func missing(t testing.TB, err error) {

@@ -30,9 +30,7 @@ func TestFaultsInFrontOfAnEmulator(t *testing.T) {
 	})}
 	client := awstest.Kinesis(t, transport)
 	stream, key := aws.String("faults"), aws.String("k")
-	_, err := client.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: stream, ShardCount: aws.Int32(1)})
-	require.NoError(t, err)
-	require.NoError(t, kinesis.NewStreamExistsWaiter(client).Wait(t.Context(), &kinesis.DescribeStreamInput{StreamName: stream}, awstest.WaitLimit))
+	awstest.CreateStream(t, client, *stream, 1)
 
 	for i, code := range []string{"", "", "ProvisionedThroughputExceededException", "InternalFailure"} {
 		_, err := client.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: stream, PartitionKey: key, Data: fmt.Append(nil, i)}, once)
@@ -83,10 +81,8 @@ func TestTheSDKMakesTwoRecordsOfALostAnswer(t *testing.T) {
 	transport := &fault.Transport{Over: emulators.Transport, Plan: fault.Script(map[string][]fault.Kind{"PutRecord": {fault.AnswerLost}})}
 	client := awstest.Kinesis(t, transport)
 	stream := aws.String("twice")
-	_, err := client.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: stream, ShardCount: aws.Int32(1)})
-	require.NoError(t, err)
-	require.NoError(t, kinesis.NewStreamExistsWaiter(client).Wait(t.Context(), &kinesis.DescribeStreamInput{StreamName: stream}, awstest.WaitLimit))
-	_, err = client.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: stream, PartitionKey: aws.String("k"), Data: []byte("x")})
+	awstest.CreateStream(t, client, *stream, 1)
+	_, err := client.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: stream, PartitionKey: aws.String("k"), Data: []byte("x")})
 	require.NoError(t, err)
 	first, err := client.GetShardIterator(t.Context(), &kinesis.GetShardIteratorInput{
 		StreamName: stream, ShardId: aws.String("shardId-000000000000"), ShardIteratorType: types.ShardIteratorTypeTrimHorizon,

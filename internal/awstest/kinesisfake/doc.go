@@ -11,6 +11,7 @@
 //     PutRecords takes at most 500 records and 10 MiB.
 //   - An iterator lives for 300 s. Records live for the stream's retention, and a closed shard
 //     for as long as its records may.
+//   - A subscription to a shard lives for 5 minutes, and is not made twice in 5 s.
 //   - A shard that was split or merged is closed: its iterators give what it has, then nil and
 //     the child shards.
 //   - Reading after a record that is gone begins, without a word, at the oldest that is left.
