@@ -71,6 +71,7 @@ var importTable = []rule{
 	{pkg: "adapters/discovery/lattice", modules: list(aws)},
 	{pkg: "adapters/kinesisstore/consumer", modules: list(aws, pgx)}, // pgx: only its tests do; ADR 0028, as the next
 	{pkg: "adapters/kinesisstore/consumer/consumertest", own: list("adapters/kinesisstore/consumer")},
+	{pkg: "adapters/kinesisstore/dynamoleases", own: list("adapters/kinesisstore/consumer"), modules: list(aws)}, // ADR 0027
 
 	{pkg: "adapters/eventbridgebus", own: core, modules: list(aws, smithy)}, // ADR 0030
 
@@ -101,7 +102,7 @@ var importTable = []rule{
 	// is a test kit.
 	{pkg: "internal/awstest", own: list("internal/awstest/emulators", "internal/awstest/npm", "internal/testservers"), modules: list(aws)},
 	{pkg: "internal/awstest/npm"},
-	{pkg: "internal/awstest/fault"},
+	{pkg: "internal/awstest/fault", modules: list(aws, smithy)}, // only its tests do
 	{pkg: "internal/awstest/emulators", own: list("internal/awstest/npm", "internal/testservers"), modules: list(aws, smithy)},
 	{pkg: "internal/awstest/kinesisfake", own: list("internal/awstest/fault"), modules: list(aws, smithy)},
 
