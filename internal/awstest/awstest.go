@@ -62,6 +62,7 @@ func running(t testing.TB, get func() (*emulators.Emulator, error)) *emulators.E
 	emulator, err := get()
 	missing(t, err)
 	t.Cleanup(func() {
+		emulators.Transport.CloseIdleConnections() // their goroutines would be leaks in a test's eyes
 		if t.Failed() {
 			t.Logf("the emulator at %s says:\n%s", emulator.URL(), emulator.Log())
 		}

@@ -41,7 +41,10 @@ var children = map[string]func(ctx context.Context, dir string) error{
 		if err != nil {
 			return err
 		}
-		_, err = cache.Replica(ctx, testservers.RedisOptions{Dir: dir})
+		if _, err = cache.Replica(ctx, testservers.RedisOptions{Dir: dir}); err != nil {
+			return err
+		}
+		_, err = testservers.StartProgram(ctx, program(dir))
 		return err
 	},
 	"has killed its postmaster": func(ctx context.Context, dir string) error {
@@ -93,7 +96,7 @@ func startChild(t *testing.T, does, dir string) *osexec.Cmd {
 
 func TestNothingIsLeftOfTheServersOfAProcessThatWasKilled(t *testing.T) {
 	t.Parallel()
-	for does, running := range map[string]int{"runs all servers": 5, "has killed its postmaster": 1, "panics": 1} {
+	for does, running := range map[string]int{"runs all servers": 6, "has killed its postmaster": 1, "panics": 1} {
 		t.Run(does, func(t *testing.T) {
 			t.Parallel()
 			dir := shortDir(t)

@@ -1,6 +1,6 @@
 // Package testservers runs real Postgres, PgBouncer and Redis servers, replicas, a Redis
 // Cluster and a Sentinel among them, for tests and benchmarks, from the programs that Debian
-// installs.
+// installs, and other programs that listen on a port, see [StartProgram].
 //
 // Every server is ours alone: it listens on a free port of 127.0.0.1, keeps everything it
 // writes in one directory of its own and trusts whoever connects. Nothing relies on a

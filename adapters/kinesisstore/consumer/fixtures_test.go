@@ -222,6 +222,7 @@ type crowd struct {
 	ttl    time.Duration
 	poll   time.Duration
 	limit  int32
+	fanOut *consumer.FanOut
 
 	ended sync.WaitGroup
 	stops []context.CancelFunc
@@ -232,7 +233,7 @@ func (c *crowd) join(t *testing.T, id string) *part {
 	p := &part{id: id, target: c.target, leases: c.leases}
 	w := &consumer.Worker{
 		ID: id, API: c.api, Stream: c.name, Target: p, Leases: p,
-		TTL: c.ttl, Poll: c.poll, Limit: c.limit, OnError: p.errors.add,
+		TTL: c.ttl, Poll: c.poll, Limit: c.limit, FanOut: c.fanOut, OnError: p.errors.add,
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	c.stops = append(c.stops, stop)

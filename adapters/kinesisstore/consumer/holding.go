@@ -117,6 +117,7 @@ func (h *holding) read() (came bool, err error) {
 	if !stored.isBegun() {
 		r.at.Seen = h.since
 	}
+	defer r.unsubscribe()
 	for !stored.Ended {
 		next := time.Now().Add(h.w.Poll)
 		p, err := h.page(r)
@@ -127,7 +128,7 @@ func (h *holding) read() (came bool, err error) {
 			return came, err
 		}
 		came = came || len(p.records) > 0
-		if !stored.Ended && !pause(h.reading, time.Until(next)) {
+		if !stored.Ended && !p.pushed && !pause(h.reading, time.Until(next)) {
 			return came, nil
 		}
 	}
@@ -137,7 +138,7 @@ func (h *holding) read() (came bool, err error) {
 // page reads one page, and waits while Kinesis has too much to do.
 func (h *holding) page(r *reader) (page, error) {
 	for wait := 2 * h.w.Poll; ; wait = min(2*wait, maxThrottled) {
-		p, err := r.read(h.reading)
+		p, err := r.next(h.reading)
 		if !isThrottled(err) {
 			return p, err
 		}
@@ -153,7 +154,7 @@ func isThrottled(err error) bool {
 	var exceeded *types.ProvisionedThroughputExceededException
 	var limited *types.LimitExceededException
 	var kms *types.KMSThrottlingException
-	return errors.As(err, &exceeded) || errors.As(err, &limited) || errors.As(err, &kms)
+	return errors.As(err, &exceeded) || errors.As(err, &limited) || errors.As(err, &kms) || isTaken(err)
 }
 
 // seenEvery is how much newer Seen must be to be stored without a record, so that a shard in which

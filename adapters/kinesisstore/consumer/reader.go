@@ -20,6 +20,9 @@ type reader struct {
 
 	at       Checkpoint // where it reads, perhaps with a newer Seen than is stored
 	iterator string     // empty: none
+
+	pushed *kinesis.SubscribeToShardEventStream // with fan-out; nil: none
+	polled bool                                 // since the last subscription
 }
 
 // facts are what the last survey says of a shard.
@@ -33,6 +36,7 @@ type page struct {
 	records []types.Record
 	to      Checkpoint
 	behind  time.Duration
+	pushed  bool // the next one comes by itself
 }
 
 // read reads what follows the checkpoint; nothing, if there is nothing yet. Kinesis jumps over what is
@@ -50,20 +54,14 @@ func (r *reader) read(ctx context.Context) (page, error) {
 	if err != nil {
 		return page{}, fmt.Errorf("read shard %s: %w", r.shard, err)
 	}
-	p := page{records: r.behindCheckpoint(out.Records), behind: time.Duration(aws.ToInt64(out.MillisBehindLatest)) * time.Millisecond, to: r.at}
+	p := r.pageOf(out.Records, out.MillisBehindLatest)
 	p.to.Ended = out.NextShardIterator == nil
-	if n := len(p.records); n > 0 {
-		p.to.Sequence = aws.ToString(p.records[n-1].SequenceNumber)
-		p.to = p.to.see(aws.ToTime(p.records[n-1].ApproximateArrivalTimestamp))
-	}
 	if p.to.Ended || p.behind == 0 {
 		p.to = p.to.see(earlier(asked, r.facts().openAt))
 	}
-	if p.to != r.at { // it says something
-		if err := r.prove(ctx); err != nil {
-			r.iterator = ""
-			return page{}, err
-		}
+	if err := r.proveIfNew(ctx, p); err != nil {
+		r.iterator = ""
+		return page{}, err
 	}
 	r.iterator = aws.ToString(out.NextShardIterator)
 	return p, nil

@@ -30,6 +30,8 @@ type Worker struct {
 
 	// TTL is how long a lease lasts that is not renewed; the same for all workers. Default: 10 s.
 	TTL time.Duration
+	// FanOut has the shards pushed instead of polled. Default: they are polled.
+	FanOut *FanOut
 	// Poll is the pause between two reads of a shard, at least 200 ms; with three consumers on the
 	// stream it should be 600 ms in each. Default: 200 ms.
 	Poll time.Duration

@@ -18,7 +18,7 @@ var Credentials aws.CredentialsProvider = aws.CredentialsProviderFunc(nobody)
 
 // Transport is what clients go over, and what a test puts its faults around. It has no proxy:
 // emulators are on this machine.
-var Transport http.RoundTripper = &http.Transport{MaxIdleConnsPerHost: 64}
+var Transport = &http.Transport{MaxIdleConnsPerHost: 64}
 
 // KinesisClient returns the SDK's client of an emulator, over a transport; nil is [Transport].
 func (e *Emulator) KinesisClient(over http.RoundTripper) *kinesis.Client {
