@@ -52,7 +52,7 @@ func NodeModules(t testing.TB) (folder, node string) {
 	t.Helper()
 	folder, err := npm.Folder()
 	missing(t, err)
-	node, err = npm.Node()
+	node, err = npm.Node(t.Context())
 	missing(t, err)
 	return folder, node
 }

@@ -45,7 +45,7 @@ func nodeAndNpm(ctx context.Context, log io.Writer) (string, error) {
 			return "", err
 		}
 	}
-	if _, err := npm.Node(); err != nil {
+	if _, err := npm.Node(ctx); err != nil {
 		return "", missing(err.Error())
 	}
 	return detail, nil

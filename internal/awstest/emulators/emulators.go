@@ -84,7 +84,9 @@ func start(name, script string, args func(port int) []string, env func(folder st
 	if err != nil {
 		return nil, err
 	}
-	node, err := npm.Node()
+	ctx, cancel := context.WithTimeoutCause(context.Background(), limit, fmt.Errorf("not up after %v", limit))
+	defer cancel()
+	node, err := npm.Node(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -92,8 +94,6 @@ func start(name, script string, args func(port int) []string, env func(folder st
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("%w: %w", npm.ErrUnavailable, err)
 	}
-	ctx, cancel := context.WithTimeoutCause(context.Background(), limit, fmt.Errorf("not up after %v", limit))
-	defer cancel()
 	program, err := testservers.StartProgram(ctx, testservers.ProgramOptions{
 		Name:    name,
 		Program: node,

@@ -24,8 +24,8 @@ func inUse(format string, args ...any) error {
 	return &types.ResourceInUseException{Message: aws.String(fmt.Sprintf(format, args...))}
 }
 
-func throttled(format string, args ...any) error {
-	return &types.ProvisionedThroughputExceededException{Message: aws.String(fmt.Sprintf(format, args...))}
+func throttled(message string) error {
+	return &types.ProvisionedThroughputExceededException{Message: &message}
 }
 
 func expired(format string, args ...any) error {

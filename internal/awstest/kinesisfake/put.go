@@ -83,8 +83,7 @@ func (f *Fake) putEntry(s *stream, now time.Time, entry types.PutRecordsRequestE
 }
 
 func code(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorCode()
 	}
 	return ""

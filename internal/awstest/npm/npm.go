@@ -11,6 +11,7 @@
 package npm
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -45,12 +46,12 @@ func Folder() (string, error) {
 }
 
 // Node returns the path of Node.js, or an [ErrUnavailable] if there is none or it is too old.
-func Node() (string, error) {
+func Node(ctx context.Context) (string, error) {
 	path, err := exec.LookPath("node")
 	if err != nil {
 		return "", fmt.Errorf("%w: there is no node: install Node.js %d or newer", ErrUnavailable, OldestNode)
 	}
-	out, err := exec.Command(path, "--version").Output()
+	out, err := exec.CommandContext(ctx, path, "--version").Output()
 	if err != nil {
 		return "", fmt.Errorf("%w: %s --version: %w", ErrUnavailable, path, err)
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -62,7 +61,7 @@ func TestVersionsAreExactAndTheLockNamesNoRegistry(t *testing.T) {
 	require.NoError(t, json.Unmarshal(text, &ours))
 	require.NotEmpty(t, ours.Dependencies)
 	for name, version := range ours.Dependencies {
-		assert.Regexp(t, regexp.MustCompile(`^\d+\.\d+\.\d+(-\w+)?$`), version, name)
+		assert.Regexp(t, `^\d+\.\d+\.\d+(-\w+)?$`, version, name)
 	}
 	lock, err := os.ReadFile("package-lock.json")
 	require.NoError(t, err)
