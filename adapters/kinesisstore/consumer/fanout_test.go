@@ -128,7 +128,7 @@ func TestASubscriptionThatSaysNothingIsReplaced(t *testing.T) {
 		all.fanOut.Subscribe = func(ctx context.Context, in *kinesis.SubscribeToShardInput) (*kinesis.SubscribeToShardEventStream, error) {
 			if mute {
 				mute = false
-				return kinesis.NewSubscribeToShardEventStream(func(s *kinesis.SubscribeToShardEventStream) { s.Reader = silent{} }), nil
+				return kinesis.NewSubscribeToShardEventStream(func(s *kinesis.SubscribeToShardEventStream) { s.Reader = wordless{} }), nil
 			}
 			return subscribe(ctx, in)
 		}
@@ -218,11 +218,11 @@ func TestWhatIsPushedByTheEmulatorIsTakenIn(t *testing.T) {
 	require.NoError(t, book.disorder())
 }
 
-// silent is a subscription without events.
-type silent struct {
+// wordless is a subscription without events.
+type wordless struct {
 	kinesis.SubscribeToShardEventStreamReader
 }
 
-func (silent) Events() <-chan types.SubscribeToShardEventStream { return nil }
-func (silent) Close() error                                     { return nil }
-func (silent) Err() error                                       { return errors.New("silent") }
+func (wordless) Events() <-chan types.SubscribeToShardEventStream { return nil }
+func (wordless) Close() error                                     { return nil }
+func (wordless) Err() error                                       { return errors.New("wordless") }
