@@ -61,6 +61,7 @@ func verify(ctx context.Context, out io.Writer) (passed bool, err error) {
 		{"go.mod is tidy", 5 * time.Minute, command("go", "mod", "tidy", "-diff").run},
 		{"a C compiler, for -race", 5 * time.Minute, cCompiler},
 		{"Postgres, Redis, PgBouncer, curl", 10 * time.Minute, servers{scratch}.run},
+		{"emulators of AWS, from npm", 10 * time.Minute, emulators},
 		{"tests, with -race", 20 * time.Minute, race.withRace},
 		{"tortures, without -race", 12 * time.Minute, tortures.torturesOnly},
 		{"examples", 10 * time.Minute, examples{scratch}.run},
