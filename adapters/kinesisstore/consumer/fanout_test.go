@@ -2,6 +2,7 @@ package consumer_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -173,8 +174,9 @@ func TestASubscriptionAtTheTipWouldLoseRecords(t *testing.T) {
 func TestWhatIsPushedByTheEmulatorIsTakenIn(t *testing.T) {
 	t.Parallel()
 	client := awstest.Kinesis(t, emulators.FanOut{Over: emulators.Transport})
-	awstest.CreateStream(t, client, "pushed", 2)
-	summary, err := client.DescribeStreamSummary(t.Context(), &kinesis.DescribeStreamSummaryInput{StreamName: aws.String("pushed")})
+	name := "pushed-" + rand.Text()
+	awstest.CreateStream(t, client, name, 2)
+	summary, err := client.DescribeStreamSummary(t.Context(), &kinesis.DescribeStreamSummaryInput{StreamName: &name})
 	require.NoError(t, err)
 	registered, err := client.RegisterStreamConsumer(t.Context(), &kinesis.RegisterStreamConsumerInput{
 		StreamARN: summary.StreamDescriptionSummary.StreamARN, ConsumerName: aws.String("workers"),
@@ -188,7 +190,7 @@ func TestWhatIsPushedByTheEmulatorIsTakenIn(t *testing.T) {
 
 	book := newLedger()
 	all := newCrowd(client, book)
-	all.name, all.fanOut = "pushed", &consumer.FanOut{ConsumerARN: *arn, Subscribe: consumer.Subscribe(client)}
+	all.name, all.fanOut = name, &consumer.FanOut{ConsumerARN: *arn, Subscribe: consumer.Subscribe(client)}
 	subscribed := make(chan string, 100)
 	subscribe := all.fanOut.Subscribe
 	all.fanOut.Subscribe = func(ctx context.Context, in *kinesis.SubscribeToShardInput) (*kinesis.SubscribeToShardEventStream, error) {
@@ -211,7 +213,7 @@ func TestWhatIsPushedByTheEmulatorIsTakenIn(t *testing.T) {
 	}
 	for value := 1; value <= 5; value++ {
 		for _, key := range []string{"a", "b", "c"} {
-			put(t, client, "pushed", key, value)
+			put(t, client, name, key, value)
 		}
 	}
 	require.Eventually(t, func() bool { return book.total() == 15 }, time.Minute, 20*time.Millisecond)

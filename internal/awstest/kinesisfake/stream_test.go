@@ -60,8 +60,9 @@ func (s stream) split(t *testing.T, shard types.Shard) {
 
 func (s stream) iterator(t *testing.T, shard types.Shard, in *kinesis.GetShardIteratorInput) string {
 	t.Helper()
-	in.StreamName, in.ShardId = &s.name, shard.ShardId
-	out, err := s.GetShardIterator(t.Context(), in)
+	asked := *in
+	asked.StreamName, asked.ShardId = &s.name, shard.ShardId
+	out, err := s.GetShardIterator(t.Context(), &asked)
 	require.NoError(t, err)
 	return *out.ShardIterator
 }
