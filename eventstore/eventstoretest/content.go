@@ -17,7 +17,7 @@ var contentClauses = []clause{
 
 // payloads are bytes that a store which takes them for text or JSON changes, refuses,
 // or accepts and can never read back.
-func payloads() map[string][]byte {
+func payloads(largest int) map[string][]byte {
 	return map[string][]byte{
 		"nil":                       nil,
 		"empty":                     {},
@@ -41,7 +41,7 @@ func payloads() map[string][]byte {
 		"quotes and SQL":            []byte(`'"; DROP TABLE events; --` + "`$1 ? :a @b \\'"),
 		"CSV and a COPY end":        []byte("\\.\n\\N\t,\"\"\n"),
 		"compressible":              bytes.Repeat([]byte{'a'}, 100_000),
-		"as large as allowed":       bytes.Repeat([]byte("0123456\x00"), (eventstore.DefaultEventBytes-64)/8),
+		"as large as allowed":       bytes.Repeat([]byte("0123456\x00"), (largest-64)/8),
 	}
 }
 
@@ -54,11 +54,12 @@ func everyByte() []byte {
 }
 
 func byteForByte(c *check) {
-	for name, payload := range payloads() {
+	for name, payload := range payloads(c.options.EventBytes) {
 		stream := eventstore.NewStreamID("corpus", name)
 		asData, asMetadata := event("as.data"), event("as.metadata")
 		asData.Data, asMetadata.Metadata = payload, payload
-		c.append(to(stream, asData, asMetadata))
+		c.append(to(stream, asData))
+		c.append(to(stream, asMetadata))
 		for _, events := range [][]eventstore.Recorded{
 			c.stream(stream, eventstore.StreamRange{}),
 			c.log(eventstore.LogQuery{After: c.head() - 2}),

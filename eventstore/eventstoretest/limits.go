@@ -15,7 +15,7 @@ var limitClauses = []clause{
 	{"names of exactly 255 bytes are accepted, of 256 refused", nameLength},
 	{"an event type that starts with $ is the store's own", ownTypes},
 	{"an event has at most 32 tags, none twice", tagLimit},
-	{"an event's payload and metadata are at most 1 MiB together", eventBytes},
+	{"an event's payload and metadata are at most 1 MiB together, or what the store says", eventBytes},
 	{"an append has at most 10,000 events", eventCount},
 	{"an append names at most 10,000 streams, a query has at most 10,000 items", breadth},
 	{"an append has at most 64 MiB", appendBytes},
@@ -124,12 +124,12 @@ func tagLimit(c *check) {
 
 func eventBytes(c *check) {
 	full := event("full")
-	full.Data, full.Metadata = make([]byte, eventstore.DefaultEventBytes-10), make([]byte, 10)
+	full.Data, full.Metadata = make([]byte, c.options.EventBytes-10), make([]byte, 10)
 	c.append(to("order-1", full))
 
 	full.Metadata = make([]byte, 11)
 	limit := refusedAs[*eventstore.LimitError](c, to("order-1", event("small"), full), "one byte too many")
-	equal(c, "size and limit", [2]int{limit.Size, limit.Limit}, [2]int{eventstore.DefaultEventBytes + 1, eventstore.DefaultEventBytes})
+	equal(c, "size and limit", [2]int{limit.Size, limit.Limit}, [2]int{c.options.EventBytes + 1, c.options.EventBytes})
 }
 
 func eventCount(c *check) {

@@ -28,6 +28,11 @@ type Options struct {
 	// network at each append wants about 10. Default: 1.
 	Divisor int
 
+	// EventBytes is what the store takes of payload and metadata of one event unless it is told
+	// otherwise, where the log under it cannot take [eventstore.DefaultEventBytes].
+	// Default: that.
+	EventBytes int
+
 	// Timeout is how long one clause may take before it counts as hung; a deadlock is
 	// reported by the name of its clause instead of ending the test binary.
 	// Default: 2 minutes, times [Scale].
@@ -37,6 +42,9 @@ type Options struct {
 func (o Options) filled() Options {
 	if o.Divisor == 0 {
 		o.Divisor = 1
+	}
+	if o.EventBytes == 0 {
+		o.EventBytes = eventstore.DefaultEventBytes
 	}
 	if o.Timeout == 0 {
 		o.Timeout = 2 * time.Minute * time.Duration(Scale)

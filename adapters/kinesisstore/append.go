@@ -1,0 +1,163 @@
+package kinesisstore
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/leftfold/leftfold/eventstore"
+)
+
+// retryPause is the longest pause before an append that expects no version is tried again after a lost
+// race; it doubles up to maxRetryPause. A record that loses costs the shard as much as one that wins.
+const (
+	retryPause    = 10 * time.Millisecond
+	maxRetryPause = time.Second
+)
+
+// Append implements [eventstore.Appender]. It puts one record, and waits until the index has passed the
+// place where that stands: there it is known whether it was the first one to follow the version that it
+// expects.
+//
+// An answer that is lost is no matter: the same record is put again until Kinesis has acknowledged one, and of all
+// its copies one can count at most. Only the end of ctx leaves the outcome open, [OutcomeUnknownError], so
+// give it a deadline that an indexer's failover fits into.
+//
+// [eventstore.Any] and [eventstore.StreamExists] are decided here: the version is read, expected, and
+// read again if another append has won the race.
+func (s *Store) Append(ctx context.Context, request eventstore.AppendRequest) (eventstore.Receipt, error) {
+	request, err := request.Prepare(s.limits)
+	if err != nil {
+		return eventstore.Receipt{}, err
+	}
+	if err := excluded.Check(request); err != nil {
+		return eventstore.Receipt{}, err
+	}
+	w := request.Writes[0]
+	return s.append(ctx, Record{Stream: w.Stream, Command: request.Command, Events: w.Events}, w.Expected, request.CheckLife)
+}
+
+// DeleteStream implements [eventstore.StreamDeleter]. The tombstone's event id is the index's own.
+func (s *Store) DeleteStream(ctx context.Context, stream eventstore.StreamID, expected eventstore.ExpectedVersion) (eventstore.Receipt, error) {
+	if err := errors.Join(stream.Validate(), expected.Validate()); err != nil {
+		return eventstore.Receipt{}, err
+	}
+	return s.append(ctx, Record{Stream: stream, Delete: true}, expected, eventstore.AppendRequest{}.CheckLife)
+}
+
+func (s *Store) append(ctx context.Context, record Record, expected eventstore.ExpectedVersion, alive func(eventstore.Identity) error) (eventstore.Receipt, error) {
+	ctx, done, err := s.begin(ctx)
+	if err != nil {
+		return eventstore.Receipt{}, err
+	}
+	defer done()
+	if err := s.lookAgain(ctx); err != nil {
+		return eventstore.Receipt{}, err
+	}
+	var again bool
+	record.Commit, again = commitOf(ctx)
+	if again {
+		found, known, err := s.index.findCommit(ctx, record.Commit)
+		if err != nil {
+			return eventstore.Receipt{}, err
+		}
+		if known {
+			return s.index.receipt(ctx, found)
+		}
+	}
+	for pause := retryPause; ; pause = min(2*pause, maxRetryPause) {
+		receipt, settled, err := s.try(ctx, record, expected, alive)
+		if settled || err != nil {
+			return receipt, err
+		}
+		if err := sleep(ctx, rand.N(pause)); err != nil {
+			return eventstore.Receipt{}, err // what was put before has lost its race
+		}
+	}
+}
+
+// try makes the append at the version that the stream is at. It is not settled if another one has won, and any
+// version would do.
+func (s *Store) try(ctx context.Context, record Record, expected eventstore.ExpectedVersion, alive func(eventstore.Identity) error) (eventstore.Receipt, bool, error) {
+	receipt, known, err := s.first(ctx, record)
+	if err != nil || known {
+		return receipt, known, err
+	}
+	head, err := s.index.head(ctx)
+	if err != nil {
+		return receipt, false, err
+	}
+	if err := alive(head.Identity); err != nil {
+		return receipt, false, err
+	}
+	at, err := s.index.state(ctx, s.index.database.db, record.Stream)
+	if err != nil {
+		return receipt, false, err
+	}
+	if err := refuse(record, at, expected); err != nil {
+		return receipt, false, err
+	}
+	record.Expect = at.Version // seen accepted: no other may be put
+	if err := s.decide(ctx, record); err != nil {
+		return receipt, false, err
+	}
+	return s.settle(ctx, record, expected)
+}
+
+// first returns the receipt of the record's command, if its stream has one.
+func (s *Store) first(ctx context.Context, record Record) (eventstore.Receipt, bool, error) {
+	if record.Command.ID.IsZero() {
+		return eventstore.Receipt{}, false, nil
+	}
+	found, known, err := s.index.commandOn(ctx, s.index.database.db, record.Command.ID, record.Stream)
+	if err != nil || !known {
+		return eventstore.Receipt{}, false, err
+	}
+	return s.repeated(ctx, record.Command, found)
+}
+
+// refuse says what is to be said before anything is put.
+func refuse(record Record, at State, expected eventstore.ExpectedVersion) error {
+	switch {
+	case at.Deleted:
+		return eventstore.ErrStreamDeleted
+	case !expected.Accepts(at.Version), record.Delete && at.Version == 0:
+		return &eventstore.VersionConflictError{Stream: record.Stream, Expected: expected, Actual: at.Version}
+	}
+	return nil
+}
+
+// settle reads in the index, which has passed the record, what became of it.
+func (s *Store) settle(ctx context.Context, record Record, expected eventstore.ExpectedVersion) (eventstore.Receipt, bool, error) {
+	// The outcome is there to be read, so it is not for ctx to end: its error would say that nothing was appended.
+	ctx = context.WithoutCancel(ctx)
+	receipt, settled, err := s.outcome(ctx, record, expected)
+	if err != nil && !isRefusal(err) {
+		err = &OutcomeUnknownError{Commit: record.Commit, Stream: record.Stream, Expect: record.Expect, Cause: "read the index: " + err.Error()}
+	}
+	return receipt, settled, err
+}
+
+func isRefusal(err error) bool {
+	return errors.Is(err, eventstore.ErrVersionConflict) || errors.Is(err, eventstore.ErrStreamDeleted) || errors.Is(err, eventstore.ErrIdempotencyMismatch)
+}
+
+func (s *Store) outcome(ctx context.Context, record Record, expected eventstore.ExpectedVersion) (eventstore.Receipt, bool, error) {
+	won, found, err := s.index.commitAt(ctx, record.Stream, record.Expect+1)
+	if err != nil {
+		return eventstore.Receipt{}, false, err
+	}
+	if found && won.commit == record.Commit {
+		receipt, err := s.index.receipt(ctx, won)
+		return receipt, err == nil, err
+	}
+	if receipt, known, err := s.first(ctx, record); err != nil || known {
+		return receipt, known, err
+	}
+	at, err := s.index.state(ctx, s.index.database.db, record.Stream)
+	if err != nil {
+		return eventstore.Receipt{}, false, err
+	}
+	return eventstore.Receipt{}, false, refuse(record, at, expected)
+}
