@@ -69,8 +69,10 @@ var importTable = []rule{
 	{pkg: "adapters/discovery"},                                                               // ADR 0023, as the next two
 	{pkg: "adapters/discovery/cloudmap", own: list("adapters/discovery"), modules: list(aws)},
 	{pkg: "adapters/discovery/lattice", modules: list(aws)},
-	{pkg: "adapters/kinesisstore/consumer", modules: list(aws, pgx)},    // pgx: only its tests do; ADR 0028, as the next
-	{pkg: "adapters/kinesisstore/consumer", modules: list(aws, smithy)}, // ADR 0028, as the next
+	{pkg: "adapters/kinesisstore/consumer", modules: list(aws, pgx)},                                                              // pgx: only its tests do; ADR 0028, as the next
+	{pkg: "adapters/kinesisstore/consumer", modules: list(aws, smithy)},                                                           // ADR 0028, as the next
+	{pkg: "adapters/kinesisstore", own: append(list("adapters/kinesisstore/consumer"), core...), modules: list(aws, smithy, pgx)}, // ADR 0029; pgx: its tests
+	{pkg: "adapters/kinesisstore/consumer", modules: list(aws, smithy)},                                                           // ADR 0028, as the next
 	{pkg: "adapters/kinesisstore/consumer/consumertest", own: list("adapters/kinesisstore/consumer")},
 	{pkg: "adapters/kinesisstore/dynamoleases", own: list("adapters/kinesisstore/consumer"), modules: list(aws)}, // ADR 0027
 

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
@@ -98,13 +99,14 @@ type Archiver struct {
 	archive Archive
 	stream  Stream
 	next    consumer.Target
+	begun   atomic.Bool // the beginning is in the archive
 }
 
 var _ consumer.Target = (*Archiver)(nil)
 
 // NewArchiver returns an archiver in front of a target, such as an [Index].
 func NewArchiver(api consumer.API, archive Archive, stream Stream, next consumer.Target) *Archiver {
-	return &Archiver{api, archive, stream, next}
+	return &Archiver{api: api, archive: archive, stream: stream, next: next}
 }
 
 // Checkpoint implements [consumer.Target].
@@ -122,7 +124,31 @@ func (a *Archiver) Take(ctx context.Context, batch consumer.Batch) error {
 	return a.next.Take(ctx, batch)
 }
 
+// beginning writes what the next target says of [consumer.Beginning], which does not change once it is there.
+func (a *Archiver) beginning(ctx context.Context) error {
+	at, err := a.next.Checkpoint(ctx, consumer.Beginning)
+	if err != nil || at.Sequence == "" || a.begun.Load() {
+		return err
+	}
+	file, err := segment{Stream: a.stream.life(), Shard: consumer.Beginning, To: at.Sequence, Seen: secondsOf(at.Seen)}.encode()
+	if err != nil {
+		return err
+	}
+	if err := a.archive.Put(ctx, a.stream.folder()+beginningFile, file); err != nil {
+		return err
+	}
+	a.begun.Store(true)
+	return nil
+}
+
+// beginningFile has what the consumer found when it first began: without it nobody could tell shards that
+// are missing from those that were gone before.
+const beginningFile = "beginning.json"
+
 func (a *Archiver) write(ctx context.Context, batch consumer.Batch) error {
+	if err := a.beginning(ctx); err != nil {
+		return err
+	}
 	parents, err := parentsOf(ctx, a.api, a.stream.Name, batch.Shard)
 	if err != nil {
 		return err

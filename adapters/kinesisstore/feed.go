@@ -1,10 +1,14 @@
 package kinesisstore
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
@@ -44,11 +48,31 @@ func (Feed) Limits() relay.Limits {
 
 // Size implements [relay.Publisher]: data and partition key.
 func (Feed) Size(m relay.Message) int {
-	data, err := m.CloudEvent()
+	data, err := cloudEvent(m)
 	if err != nil {
 		return len(m.Data) // Publish says why
 	}
 	return len(data) + len(partitionKey(m.Key))
+}
+
+// cloudEvent is [relay.Message.CloudEvent] with the data's own bytes: JSON stands there as it was written.
+func cloudEvent(m relay.Message) ([]byte, error) {
+	data := m.Data
+	if !json.Valid(data) || !utf8.Valid(data) {
+		return m.CloudEvent()
+	}
+	m.Data = nil
+	if len(bytes.TrimSpace(data)) != len(data) { // a decoder would drop what is around it
+		m.Data = []byte{0xff}
+		text, err := m.CloudEvent()
+		return bytes.Replace(text, []byte(`"data_base64":"/w=="`), []byte(`"data_base64":"`+base64.StdEncoding.EncodeToString(data)+`"`), 1), err
+	}
+	text, err := m.CloudEvent()
+	if err != nil {
+		return nil, err
+	}
+	text = append(bytes.TrimSuffix(text, []byte("}")), `,"datacontenttype":"application/json","data":`...)
+	return append(append(text, data...), '}'), nil
 }
 
 // partitionKey is the key, or a hash of one that is too long to be one.
@@ -85,7 +109,7 @@ func (f Feed) Publish(ctx context.Context, messages []relay.Message) ([]error, e
 }
 
 func (f Feed) entry(m relay.Message) (types.PutRecordsRequestEntry, error) {
-	data, err := m.CloudEvent()
+	data, err := cloudEvent(m)
 	key := partitionKey(m.Key)
 	if err == nil && len(data)+len(key) > maxRecordBytes {
 		err = &eventstore.LimitError{What: "message " + m.Type + ": bytes of its Kinesis record", Size: len(data) + len(key), Limit: maxRecordBytes}

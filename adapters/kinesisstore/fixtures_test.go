@@ -257,3 +257,9 @@ func event(name string) eventstore.EventData {
 func to(stream eventstore.StreamID, expected eventstore.ExpectedVersion, events ...eventstore.EventData) eventstore.AppendRequest {
 	return eventstore.AppendRequest{Writes: []eventstore.Write{{Stream: stream, Expected: expected, Events: events}}}
 }
+
+// begin stores what a consumer finds when it first begins.
+func begin(t testing.TB, index *kinesisstore.Index) {
+	to := consumer.Checkpoint{Sequence: fmt.Sprint(index.Stream().CreatedAt.Unix()), Seen: time.Now().UTC().Truncate(time.Second)}
+	require.NoError(t, index.Take(t.Context(), consumer.Batch{Shard: consumer.Beginning, To: to}))
+}

@@ -28,6 +28,7 @@ type Index struct {
 	base     int32 // of the incarnation
 	moved    wake.Signal
 	now      func() time.Time
+	step     func() error // asked behind each step of a transaction: a test ends it there
 }
 
 var _ consumer.Target = (*Index)(nil)
@@ -35,7 +36,7 @@ var _ consumer.Target = (*Index)(nil)
 // OpenIndex opens the index of the stream in the database, and makes its tables there the first time.
 // The store must be empty then ([ErrForeignWrite]). [ErrOtherStream]: the index is of another one.
 func OpenIndex(ctx context.Context, database Database, stream Stream) (*Index, error) {
-	x := &Index{database: database, stream: stream, now: time.Now}
+	x := &Index{database: database, stream: stream, now: time.Now, step: func() error { return nil }}
 	if err := x.open(ctx); err != nil {
 		return nil, fmt.Errorf("open the index of %s: %w", stream.ARN, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +25,11 @@ type Indexer struct {
 	// Archive keeps the records for longer than the stream does, before the index has them.
 	// Default: none; what leaves the stream is in the index alone then.
 	Archive Archive
+
+	// NeverWritten says that nothing was put on the stream before the index was made. Default: an index that
+	// has nothing yet of a stream which is older than its retention is [ErrTrimmed], because its first records may
+	// be gone.
+	NeverWritten bool
 
 	// TTL and Poll are those of [consumer.Worker]. An append takes up to a Poll longer than its put.
 	TTL, Poll time.Duration
@@ -59,7 +65,7 @@ func (i Indexer) Run(ctx context.Context) error {
 		}
 	}()
 	worker := &consumer.Worker{
-		API: i.API, Stream: i.Index.stream.Name, Target: i.target(), Leases: i.Leases,
+		API: i.API, Stream: i.Index.stream.Name, Target: i.target(&retention), Leases: i.Leases,
 		TTL: i.TTL, Poll: i.Poll, OnError: i.OnError,
 		OnProgress: func(p consumer.Progress) {
 			if p.Behind > time.Duration(retention.Load())/2 {
@@ -76,11 +82,31 @@ func (i Indexer) Run(ctx context.Context) error {
 	return err
 }
 
-func (i Indexer) target() consumer.Target {
+func (i Indexer) target(retention *atomic.Int64) consumer.Target {
+	first := wholeStream{i.Index, retention, i.NeverWritten}
 	if i.Archive == nil {
-		return i.Index
+		return first
 	}
-	return NewArchiver(i.API, i.Archive, i.Index.stream, i.Index)
+	return NewArchiver(i.API, i.Archive, i.Index.stream, first)
+}
+
+// wholeStream refuses to begin with an index of a stream that may have lost its first records: a plain consumer
+// may begin in the middle, a store may not.
+type wholeStream struct {
+	*Index
+
+	retention    *atomic.Int64
+	neverWritten bool
+}
+
+func (w wholeStream) Take(ctx context.Context, batch consumer.Batch) error {
+	if batch.Shard == consumer.Beginning {
+		age, kept := w.now().Sub(w.stream.CreatedAt), time.Duration(w.retention.Load())
+		if parentsGone := strings.Contains(batch.To.Sequence, " "); parentsGone || age > kept && !w.neverWritten {
+			return fmt.Errorf("%w: the stream is %v old and keeps %v, and the index has nothing of it (if nothing was ever put on it: Indexer.NeverWritten)", ErrTrimmed, age.Round(time.Hour), kept)
+		}
+	}
+	return w.Index.Take(ctx, batch)
 }
 
 // look looks whether the stream is what it was, and for how long it keeps records.

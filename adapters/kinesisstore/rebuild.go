@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
@@ -31,6 +32,9 @@ func Rebuild(ctx context.Context, index *Index, archive Archive) error {
 	if err := r.list(ctx); err != nil {
 		return err
 	}
+	if err := r.begin(ctx); err != nil {
+		return err
+	}
 	for shard := range r.segments {
 		if err := r.shard(ctx, shard); err != nil {
 			return fmt.Errorf("rebuild the index of %s: %w", index.stream.Name, err)
@@ -51,6 +55,7 @@ type rebuilding struct {
 	archive  Archive
 	segments map[string][]located
 	done     map[string]bool
+	gone     []string // parents that were gone when the stream was first read
 }
 
 // list sorts the files of the archive by shard.
@@ -61,6 +66,9 @@ func (r *rebuilding) list(ctx context.Context) error {
 		return err
 	}
 	for _, name := range names {
+		if name == folder+beginningFile {
+			continue
+		}
 		shard, at, err := locate(name, folder)
 		if err != nil {
 			return err
@@ -68,6 +76,24 @@ func (r *rebuilding) list(ctx context.Context) error {
 		r.segments[shard] = append(r.segments[shard], at)
 	}
 	return nil
+}
+
+// begin takes the beginning in, so that the consumer goes on from it, and finds out what it has missed since.
+func (r *rebuilding) begin(ctx context.Context) error {
+	name := r.index.stream.folder() + beginningFile
+	file, err := r.archive.Get(ctx, name)
+	if err != nil {
+		return fmt.Errorf("%w: read %s: %w", ErrArchive, name, err)
+	}
+	s, err := decodeSegment(name, file)
+	if err != nil {
+		return err
+	}
+	if fields := strings.Fields(s.To); len(fields) > 0 {
+		r.gone = fields[1:]
+	}
+	_, err = r.take(ctx, s, consumer.Checkpoint{})
+	return err
 }
 
 // shard takes a shard in, after its parents. An archiver has a shard's parents to their end before it has
@@ -100,6 +126,9 @@ func (r *rebuilding) shard(ctx context.Context, shard string) error {
 
 func (r *rebuilding) parents(ctx context.Context, child segment) error {
 	for _, parent := range child.Parents {
+		if slices.Contains(r.gone, parent) {
+			continue
+		}
 		if err := r.shard(ctx, parent); err != nil {
 			return err
 		}

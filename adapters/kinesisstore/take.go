@@ -90,12 +90,18 @@ func (x *Index) commit(ctx context.Context, shard string, from, to consumer.Chec
 		if err := x.move(ctx, tx, shard, from, to); err != nil {
 			return err
 		}
+		if err := x.step(); err != nil {
+			return err
+		}
 		f := folding{x: x, tx: tx, store: store, streams: map[eventstore.StreamID]State{}}
 		for n, record := range decoded {
 			if err := f.take(ctx, record); err != nil {
 				if errors.Is(err, ErrGap) || errors.Is(err, ErrForeignWrite) {
 					err = &haltError{n, fmt.Errorf("record at %s: %w", *records[n].SequenceNumber, err)}
 				}
+				return err
+			}
+			if err := x.step(); err != nil {
 				return err
 			}
 		}

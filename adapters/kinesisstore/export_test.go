@@ -1,0 +1,26 @@
+package kinesisstore
+
+import (
+	"errors"
+
+	"github.com/leftfold/leftfold/eventstore"
+)
+
+// InnerStore returns the store of an index, which nobody may append to.
+func InnerStore(d Database) eventstore.Store { return d.store }
+
+// DatabaseOf returns where an index is.
+func DatabaseOf(x *Index) Database { return x.database }
+
+// ErrDied ends a transaction as a crash of the process would.
+var ErrDied = errors.New("died")
+
+// DieInTransaction has the index ask behind each step of a transaction whether it dies there.
+func DieInTransaction(x *Index, dies func() bool) {
+	x.step = func() error {
+		if dies() {
+			return ErrDied
+		}
+		return nil
+	}
+}

@@ -1,0 +1,136 @@
+package kinesisstore_test
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/leftfold/leftfold/adapters/kinesisstore"
+	"github.com/leftfold/leftfold/adapters/kinesisstore/consumer"
+	"github.com/leftfold/leftfold/eventstore"
+)
+
+// folded is the fold in memory: the commits of each stream, in order.
+type folded struct {
+	streams  map[eventstore.StreamID][]kinesisstore.CommitID
+	versions map[eventstore.StreamID]eventstore.Version
+	deleted  map[eventstore.StreamID]bool
+	commands map[string]bool
+}
+
+func newFolded() *folded {
+	return &folded{map[eventstore.StreamID][]kinesisstore.CommitID{}, map[eventstore.StreamID]eventstore.Version{}, map[eventstore.StreamID]bool{}, map[string]bool{}}
+}
+
+func (f *folded) take(r kinesisstore.Record) error {
+	command := fmt.Sprint(r.Stream, r.Command.ID)
+	verdict, err := kinesisstore.Judge(r, kinesisstore.State{
+		Version: f.versions[r.Stream], Deleted: f.deleted[r.Stream], Knows: !r.Command.ID.IsZero() && f.commands[command],
+	})
+	if err != nil || verdict != kinesisstore.Accepted {
+		return err
+	}
+	f.streams[r.Stream] = append(f.streams[r.Stream], r.Commit)
+	f.versions[r.Stream] += eventstore.Version(max(1, len(r.Events)))
+	f.deleted[r.Stream] = r.Delete
+	f.commands[command] = true
+	return nil
+}
+
+// logs draws what writers put that put only versions which they have seen accepted.
+func logs(t *rapid.T) (log []kinesisstore.Record) {
+	known := newFolded()
+	for n := range rapid.IntRange(1, 30).Draw(t, "records") {
+		stream := eventstore.NewStreamID("order", strconv.Itoa(rapid.IntRange(0, 2).Draw(t, "stream")))
+		r := kinesisstore.Record{
+			Commit: kinesisstore.CommitID{byte(n), 1}, Stream: stream,
+			Expect: eventstore.Version(rapid.IntRange(0, int(known.versions[stream])).Draw(t, "expect")),
+			Delete: known.versions[stream] > 0 && rapid.IntRange(0, 9).Draw(t, "delete") == 0,
+		}
+		if r.Delete {
+			r.Expect = max(r.Expect, 1)
+		} else {
+			for range rapid.IntRange(1, 3).Draw(t, "events") {
+				r.Events = append(r.Events, event("happened"))
+			}
+		}
+		if command := rapid.IntRange(0, 5).Draw(t, "command"); command > 0 {
+			r.Command.ID = eventstore.CommandID{byte(command)}
+		}
+		log = append(log, r)
+		if err := known.take(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return log
+}
+
+func TestCopiesOfARecordAtAnyPlaceBehindItChangeNothing(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		log := logs(t)
+		want := newFolded()
+		for _, r := range log {
+			require.NoError(t, want.take(r))
+		}
+		with := slices.Clone(log)
+		for range rapid.IntRange(1, 20).Draw(t, "copies") {
+			of := rapid.IntRange(0, len(with)-1).Draw(t, "copy of")
+			at := rapid.IntRange(of+1, len(with)).Draw(t, "copied to")
+			with = slices.Insert(with, at, with[of])
+		}
+		got := newFolded()
+		for _, r := range with {
+			require.NoError(t, got.take(r))
+		}
+		require.Equal(t, want, got)
+	})
+}
+
+func TestARecordComesBackAsItWas(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		bytes := rapid.SliceOfN(rapid.Byte(), 1, 40)
+		text := rapid.Map(rapid.String(), func(s string) []byte { return []byte("x" + s) })
+		r := kinesisstore.Record{
+			Commit: kinesisstore.NewCommitID(), Stream: "order-1", Expect: eventstore.Version(rapid.IntRange(0, 9).Draw(t, "expect")),
+			Command: eventstore.Command{ID: eventstore.NewCommandID("a"), Hash: eventstore.HashCommand("a", nil)},
+			Events: []eventstore.EventData{{
+				ID: eventstore.NewEventID(), Type: "happened", SchemaVersion: 3, Tags: []eventstore.Tag{"a:1", "b:2"},
+				Data: rapid.OneOf(bytes, text).Draw(t, "data"), Metadata: rapid.OneOf(bytes, text).Draw(t, "metadata"),
+			}},
+		}
+		raw, err := r.Encode()
+		require.NoError(t, err)
+		key, at := string(r.Stream), "1"
+		back, err := kinesisstore.Decode(types.Record{Data: raw, PartitionKey: &key, SequenceNumber: &at})
+		require.NoError(t, err)
+		require.Equal(t, r, back)
+	})
+}
+
+// records encodes a log as a shard has it, with sequence numbers from 1.
+func records(t testing.TB, log ...kinesisstore.Record) (all []types.Record) {
+	for n, r := range log {
+		data, err := r.Encode()
+		require.NoError(t, err)
+		key, at := string(r.Stream), strconv.Itoa(n+1)
+		all = append(all, types.Record{Data: data, PartitionKey: &key, SequenceNumber: &at})
+	}
+	return all
+}
+
+func record(stream eventstore.StreamID, expect eventstore.Version, name string) kinesisstore.Record {
+	return kinesisstore.Record{Commit: kinesisstore.NewCommitID(), Stream: stream, Expect: expect, Events: []eventstore.EventData{event(name)}}
+}
+
+func batch(shard, from string, all []types.Record) consumer.Batch {
+	b := consumer.Batch{Shard: shard, From: consumer.Checkpoint{Sequence: from}, Records: all}
+	b.To.Sequence = *all[len(all)-1].SequenceNumber
+	return b
+}
