@@ -2,6 +2,7 @@ package kinesisstore
 
 import (
 	"errors"
+	"time"
 
 	"github.com/leftfold/leftfold/eventstore"
 )
@@ -23,4 +24,11 @@ func DieInTransaction(x *Index, dies func() bool) {
 		}
 		return nil
 	}
+}
+
+// LookNow has a store look at its stream with the next append, as it does every minute.
+func LookNow(s *Store) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.looked = time.Time{}
 }

@@ -263,3 +263,5 @@ func begin(t testing.TB, index *kinesisstore.Index) {
 	to := consumer.Checkpoint{Sequence: fmt.Sprint(index.Stream().CreatedAt.Unix()), Seen: time.Now().UTC().Truncate(time.Second)}
 	require.NoError(t, index.Take(t.Context(), consumer.Batch{Shard: consumer.Beginning, To: to}))
 }
+
+type batchOf = consumer.Batch

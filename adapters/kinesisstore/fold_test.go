@@ -21,15 +21,16 @@ type folded struct {
 	versions map[eventstore.StreamID]eventstore.Version
 	deleted  map[eventstore.StreamID]bool
 	commands map[string]bool
+	judge    func(kinesisstore.Record, kinesisstore.State) (kinesisstore.Verdict, error)
 }
 
 func newFolded() *folded {
-	return &folded{map[eventstore.StreamID][]kinesisstore.CommitID{}, map[eventstore.StreamID]eventstore.Version{}, map[eventstore.StreamID]bool{}, map[string]bool{}}
+	return &folded{map[eventstore.StreamID][]kinesisstore.CommitID{}, map[eventstore.StreamID]eventstore.Version{}, map[eventstore.StreamID]bool{}, map[string]bool{}, kinesisstore.Judge}
 }
 
 func (f *folded) take(r kinesisstore.Record) error {
 	command := fmt.Sprint(r.Stream, r.Command.ID)
-	verdict, err := kinesisstore.Judge(r, kinesisstore.State{
+	verdict, err := f.judge(r, kinesisstore.State{
 		Version: f.versions[r.Stream], Deleted: f.deleted[r.Stream], Knows: !r.Command.ID.IsZero() && f.commands[command],
 	})
 	if err != nil || verdict != kinesisstore.Accepted {
@@ -74,22 +75,45 @@ func TestCopiesOfARecordAtAnyPlaceBehindItChangeNothing(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		log := logs(t)
-		want := newFolded()
-		for _, r := range log {
-			require.NoError(t, want.take(r))
-		}
+		want := fold(t, kinesisstore.Judge, log)
 		with := slices.Clone(log)
 		for range rapid.IntRange(1, 20).Draw(t, "copies") {
 			of := rapid.IntRange(0, len(with)-1).Draw(t, "copy of")
 			at := rapid.IntRange(of+1, len(with)).Draw(t, "copied to")
 			with = slices.Insert(with, at, with[of])
 		}
-		got := newFolded()
-		for _, r := range with {
-			require.NoError(t, got.take(r))
-		}
-		require.Equal(t, want, got)
+		require.Equal(t, want, fold(t, kinesisstore.Judge, with))
 	})
+}
+
+// fold returns the commits of each stream.
+func fold(t require.TestingT, judge func(kinesisstore.Record, kinesisstore.State) (kinesisstore.Verdict, error), log []kinesisstore.Record) map[eventstore.StreamID][]kinesisstore.CommitID {
+	f := newFolded()
+	f.judge = judge
+	for _, r := range log {
+		require.NoError(t, f.take(r))
+	}
+	return f.streams
+}
+
+// Each rule of the fold keeps something out that would be in without it.
+func TestAFoldWithoutOneOfItsRulesIsCaught(t *testing.T) {
+	t.Parallel()
+	first, second := record("order-1", 0, "a"), record("order-1", 1, "b")
+	first.Command.ID, second.Command.ID = eventstore.NewCommandID("a"), eventstore.NewCommandID("a")
+	late, end := record("order-1", 0, "late"), kinesisstore.Record{Commit: kinesisstore.NewCommitID(), Stream: "order-1", Expect: 1, Delete: true}
+	behind := record("order-1", 2, "behind")
+	for verdict, log := range map[kinesisstore.Verdict][]kinesisstore.Record{
+		kinesisstore.Late: {first, late}, kinesisstore.Repeated: {first, second}, kinesisstore.Deleted: {first, end, behind},
+	} {
+		without := func(r kinesisstore.Record, at kinesisstore.State) (kinesisstore.Verdict, error) {
+			if is, err := kinesisstore.Judge(r, at); err != nil || is != verdict {
+				return is, err
+			}
+			return kinesisstore.Accepted, nil
+		}
+		require.NotEqual(t, fold(t, kinesisstore.Judge, log), fold(t, without, log), verdict)
+	}
 }
 
 func TestARecordComesBackAsItWas(t *testing.T) {

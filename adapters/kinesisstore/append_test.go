@@ -1,0 +1,149 @@
+package kinesisstore_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leftfold/leftfold/adapters/kinesisstore"
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/internal/awstest/fault"
+	"github.com/leftfold/leftfold/internal/awstest/kinesisfake"
+)
+
+// alone is a store whose index nobody keeps up.
+func alone(t testing.TB, c client) (*kinesisstore.Index, *kinesisstore.Store) {
+	index := openIndex(t, c, newStream(t, c, 1), onSQLite.open(t))
+	store, err := kinesisstore.Open(t.Context(), c, index, kinesisstore.Options{Limits: eventstore.Limits{EventBytes: 4 << 20}})
+	require.NoError(t, err)
+	return index, store
+}
+
+func puts(t testing.TB, c client, index *kinesisstore.Index) int {
+	twin := openIndex(t, c, index.Stream().Name, onSQLite.open(t))
+	count := &counting{Index: twin}
+	require.NoError(t, reader{client: c, stream: index.Stream().Name, target: count}.drain(t.Context()))
+	return count.records
+}
+
+func TestAnAppendThatNoIndexerSeesIsOfUnknownOutcomeAndItsCommitFindsOut(t *testing.T) {
+	t.Parallel()
+	c := unlimited(nil)
+	index, store := alone(t, c)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	request := to("order-1", eventstore.NoStream, event("a"))
+	_, err := store.Append(ctx, request)
+	unknown, ok := errors.AsType[*kinesisstore.OutcomeUnknownError](err)
+	require.True(t, ok, "%v", err)
+	require.ErrorIs(t, err, eventstore.ErrOutcomeUnknown)
+	require.NotErrorIs(t, err, context.DeadlineExceeded, "that would say that nothing was appended")
+	require.ErrorContains(t, err, "shardId-000000000000, which no indexer has read yet")
+
+	follow(t, reader{client: c, stream: index.Stream().Name, target: index})
+	for range 2 {
+		receipt, err := store.Append(kinesisstore.WithCommit(t.Context(), unknown.Commit), request)
+		require.NoError(t, err)
+		require.EqualValues(t, 1, receipt.Versions["order-1"])
+	}
+	require.Equal(t, []string{"order-1@1 a"}, contents(t, index))
+}
+
+func TestARecordIsPutUntilAPutIsAcknowledgedAndCountsOnce(t *testing.T) {
+	t.Parallel()
+	c := unlimited(fault.Script(map[string][]fault.Kind{"PutRecord": {
+		fault.AnswerLost, fault.RequestLost, fault.Throttled, fault.AnswerLost, fault.Internal,
+	}}))
+	index, store := alone(t, c)
+	follow(t, reader{client: c, stream: index.Stream().Name, target: index})
+	receipt, err := store.Append(t.Context(), to("order-1", eventstore.Any, event("a")))
+	require.NoError(t, err)
+	require.EqualValues(t, 1, receipt.Versions["order-1"])
+	receipt, err = store.Append(t.Context(), to("order-1", eventstore.Exactly(1), event("b")))
+	require.NoError(t, err)
+	require.EqualValues(t, 2, receipt.Versions["order-1"])
+	require.Equal(t, []string{"order-1@1 a", "order-1@2 b"}, contents(t, index))
+	require.Equal(t, 4, puts(t, c, index), "records: three of the first append, two of them copies")
+}
+
+// counting counts the records that an index is given.
+type counting struct {
+	*kinesisstore.Index
+
+	records int
+}
+
+func (c *counting) Take(ctx context.Context, b batchOf) error {
+	c.records += len(b.Records)
+	return c.Index.Take(ctx, b)
+}
+
+func TestAnAppendThatKinesisNeverTakesIsNotOfUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	throttled := make([]fault.Kind, 1000)
+	for n := range throttled {
+		throttled[n] = fault.Throttled
+	}
+	_, store := alone(t, unlimited(fault.Script(map[string][]fault.Kind{"PutRecord": throttled})))
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err := store.Append(ctx, to("order-1", eventstore.Any, event("a")))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NotErrorIs(t, err, eventstore.ErrOutcomeUnknown)
+}
+
+func TestAnAppendThatDoesNotFitIntoARecordIsRefusedBeforeItIsPut(t *testing.T) {
+	t.Parallel()
+	c := unlimited(nil)
+	index, store := alone(t, c)
+	large := event("large")
+	large.Data = make([]byte, 1<<20)
+	_, err := store.Append(t.Context(), to("order-1", eventstore.Any, large))
+	require.ErrorIs(t, err, eventstore.ErrTooLarge)
+	require.Zero(t, puts(t, c, index))
+}
+
+// spreading is a stream that puts records where it likes, from a moment on.
+type spreading struct {
+	client
+
+	now bool
+}
+
+func (s *spreading) DescribeStreamSummary(ctx context.Context, in *kinesis.DescribeStreamSummaryInput, o ...func(*kinesis.Options)) (*kinesis.DescribeStreamSummaryOutput, error) {
+	out, err := s.client.DescribeStreamSummary(ctx, in, o...)
+	if err == nil && s.now {
+		out.StreamDescriptionSummary.RecordDistributionStrategy = types.RecordDistributionStrategyAuto
+	}
+	return out, err
+}
+
+func TestAStreamThatIgnoresPartitionKeysIsRefused(t *testing.T) {
+	t.Parallel()
+	c := &spreading{client: unlimited(nil)}
+	index, store := alone(t, c)
+	c.now = true
+	_, err := kinesisstore.Open(t.Context(), c, index, kinesisstore.Options{})
+	require.ErrorIs(t, err, kinesisstore.ErrPartitionKeys)
+	require.ErrorIs(t, kinesisstore.Indexer{API: c, Index: index}.Run(t.Context()), kinesisstore.ErrPartitionKeys)
+	kinesisstore.LookNow(store)
+	_, err = store.Append(t.Context(), to("order-1", eventstore.Any, event("a")))
+	require.ErrorIs(t, err, kinesisstore.ErrPartitionKeys, "and an open store notices")
+}
+
+func TestANewIndexOfAStreamThatMayHaveLostItsBeginningIsRefused(t *testing.T) {
+	t.Parallel()
+	c := kinesisfake.New(kinesisfake.Options{Unlimited: true, Now: func() time.Time { return time.Now().Add(-25 * time.Hour) }})
+	index := openIndex(t, c, newStream(t, c, 1), onSQLite.open(t))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	require.NoError(t, kinesisstore.Indexer{API: c, Index: index, OnError: func(err error) { cancel(err) }}.Run(ctx))
+	require.ErrorIs(t, context.Cause(ctx), kinesisstore.ErrTrimmed)
+	shards, err := index.Shards(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, shards)
+}
