@@ -131,7 +131,7 @@ func follow(t testing.TB, r reader) {
 			if moved, err := r.pass(ctx); err != nil || !moved {
 				select {
 				case <-ctx.Done():
-				case <-time.After(time.Millisecond):
+				case <-time.After(3 * time.Millisecond):
 				}
 			}
 		}
