@@ -143,6 +143,7 @@ func active(ctx context.Context, c client, name string) error {
 // The shards' order decides between writers that fight, under lost answers, throttles, expired iterators and
 // shards that split and merge: whoever was told that it won has won in every index of the stream.
 func TestEveryIndexOfAStreamComesToTheSameStreams(t *testing.T) {
+	t.Parallel()
 	for _, in := range databases {
 		t.Run(in.name, func(t *testing.T) {
 			t.Parallel()

@@ -20,6 +20,7 @@ import (
 
 // The scenario of [TestEveryIndexOfAStreamComesToTheSameStreams] on kinesis-local, over HTTP, and longer.
 func TestTortureOfTheOrderOnTheEmulator(t *testing.T) {
+	t.Parallel()
 	for _, in := range databases {
 		t.Run(in.name, func(t *testing.T) {
 			t.Parallel()
@@ -35,6 +36,7 @@ func TestTortureOfTheOrderOnTheEmulator(t *testing.T) {
 
 // A store on SQLite, and at full size on Postgres too: it takes minutes, for the databases and streams that it makes.
 func TestTortureOfTheSuiteOnTheEmulator(t *testing.T) {
+	t.Parallel()
 	for _, in := range databases[:min(eventstoretest.Scale, len(databases))] {
 		t.Run(in.name, func(t *testing.T) {
 			t.Parallel()

@@ -64,14 +64,14 @@ type base64JSON struct {
 }
 
 // MarshalJSON implements json.Marshaler.
-func (p payload) MarshalJSON() ([]byte, error) {
-	if utf8.Valid(p) {
-		text, err := marshal(string(p))
-		if err != nil || len(text) <= len(p)*4/3+len(`{"base64":""}`) {
+func (p *payload) MarshalJSON() ([]byte, error) {
+	if utf8.Valid(*p) {
+		text, err := marshal(string(*p))
+		if err != nil || len(text) <= len(*p)*4/3+len(`{"base64":""}`) {
 			return text, err
 		}
 	}
-	return json.Marshal(base64JSON{p})
+	return json.Marshal(base64JSON{*p})
 }
 
 // UnmarshalJSON implements json.Unmarshaler.

@@ -10,6 +10,7 @@ import (
 
 // The suite makes a database for each clause, which takes minutes with -race.
 func TestTortureConformance(t *testing.T) {
+	t.Parallel()
 	for _, in := range databases {
 		t.Run(in.name, func(t *testing.T) {
 			t.Parallel()
