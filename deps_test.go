@@ -63,10 +63,11 @@ var importTable = []rule{
 	{pkg: "adapters/memory", own: core},
 	{pkg: "adapters/sqlite", own: core, modules: list("modernc.org/sqlite")},
 	{pkg: "adapters/postgres", own: core, modules: list(pgx)},
-	{pkg: "adapters/redisstore", own: core, modules: list("github.com/redis/go-redis/v9")},    // ADR 0011
-	{pkg: "adapters/httpapi", own: core, modules: list("github.com/go-json-experiment/json")}, // ADR 0017; saga: 0025
-	{pkg: "adapters/otelhooks", own: core, modules: list("go.opentelemetry.io/otel")},         // the API, which is metric and trace too: ADR 0020
-	{pkg: "adapters/discovery"},                                                               // ADR 0023, as the next two
+	{pkg: "adapters/redisstore", own: core, modules: list("github.com/redis/go-redis/v9")},                                       // ADR 0011
+	{pkg: "adapters/httpapi", own: core, modules: list("github.com/go-json-experiment/json")},                                    // ADR 0017; saga: 0025
+	{pkg: "adapters/otelhooks", own: core, modules: list("go.opentelemetry.io/otel")},                                            // the API, which is metric and trace too: ADR 0020
+	{pkg: "adapters/lambdaapi", own: list("adapters/kinesisstore/consumer"), modules: list("github.com/aws/aws-lambda-go", aws)}, // ADR 0031
+	{pkg: "adapters/discovery"}, // ADR 0023, as the next two
 	{pkg: "adapters/discovery/cloudmap", own: list("adapters/discovery"), modules: list(aws)},
 	{pkg: "adapters/discovery/lattice", modules: list(aws)},
 	{pkg: "adapters/kinesisstore/consumer", modules: list(aws, pgx)},                                                              // pgx: only its tests do; ADR 0028, as the next
@@ -99,6 +100,7 @@ var importTable = []rule{
 	// test. Nothing that a user imports in production may import them.
 	{pkg: "internal/awstest/ebfake", modules: list(aws)}, // ADR 0030
 	{pkg: "internal/testservers", modules: list(pgx)},
+	{pkg: "internal/awstest/lambdaruntime"},       // ADR 0031
 	{pkg: "internal/pgproxy", modules: list(pgx)}, // only its tests do
 
 	// AWS for tests: emulators from npm, Kinesis in process, faults (ADR 0027). Only awstest itself
