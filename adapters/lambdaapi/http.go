@@ -100,14 +100,6 @@ func requestOf(ctx context.Context, event events.APIGatewayV2HTTPRequest, prefix
 		}
 		body = decoded
 	}
-	target := pathOf(event, prefix)
-	if event.RawQueryString != "" {
-		target += "?" + event.RawQueryString
-	}
-	at, err := url.ParseRequestURI(target)
-	if err != nil {
-		return nil, err
-	}
 	ctx = context.WithValue(ctx, gatewayKey{}, event.RequestContext)
 	r, err := http.NewRequestWithContext(ctx, event.RequestContext.HTTP.Method, "/", strings.NewReader(string(body)))
 	if err != nil {
@@ -116,7 +108,8 @@ func requestOf(ctx context.Context, event events.APIGatewayV2HTTPRequest, prefix
 	if len(body) == 0 {
 		r.Body = http.NoBody
 	}
-	r.URL, r.RequestURI = at, target
+	r.URL = urlOf(pathOf(event, prefix), event.RawQueryString)
+	r.RequestURI = r.URL.RequestURI()
 	r.Header = headerOf(event)
 	r.Host = r.Header.Get("Host")
 	r.Header.Del("Host")
@@ -128,6 +121,18 @@ func requestOf(ctx context.Context, event events.APIGatewayV2HTTPRequest, prefix
 		r.Proto, r.ProtoMajor, r.ProtoMinor = event.RequestContext.HTTP.Protocol, major, minor
 	}
 	return r, nil
+}
+
+// urlOf returns the URL as a server parses it. A path that is no escaped one stands for itself.
+func urlOf(path, query string) *url.URL {
+	u := &url.URL{Path: path, RawQuery: query}
+	if plain, err := url.PathUnescape(path); err == nil {
+		u.Path = plain
+		if u.EscapedPath() != path {
+			u.RawPath = path
+		}
+	}
+	return u
 }
 
 // pathOf returns the escaped path without what stands for the stage and the mapping.
