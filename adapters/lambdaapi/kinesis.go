@@ -123,7 +123,7 @@ func (m *mapping) oneByOne(ctx context.Context, b shardBatch, at consumer.Checkp
 		if err := m.move(ctx, b, at, b.records[n:n+1]); err != nil {
 			return m.stopped(ctx, b, b.records[n], err), nil
 		}
-		at.Sequence = sequence(b.records[n])
+		at = reached(at, b.records[n])
 	}
 	return "", nil
 }
@@ -133,10 +133,20 @@ func (m *mapping) move(ctx context.Context, b shardBatch, from consumer.Checkpoi
 		return err
 	}
 	last := records[len(records)-1]
-	to := consumer.Checkpoint{Sequence: sequence(last)}
+	to := reached(from, last)
 	return unpanicked(func() error {
 		return m.target.Take(ctx, consumer.Batch{Shard: b.shard, From: from, To: to, Records: records, Behind: behind(last)})
 	})
+}
+
+// reached returns the checkpoint behind a record.
+func reached(from consumer.Checkpoint, last types.Record) consumer.Checkpoint {
+	to := consumer.Checkpoint{Sequence: sequence(last), Seen: from.Seen}
+	// Times of arrival are approximate; an earlier one than the truth does no harm.
+	if arrived := aws.ToTime(last.ApproximateArrivalTimestamp).Add(-time.Second).UTC().Truncate(time.Second); arrived.After(to.Seen) {
+		to.Seen = arrived
+	}
+	return to
 }
 
 func (m *mapping) stopped(ctx context.Context, b shardBatch, at types.Record, err error) string {

@@ -108,7 +108,7 @@ func (m *readModel) Take(_ context.Context, b consumer.Batch) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if b.From != m.at {
+	if !m.at.IsAt(b.From) {
 		return consumer.ErrLost
 	}
 	rows := slices.Clone(m.rows)
