@@ -80,7 +80,7 @@ var importTable = []rule{
 	{pkg: "adapters/eventbridgebus", own: core, modules: list(aws, smithy)}, // ADR 0030
 
 	// What puts the parts together.
-	{pkg: "examples/...", own: everything, modules: list(pgx)}, // to open a pool: ADR 0019
+	{pkg: "examples/...", own: everything, modules: list(pgx, aws)}, // to open a pool: ADR 0019; a client: ADR 0031
 	{pkg: "cmd/...", own: everything, modules: list("github.com/spf13/cobra", "github.com/jedib0t/go-pretty/v6", "golang.org/x/term", pgx)},
 
 	// Parts that several packages share, and our own tools.

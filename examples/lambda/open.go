@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"os"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/leftfold/leftfold/adapters/postgres"
+	"github.com/leftfold/leftfold/adapters/sqlite"
+	"github.com/leftfold/leftfold/aggregate"
+)
+
+// database is the log and the read model.
+type database struct {
+	*sql.DB
+	store  aggregate.Store
+	close  func(context.Context) error
+	before []string // the schema
+}
+
+// open opens a file, or a Postgres database by its URL.
+func open(ctx context.Context, at string) (db *database, err error) {
+	if strings.Contains(at, "://") {
+		db, err = openPostgres(ctx, at)
+	} else {
+		db, err = openSQLite(ctx, at)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := db.create(ctx); err != nil {
+		return nil, errors.Join(err, db.close(ctx))
+	}
+	return db, nil
+}
+
+// create creates the tables, one sandbox at a time: Postgres fails if two create a table at once.
+func (db *database) create(ctx context.Context) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	for _, statement := range append(db.before, schema...) {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+func openSQLite(ctx context.Context, path string) (*database, error) {
+	store, err := sqlite.Open(ctx, path, sqlite.Options{})
+	if err != nil {
+		return nil, err
+	}
+	db, err := sql.Open("sqlite", path+"?_txlock=immediate&_busy_timeout=5000")
+	if err != nil {
+		return nil, errors.Join(err, store.Close(ctx))
+	}
+	return &database{db, store, func(ctx context.Context) error { return errors.Join(db.Close(), store.Close(ctx)) }, nil}, nil
+}
+
+// openPostgres opens a pool of 2: there may be many sandboxes, and each has one invocation at a time.
+func openPostgres(ctx context.Context, url string) (*database, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	config.MaxConns = 2
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := postgres.Migrate(ctx, pool, postgres.MigrateOptions{}); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	store, err := postgres.Open(ctx, pool, postgres.Options{})
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	db := stdlib.OpenDBFromPool(pool)
+	return &database{db, store, func(ctx context.Context) error {
+		err := errors.Join(db.Close(), store.Close(ctx))
+		pool.Close()
+		return err
+	}, []string{`SELECT pg_advisory_xact_lock(6208)`}}, nil
+}
+
+// kinesisClient is configured by the variables that Lambda sets. AWS_ENDPOINT_URL_KINESIS is for tests.
+func kinesisClient() *kinesis.Client {
+	o := kinesis.Options{Region: os.Getenv("AWS_REGION"), Credentials: aws.CredentialsProviderFunc(credentials)}
+	if endpoint := os.Getenv("AWS_ENDPOINT_URL_KINESIS"); endpoint != "" {
+		o.BaseEndpoint = aws.String(endpoint)
+	}
+	return kinesis.New(o)
+}
+
+func credentials(context.Context) (aws.Credentials, error) {
+	return aws.Credentials{
+		AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: os.Getenv("AWS_SECRET_ACCESS_KEY"), SessionToken: os.Getenv("AWS_SESSION_TOKEN"),
+	}, nil
+}
