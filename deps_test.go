@@ -66,6 +66,7 @@ var importTable = []rule{
 	{pkg: "adapters/redisstore", own: core, modules: list("github.com/redis/go-redis/v9")},                                       // ADR 0011
 	{pkg: "adapters/httpapi", own: core, modules: list("github.com/go-json-experiment/json")},                                    // ADR 0017; saga: 0025
 	{pkg: "adapters/otelhooks", own: core, modules: list("go.opentelemetry.io/otel")},                                            // the API, which is metric and trace too: ADR 0020
+	{pkg: "adapters/kinesisstore/consumer", modules: list(aws)},                                                                  // ADR 0028
 	{pkg: "adapters/lambdaapi", own: list("adapters/kinesisstore/consumer"), modules: list("github.com/aws/aws-lambda-go", aws)}, // ADR 0031
 	{pkg: "adapters/discovery"}, // ADR 0023, as the next two
 	{pkg: "adapters/discovery/cloudmap", own: list("adapters/discovery"), modules: list(aws)},
@@ -80,7 +81,7 @@ var importTable = []rule{
 	{pkg: "adapters/eventbridgebus", own: core, modules: list(aws, smithy)}, // ADR 0030
 
 	// What puts the parts together.
-	{pkg: "examples/...", own: everything, modules: list(pgx, aws)}, // to open a pool: ADR 0019; a client: ADR 0031
+	{pkg: "examples/...", own: everything, modules: list(pgx, aws, "github.com/aws/aws-lambda-go")}, // to open a pool: ADR 0019; a client: ADR 0031
 	{pkg: "cmd/...", own: everything, modules: list("github.com/spf13/cobra", "github.com/jedib0t/go-pretty/v6", "golang.org/x/term", pgx)},
 
 	// Parts that several packages share, and our own tools.
