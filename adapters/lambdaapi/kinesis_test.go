@@ -46,7 +46,7 @@ func TestAPoisonRecordIsNamedAndWhatStandsBeforeItIsNotRepeated(t *testing.T) {
 		s.records[2].Data, m.poison = []byte("c"), "" // mended
 		answer, err = f(t.Context(), s.event(2, 3, 4))
 		require.NoError(t, err)
-		assert.Equal(t, none, jsonOf(answer))
+		assert.JSONEq(t, none, jsonOf(answer))
 		assert.Equal(t, []string{"a", "b", "c", "d", "e"}, m.rows)
 	}
 }
@@ -56,12 +56,12 @@ func TestABatchThatIsGivenAgainChangesNothing(t *testing.T) {
 	for range 3 {
 		answer, err := function(s, m)(t.Context(), s.event(0, 1, 2))
 		require.NoError(t, err)
-		assert.Equal(t, none, jsonOf(answer))
+		assert.JSONEq(t, none, jsonOf(answer))
 		assert.Equal(t, []string{"a", "b", "c"}, m.rows)
 	}
 	answer, err := function(s, m)(t.Context(), events.KinesisEvent{})
 	require.NoError(t, err)
-	assert.Equal(t, none, jsonOf(answer))
+	assert.JSONEq(t, none, jsonOf(answer))
 }
 
 func TestABatchBehindAGapIsRefused(t *testing.T) {
@@ -92,7 +92,7 @@ func TestAShardThatHasEndedTakesNoMore(t *testing.T) {
 	s, m := newShard("a", "b"), &readModel{at: consumer.Checkpoint{Sequence: "7", Ended: true}}
 	answer, err := function(s, m)(t.Context(), s.event(0))
 	require.NoError(t, err)
-	assert.Equal(t, none, jsonOf(answer), "that it has had")
+	assert.JSONEq(t, none, jsonOf(answer), "that it has had")
 	_, err = function(s, m)(t.Context(), s.event(1))
 	require.ErrorIs(t, err, lambdaapi.ErrGap)
 }
@@ -105,7 +105,7 @@ func TestAZombieChangesNothing(t *testing.T) {
 		m.before = nil
 		answer, err := function(s, m)(t.Context(), s.event(0, 1))
 		assert.NoError(t, err)
-		assert.Equal(t, none, jsonOf(answer))
+		assert.JSONEq(t, none, jsonOf(answer))
 	}
 	answer, err := function(s, m)(t.Context(), s.event(0, 1))
 	require.NoError(t, err)
