@@ -37,7 +37,7 @@ func Start[E, A any](function func(context.Context, E) (A, error), options Start
 	if options.Drain == 0 {
 		options.Drain = 250 * time.Millisecond
 	}
-	ctx, end := context.WithCancel(context.Background())
+	ctx, end := context.WithCancel(context.Background()) //nolint:gosec // p.stop calls it
 	p := &program{options: options, log: loggerOr(options.Logger), end: end}
 	lambda.StartWithOptions(counted(p, function), lambda.WithContext(ctx), lambda.WithEnableSIGTERM(p.stop))
 }

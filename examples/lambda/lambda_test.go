@@ -106,7 +106,11 @@ func (s shard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer = map[string]any{"Records": records, "NextShardIterator": strconv.Itoa(to) + "!"}
 	}
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	_ = json.NewEncoder(w).Encode(answer)
+	encoded, err := json.Marshal(answer)
+	if err != nil {
+		panic(err)
+	}
+	_, _ = w.Write(encoded)
 }
 
 // event returns the batch of the records with these sequence numbers.

@@ -49,7 +49,7 @@ func (db *database) create(ctx context.Context) error {
 	}
 	defer tx.Rollback()
 	for _, statement := range append(db.before, schema...) {
-		if _, err := tx.ExecContext(ctx, statement); err != nil {
+		if _, err := tx.ExecContext(ctx, statement); err != nil { //nolint:gosec // the statements are constants of this package
 			return err
 		}
 	}
