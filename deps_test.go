@@ -111,6 +111,9 @@ var importTable = []rule{
 	{pkg: "internal/awstest/fault", modules: list(aws, smithy)}, // only its tests do
 	{pkg: "internal/awstest/emulators", own: list("internal/awstest/npm", "internal/testservers"), modules: list(aws, smithy)},
 	{pkg: "internal/awstest/kinesisfake", own: list("internal/awstest/fault"), modules: list(aws, smithy)},
+	// Templates and an image, with tests and no other code, and the health check of the image.
+	{pkg: "deploy"}, // ADR 0032
+	{pkg: "deploy/health"},
 
 	// Tests that need two adapters at a time, and their clients. It has no other code.
 	{pkg: "internal/torture", modules: list(pgx, "github.com/redis/go-redis/v9")}, // ADR 0021
@@ -126,7 +129,7 @@ var importTable = []rule{
 var (
 	core       = list("eventstore", "eventstore/codec", "eventstore/subscription", "aggregate", "command", "query", "projection", "relay", "saga", "internal/wake", "internal/groupcommit", "internal/leases", "internal/jsonschema", "internal/moments")
 	everything = list("...")
-	testOnly   = list("github.com/stretchr/testify", rapid, "go.uber.org/goleak", "go.opentelemetry.io/otel/sdk", "github.com/santhosh-tekuri/jsonschema/v6", "golang.org/x/net/dns/dnsmessage")
+	testOnly   = list("github.com/stretchr/testify", rapid, "go.uber.org/goleak", "go.opentelemetry.io/otel/sdk", "github.com/santhosh-tekuri/jsonschema/v6", "golang.org/x/net/dns/dnsmessage", "go.yaml.in/yaml/v3")
 )
 
 const (
