@@ -30,7 +30,7 @@ func TestAWSsValidatorFindsNothingButWhatIsPlanted(t *testing.T) {
 	t.Parallel()
 	node, err := exec.LookPath("node")
 	if err != nil {
-		t.Skip("there is no node: make test installs it")
+		t.Skip("there is no node, which runs the validator: install Node.js 20 or newer")
 	}
 	if _, err := os.Stat(filepath.Join(modules, "node_modules", "@aws", "cloudformation-validate")); err != nil {
 		t.Skip("the validator is not installed: make test does, or npm ci --ignore-scripts --prefix internal/awstest/npm")
