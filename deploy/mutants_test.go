@@ -91,6 +91,7 @@ func TestPlantedMistakesAreFound(t *testing.T) {
 		{"serverless", "Mapping", property(false, "BisectBatchOnFunctionError"), "BisectBatchOnFunctionError"},
 		{"serverless", "Mapping", property(10, "ParallelizationFactor"), "not 1"},
 		{"serverless", "Mapping", property(nil, "DestinationConfig"), "goes nowhere"},
+		{"serverless", "Mapping", property(3, "MaximumRetryAttempts"), "gives records up"},
 		{"serverless", "Mapping", property("LATEST", "StartingPosition"), "oldest record"},
 		{"serverless", "Api", property([]any{"x86_64"}, "Architectures"), "x86_64"},
 		{"serverless", "Api", property("{{resolve:secretsmanager:x}}", "Environment", "Variables", "PGUSER"), "a secret in plain"},

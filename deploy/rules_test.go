@@ -148,6 +148,9 @@ func functions(tmpl template, say sayf) {
 		if m.property("DestinationConfig", "OnFailure", "Destination") == nil {
 			say("%s: what is given up goes nowhere", m.name)
 		}
+		if m.property("MaximumRetryAttempts") != -1 || m.property("MaximumRecordAgeInSeconds") != -1 {
+			say("%s: gives records up", m.name)
+		}
 		if m.property("StartingPosition") != "TRIM_HORIZON" {
 			say("%s: does not begin at the oldest record", m.name)
 		}
