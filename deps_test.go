@@ -66,15 +66,12 @@ var importTable = []rule{
 	{pkg: "adapters/redisstore", own: core, modules: list("github.com/redis/go-redis/v9")},                                       // ADR 0011
 	{pkg: "adapters/httpapi", own: core, modules: list("github.com/go-json-experiment/json")},                                    // ADR 0017; saga: 0025
 	{pkg: "adapters/otelhooks", own: core, modules: list("go.opentelemetry.io/otel")},                                            // the API, which is metric and trace too: ADR 0020
-	{pkg: "adapters/kinesisstore/consumer", modules: list(aws)},                                                                  // ADR 0028
+	{pkg: "adapters/kinesisstore/consumer", modules: list(aws, smithy, pgx)},                                                     // ADR 0028, as the next; pgx: only its tests do
 	{pkg: "adapters/lambdaapi", own: list("adapters/kinesisstore/consumer"), modules: list("github.com/aws/aws-lambda-go", aws)}, // ADR 0031
 	{pkg: "adapters/discovery"}, // ADR 0023, as the next two
 	{pkg: "adapters/discovery/cloudmap", own: list("adapters/discovery"), modules: list(aws)},
 	{pkg: "adapters/discovery/lattice", modules: list(aws)},
-	{pkg: "adapters/kinesisstore/consumer", modules: list(aws, pgx)},                                                              // pgx: only its tests do; ADR 0028, as the next
-	{pkg: "adapters/kinesisstore/consumer", modules: list(aws, smithy)},                                                           // ADR 0028, as the next
 	{pkg: "adapters/kinesisstore", own: append(list("adapters/kinesisstore/consumer"), core...), modules: list(aws, smithy, pgx)}, // ADR 0029; pgx: its tests
-	{pkg: "adapters/kinesisstore/consumer", modules: list(aws, smithy)},                                                           // ADR 0028, as the next
 	{pkg: "adapters/kinesisstore/consumer/consumertest", own: list("adapters/kinesisstore/consumer")},
 	{pkg: "adapters/kinesisstore/dynamoleases", own: list("adapters/kinesisstore/consumer"), modules: list(aws)}, // ADR 0027
 
