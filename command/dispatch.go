@@ -17,9 +17,14 @@ type DispatchOption func(*Info)
 // ID makes the command idempotent: dispatched again with the same id by the same
 // principal, it takes no further effect and returns the first receipt. The id is the
 // client's, such as the value of an Idempotency-Key header. Two commands are the same if
-// their JSON is: fields that JSON leaves out are not compared. Default, also for an
+// their JSON is, see [Sent]: fields that JSON leaves out are not compared. Default, also for an
 // empty id: none, a repeat takes effect again.
 func ID(id string) DispatchOption { return func(i *Info) { i.ID = id } }
+
+// Sent says which JSON the command was decoded from. Under an [ID] a repeat is then the same command if
+// that is the same, but for the order of its fields: what is repeated as it was recorded stays the same
+// command when a deploy gives its type another field. Default: the JSON of the command's value.
+func Sent(payload []byte) DispatchOption { return func(i *Info) { i.sent = string(payload) } }
 
 // Principal says on whose behalf the command is dispatched. Ids of one principal do not
 // touch those of another. It is stored with every event as [eventstore.MetadataActor], for
@@ -83,6 +88,8 @@ type Info struct {
 	// Correlation names the conversation, and Causation what caused the events of the command:
 	// an event, or the command that began the conversation, by its id.
 	Correlation, Causation string
+
+	sent string // the JSON that it was decoded from; empty: nobody says
 }
 
 // InfoFrom returns the info of the command that is being handled, and whether there is
@@ -117,7 +124,7 @@ func newDispatch(ctx context.Context, name string, cmd any, options []DispatchOp
 	if d.ID == "" {
 		return d, nil
 	}
-	payload, err := canonicalJSON(cmd)
+	payload, err := d.canonical(cmd)
 	if err != nil {
 		return d, fmt.Errorf("%w: %w", ErrInvalidCommand, err)
 	}
@@ -192,13 +199,16 @@ func inScope(next Handler) Handler {
 	}
 }
 
-// canonicalJSON encodes the command with the keys of every object sorted, so that
+// canonical returns the command's JSON with the keys of every object sorted, so that
 // reordering the fields of a Go struct does not make a repeat of an old command another
 // command. Numbers keep their digits.
-func canonicalJSON(cmd any) ([]byte, error) {
+func (i Info) canonical(cmd any) ([]byte, error) {
 	encoded, err := json.Marshal(cmd)
 	if err != nil {
 		return nil, err
+	}
+	if i.sent != "" {
+		encoded = []byte(i.sent)
 	}
 	decoder := json.NewDecoder(bytes.NewReader(encoded))
 	decoder.UseNumber()

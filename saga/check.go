@@ -43,7 +43,8 @@ func (d Divergence) String() string {
 // knew at the time, and reports where it would decide otherwise: another command, another timer,
 // another step. Nothing is written or dispatched. Run it before a deploy, with the new program on the
 // store of the old one: an instance that diverges was begun by other rules, and what it does next may
-// not fit what it has done. Of each instance the first divergence is reported.
+// not fit what it has done. An event that today's rules would tell another instance, and a record that this
+// build cannot read, are divergences too. Of each instance the first one is reported.
 func (t *Type[S]) Check(ctx context.Context, store Store) (CheckReport, error) {
 	var report CheckReport
 	read, err := store.ReadLog(ctx, eventstore.LogQuery{Query: eventstore.Types(observedType)})
@@ -67,23 +68,30 @@ func (t *Type[S]) Check(ctx context.Context, store Store) (CheckReport, error) {
 
 func (t *Type[S]) checkOne(ctx context.Context, store eventstore.StreamReader, stream eventstore.StreamID, report *CheckReport) error {
 	all, versions, err := recordsOf(ctx, store, stream)
-	if errors.Is(err, eventstore.ErrStreamDeleted) {
+	unread, is := errors.AsType[*unreadable](err)
+	switch {
+	case errors.Is(err, eventstore.ErrStreamDeleted):
 		return nil
-	}
-	if err != nil {
+	case is:
+		report.Live++
+		told := Entry{Kind: unread.event.Type, Version: unread.event.Version, RecordedAt: unread.event.RecordedAt}
+		report.Diverged = append(report.Diverged, Divergence{Instance: stream.ID(), Told: told, Err: unread.err})
+		return nil
+	case err != nil:
 		return err
 	}
 	if slices.ContainsFunc(all, func(r record) bool { _, is := r.(ended); return is }) {
 		return nil
 	}
 	report.Live++
+	var in instance[S]
 	for from := 0; from < len(all); {
 		to := from + 1
 		for to < len(all) && !isTold(all[to]) {
 			to++
 		}
 		report.Decisions++
-		if d := t.again(stream, all[:from], all[from:to]); d != nil {
+		if d := t.again(stream, &in, all[from:to]); d != nil {
 			d.Instance, d.Told.Version = stream.ID(), versions[from]
 			report.Diverged = append(report.Diverged, *d)
 			return nil
@@ -93,8 +101,9 @@ func (t *Type[S]) checkOne(ctx context.Context, store eventstore.StreamReader, s
 	return nil
 }
 
-// again makes a decision again, and returns nil if it is the one that was recorded.
-func (t *Type[S]) again(stream eventstore.StreamID, before, recorded []record) (d *Divergence) {
+// again makes a decision again, and returns nil if it is the one that was recorded. The instance is then
+// what the decision has made of it.
+func (t *Type[S]) again(stream eventstore.StreamID, in *instance[S], recorded []record) (d *Divergence) {
 	diverged := func(decides []record, err error) *Divergence {
 		return &Divergence{Told: entries(recorded[:1])[0], Recorded: entries(recorded[1:]), Decides: entries(decides), Err: err}
 	}
@@ -105,14 +114,19 @@ func (t *Type[S]) again(stream eventstore.StreamID, before, recorded []record) (
 		}
 	}()
 	defer recoverAsPoison(&err)
-	var in instance[S]
-	for _, r := range before {
-		t.fold(r, &in)
+	if o, is := recorded[0].(observed); is {
+		if err = t.isOf(stream, o); err != nil {
+			return nil
+		}
 	}
-	decided, err := t.decide(stream, in, recorded[0])
+	made, err := t.decision(stream, *in, recorded[0])
+	if err == nil {
+		err = made.broken
+	}
 	if err != nil {
-		return diverged(nil, err)
+		return nil
 	}
+	decided := made.records
 	if len(decided) != len(recorded) {
 		return diverged(decided[1:], nil)
 	}
@@ -121,8 +135,42 @@ func (t *Type[S]) again(stream eventstore.StreamID, before, recorded []record) (
 			return diverged(decided[1:], nil)
 		}
 	}
+	*in = made.instance
 	return nil
 }
+
+// isOf returns an error unless today's rules tell the event to the instance. What no rule speaks of any more
+// is told nobody, and what was told stands.
+func (t *Type[S]) isOf(stream eventstore.StreamID, o observed) error {
+	m := o.event()
+	values, err := t.events.Decode(m)
+	if err != nil {
+		return err
+	}
+	for _, value := range values {
+		rule := t.rules[typeOf(value)]
+		if rule == nil {
+			continue
+		}
+		id := rule.id(value, &m)
+		if t.react != nil && o.Part > 0 {
+			id = o.key()
+		}
+		if id != stream.ID() {
+			return fmt.Errorf("the rule of %v says that the event is of instance %q", rule.event, id)
+		}
+	}
+	return nil
+}
+
+// unreadable is an error about a record that does not decode.
+type unreadable struct {
+	event eventstore.Recorded
+	err   error
+}
+
+func (u *unreadable) Error() string { return u.err.Error() }
+func (u *unreadable) Unwrap() error { return u.err }
 
 func entries(all []record) []Entry {
 	named := make([]Entry, len(all))
@@ -143,7 +191,7 @@ func recordsOf(ctx context.Context, store eventstore.StreamReader, stream events
 		}
 		values, err := records.Decode(m)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, &unreadable{m, err}
 		}
 		for _, value := range values {
 			all, versions = append(all, value), append(versions, m.Version)

@@ -28,6 +28,15 @@ type decision[S any] struct {
 
 // decide returns the records of what the instance is told and of what it does because of it.
 func (t *Type[S]) decide(stream eventstore.StreamID, in instance[S], told record) ([]record, error) {
+	d, err := t.decision(stream, in, told)
+	if err != nil {
+		return nil, err
+	}
+	return d.records, d.broken
+}
+
+// decision is decide with what becomes of the instance.
+func (t *Type[S]) decision(stream eventstore.StreamID, in instance[S], told record) (*decision[S], error) {
 	if in.broken != nil {
 		return nil, in.broken
 	}
@@ -46,7 +55,7 @@ func (t *Type[S]) decide(stream eventstore.StreamID, in instance[S], told record
 		return nil, err
 	}
 	d.settle()
-	return d.records, d.broken
+	return d, nil
 }
 
 // minds reports whether it means anything to the instance.
@@ -301,7 +310,7 @@ func (d *decision[S]) settle() {
 		case c.status != waiting || !d.saga.needs(&d.instance, c) || d.isDue(id):
 		case c.tries < d.saga.retry.Attempts:
 			name := fmt.Sprintf("%s, attempt %d", c.Name, c.Attempt+1)
-			d.setTimer(timerSet{Name: name, Command: id, Due: due(d.at, d.saga.retry.pause(id, c.Attempt, c.tries))})
+			d.setTimer(timerSet{Name: name, Command: id, Due: due(d.at, max(c.after, d.saga.retry.pause(id, c.Attempt, c.tries)))})
 		default:
 			exhausted = append(exhausted, id)
 		}

@@ -15,6 +15,8 @@ func (w Worker) dispatching(s Saga, e engine) *following {
 	return &following{
 		worker: w, saga: s.Name(), id: subscription.NewWorkerID(w.Name), log: w.Store,
 		query: eventstore.Types(requestedType), model: modelOf(s.Name(), "sent"),
+		// Of one instance only those that may be done together are open at a time.
+		apart: true,
 		tasks: func(_ eventstore.StoreID, m *eventstore.Recorded) []task {
 			if m.Stream.Category() != s.Name() {
 				return nil
@@ -54,6 +56,12 @@ func (w Worker) deliver(ctx context.Context, c Command) (err error) {
 	return w.Dispatcher.Dispatch(ctx, c)
 }
 
+// command returns what a request asks for.
+func (t *Type[S]) command(in *instance[S], requested commandRequested) Command {
+	began, _ := eventstore.ParseMetadata(in.metadata) // which need not be in the usual form
+	return Command{ID: requested.ID, Name: requested.Name, Payload: requested.Payload, Began: began}
+}
+
 // result returns what an instance is told of an attempt.
 func result(of commandRequested, err error, now time.Time) record {
 	switch now = now.UTC(); {
@@ -62,6 +70,6 @@ func result(of commandRequested, err error, now time.Time) record {
 	case errors.Is(err, ErrRefused):
 		return commandRefused{of.ID, of.Attempt, reasonOf(err), now}
 	default:
-		return commandFailed{of.ID, of.Attempt, reasonOf(err), now}
+		return commandFailed{of.ID, of.Attempt, reasonOf(err), pauseAfter(err), now}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/leftfold/leftfold/aggregate"
 	"github.com/leftfold/leftfold/command"
@@ -19,8 +20,10 @@ type Command struct {
 	ID string
 	// Name is that of [Send].
 	Name string
-	// Payload is the command as JSON.
+	// Payload is the command as JSON, as it was recorded.
 	Payload json.RawMessage
+	// Began is the metadata of the event that began the instance, such as its trace context.
+	Began eventstore.Metadata
 }
 
 // Dispatcher carries commands to those who handle them.
@@ -47,6 +50,29 @@ var ErrRefused = errors.New("command was refused")
 // Refused returns err as a refusal. Its text is kept with the instance, as the reason.
 func Refused(err error) error { return &refusal{err} }
 
+// MaxRetryAfter is the longest pause that is heeded of [RetryAfter].
+const MaxRetryAfter = time.Hour
+
+// RetryAfter returns err as one after which the command should not be tried again before so long, as
+// whoever handles it asks: the pause is at least that, at most [MaxRetryAfter] of it.
+func RetryAfter(err error, pause time.Duration) error { return &later{err, pause} }
+
+type later struct {
+	error
+
+	pause time.Duration
+}
+
+func (l *later) Unwrap() error { return l.error }
+
+// pauseAfter returns how long whoever handles the command asks to wait.
+func pauseAfter(err error) time.Duration {
+	if l, asked := errors.AsType[*later](err); asked {
+		return min(max(l.pause, 0), MaxRetryAfter)
+	}
+	return 0
+}
+
 type refusal struct{ err error }
 
 func (r *refusal) Error() string   { return r.err.Error() }
@@ -57,9 +83,13 @@ func (r *refusal) Unwrap() []error { return []error{ErrRefused, r.err} }
 // [command.Principal].
 //
 // Refusals are: the decision of an aggregate against it ([aggregate.RefusedError]), what a handler
-// returns as [Refused], a command that is malformed ([command.ErrInvalidCommand]), one that the principal may not send
-// ([command.ForbiddenError]), a stream that is deleted. A command that the bus does not know is
-// tried again: a deploy may bring its handler.
+// returns as [Refused], a command that is malformed ([command.ErrInvalidCommand]), a stream that is
+// deleted. Everything else is tried again, and then the instance is stuck: a command that the bus does
+// not know, for a deploy may bring its handler, and one that the principal may not send
+// ([command.ForbiddenError]), for that is a mistake of the configuration. httpapi.ToService does the
+// same over HTTP, where its table of answers is.
+//
+// A repeat is the same command if its recorded payload is, also when a deploy has changed its type.
 func ToBus(bus *command.Bus, options ...command.DispatchOption) Dispatcher {
 	return &toBus{bus, options}
 }
@@ -74,7 +104,7 @@ func (d *toBus) Dispatch(ctx context.Context, c Command) error {
 	if err != nil {
 		return err
 	}
-	options := slices.Concat(d.options, []command.DispatchOption{command.ID(c.ID)})
+	options := slices.Concat(d.options, []command.DispatchOption{command.ID(c.ID), command.Sent(c.Payload)})
 	if _, err = d.bus.Dispatch(ctx, decoded, options...); isRefusal(err) {
 		return Refused(err)
 	}
@@ -88,8 +118,7 @@ func isRefusal(err error) bool {
 	if _, decided := errors.AsType[*aggregate.RefusedError](err); decided {
 		return true
 	}
-	_, forbidden := errors.AsType[*command.ForbiddenError](err)
-	return forbidden || errors.Is(err, command.ErrInvalidCommand) || errors.Is(err, eventstore.ErrStreamDeleted)
+	return errors.Is(err, command.ErrInvalidCommand) || errors.Is(err, eventstore.ErrStreamDeleted)
 }
 
 // decode returns the command as a value of the type that the bus handles under its name.

@@ -20,6 +20,14 @@
 // The same code decides in a test without a store, see package sagatest, and again on recorded
 // instances, see [Check]. Replaying or rebuilding a read model never dispatches anything.
 //
+// A step looks at events from its start on. An answer may come before that: somebody pays before the
+// step that waits for the payment has begun. Let the step that asks wait for the answer (Do and Done in
+// one step, or a step Together with it), or have the rule of the event note it in the state, and the
+// step send a command that depends on it.
+//
+// An instance's stream holds a copy of each event that it was told. One that is so near the store's limit
+// (1 MiB in most) that the copy exceeds it is parked; what is large belongs elsewhere, with its address in the event.
+//
 // What the package does not promise: isolation. Others see what a saga has done so far, and
 // compensations are commands like any other.
 package saga

@@ -135,7 +135,7 @@ func (r *running[S]) request(ctx context.Context, id string, requested commandRe
 	}
 	at := in.commands[requested.ID]
 	wanted = at.status == open && at.Attempt == requested.Attempt && r.needs(&in, at)
-	return Command{ID: requested.ID, Name: requested.Name, Payload: requested.Payload}, wanted, nil
+	return r.command(&in, requested), wanted, nil
 }
 
 // poisonous marks the errors that are of one instance: it cannot be folded, it decides what cannot
@@ -144,12 +144,18 @@ func poisonous(err error) error {
 	if err == nil {
 		return nil
 	}
+	if errors.Is(err, eventstore.ErrDiverged) {
+		return fmt.Errorf("the store of the instances has changed under its readers, and is tried again: %v", err) //nolint:errorlint // of the source it would say that it has diverged
+	}
 	_, decided := errors.AsType[*aggregate.RefusedError](err)
 	_, undecodable := errors.AsType[*codec.DecodeError](err)
 	_, newer := errors.AsType[*codec.SchemaVersionError](err)
 	if decided || undecodable || newer || errors.Is(err, codec.ErrUnknownType) ||
-		errors.Is(err, eventstore.ErrInvalid) || errors.Is(err, eventstore.ErrTooLarge) {
+		errors.Is(err, eventstore.ErrInvalid) {
 		return &poison{err}
+	}
+	if errors.Is(err, eventstore.ErrTooLarge) {
+		return &poison{fmt.Errorf("the instance keeps a copy of what it is told, which does not fit into an event of its stream beside what it decides: make the event smaller: %w", err)}
 	}
 	return err
 }

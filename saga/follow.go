@@ -21,6 +21,7 @@ type following struct {
 	log    eventstore.LogReader
 	query  eventstore.Query
 	model  projection.Model
+	apart  bool // see target
 	tasks  func(source eventstore.StoreID, event *eventstore.Recorded) []task
 }
 
@@ -84,7 +85,7 @@ func (f *following) run(ctx context.Context) error {
 
 func (f *following) target(segment subscription.Segment) subscription.Target {
 	return &target{
-		sink: f.worker.Sink, model: f.model, segment: segment, tasks: f.tasks,
+		sink: f.worker.Sink, model: f.model, segment: segment, tasks: f.tasks, apart: f.apart,
 		maxParked: f.worker.MaxParked, fault: f.worker.Hooks.Fault, now: f.worker.Now,
 	}
 }

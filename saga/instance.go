@@ -29,6 +29,7 @@ type instance[S any] struct {
 	state    S
 	phase    Phase // empty: it has not begun
 	began    eventstore.EventID
+	metadata []byte          // of the event that began it
 	told     map[string]bool // events, by id and part
 	values   []any           // what the last observed event stands for
 	steps    map[string]stepState
@@ -63,7 +64,8 @@ type commandState struct {
 	status  status
 	tries   int // that failed since it was requested first, or the instance was resumed
 	settled bool
-	reason  string // why it failed last
+	reason  string        // why it failed last
+	after   time.Duration // that it should rest then
 }
 
 type status int
@@ -124,7 +126,7 @@ func (t *Type[S]) fold(r record, in *instance[S]) {
 			}
 		})
 	case commandFailed:
-		in.command(r.ID, func(c *commandState) { c.failed(r.Reason) })
+		in.command(r.ID, func(c *commandState) { c.failed(r.Reason); c.after = r.After })
 	case timerSet:
 		in.timers[r.ID] = r
 	case timerCancelled:
@@ -152,7 +154,7 @@ func (t *Type[S]) fold(r record, in *instance[S]) {
 func (t *Type[S]) foldObserved(o observed, in *instance[S]) {
 	if o.Begins {
 		in.begin()
-		in.began = o.ID
+		in.began, in.metadata = o.ID, o.Metadata
 	}
 	if in.phase == "" {
 		in.broken = fmt.Errorf("the stream begins with %s, which begins nothing", o.Type)
@@ -220,7 +222,7 @@ func (in *instance[S]) command(id string, change func(*commandState)) {
 }
 
 func (c *commandState) failed(reason string) {
-	c.status, c.reason = waiting, reason
+	c.status, c.reason, c.after = waiting, reason, 0
 	c.tries++
 }
 

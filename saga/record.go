@@ -53,6 +53,7 @@ type (
 		ID      string
 		Attempt int
 		Reason  string
+		After   time.Duration `json:",omitzero"` // that is asked for before the next attempt
 		At      time.Time
 	}
 	resumed struct {

@@ -120,7 +120,7 @@ func (r *Rehearsal[S]) Commands() (sent []Command) {
 		}
 		c := r.instance.commands[requested.ID]
 		if c.status == open && c.Attempt == requested.Attempt && r.saga.needs(&r.instance, c) {
-			sent = append(sent, Command{c.ID, c.Name, c.Payload})
+			sent = append(sent, r.saga.command(&r.instance, c.commandRequested))
 		}
 	}
 	return sent

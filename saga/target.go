@@ -30,6 +30,7 @@ type target struct {
 	model     projection.Model
 	segment   subscription.Segment
 	tasks     func(source eventstore.StoreID, event *eventstore.Recorded) []task
+	apart     bool // tasks of one key need not be done in order
 	maxParked int
 	fault     func(Point)
 	now       func() time.Time
@@ -98,7 +99,7 @@ func (t *target) doAll(ctx context.Context, w subscription.Window) (park []proje
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	free := make(chan struct{}, atOnce)
-	for _, tasks := range t.byKey(w) {
+	for _, tasks := range t.groups(w) {
 		free <- struct{}{}
 		all.Go(func() {
 			defer func() { <-free }()
@@ -106,7 +107,7 @@ func (t *target) doAll(ctx context.Context, w subscription.Window) (park []proje
 			mu.Lock()
 			defer mu.Unlock()
 			if _, poisoned := errors.AsType[*poison](failure); poisoned {
-				park = append(park, t.parkedAt(failed, failure))
+				park = parkFirst(park, t.parkedAt(failed, failure))
 			} else if failure != nil && err == nil {
 				err = failure
 				stop()
@@ -116,6 +117,31 @@ func (t *target) doAll(ctx context.Context, w subscription.Window) (park []proje
 	all.Wait()
 	slices.SortFunc(park, func(a, b projection.Parked) int { return int(a.Event.Position - b.Event.Position) })
 	return park, err
+}
+
+// parkFirst parks each key once, at the first of its events that fails.
+func parkFirst(park []projection.Parked, p projection.Parked) []projection.Parked {
+	n := slices.IndexFunc(park, func(other projection.Parked) bool { return other.Key == p.Key })
+	switch {
+	case n < 0:
+		return append(park, p)
+	case p.Event.Position < park[n].Event.Position:
+		park[n] = p
+	}
+	return park
+}
+
+// groups returns the tasks that are done at the same time, those of each group in order.
+func (t *target) groups(w subscription.Window) [][]task {
+	groups := t.byKey(w)
+	if !t.apart {
+		return groups
+	}
+	var each [][]task
+	for _, one := range slices.Concat(groups...) {
+		each = append(each, []task{one})
+	}
+	return each
 }
 
 // byKey returns the tasks of the segment, those of each key together, without those of parked keys.

@@ -2,6 +2,7 @@ package saga
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"time"
 
@@ -51,19 +52,34 @@ func timersOf(saga string) *projection.View[Timer] {
 
 func instancesOf(saga string) *projection.View[Instance] {
 	return projection.NewView(saga+"_instances", projection.ViewOptions{Version: 1, Indexes: []string{"phase", "changed_at"}},
-		change(saga, func(row *Instance, e observed) {
-			if e.Begins {
-				row.Phase, row.BeganAt = Running, e.At
-			}
-		}),
-		change(saga, func(row *Instance, e stepStarted) { row.Step = e.Step }),
-		change(saga, func(row *Instance, e stepFailed) { row.Step, row.Reason = e.Step, e.Reason }),
-		change(saga, func(row *Instance, e stepAbandoned) { row.Step, row.Reason = e.Step, e.Reason }),
-		change(saga, func(row *Instance, e stepUndone) { row.Step = e.Step }),
-		change(saga, func(row *Instance, _ compensating) { row.Phase, row.Undoing = Compensating, true }),
-		change(saga, func(row *Instance, e stuck) { row.Phase, row.Step, row.Reason = Stuck, e.Step, e.Reason }),
-		change(saga, func(row *Instance, _ unstuck) { row.Phase = phaseOf(row.Undoing) }),
-		change(saga, func(row *Instance, e ended) { row.Phase, row.Undoing = e.Phase, false }))
+		change[observed](saga), change[stepStarted](saga), change[stepFailed](saga), change[stepAbandoned](saga),
+		change[stepUndone](saga), change[compensating](saga), change[stuck](saga), change[unstuck](saga), change[ended](saga))
+}
+
+// apply folds a record into the row.
+func (row *Instance) apply(r record) {
+	switch e := r.(type) {
+	case observed:
+		if e.Begins {
+			row.Phase, row.BeganAt = Running, e.At
+		}
+	case stepStarted:
+		row.Step = e.Step
+	case stepFailed:
+		row.Step, row.Reason = e.Step, e.Reason
+	case stepAbandoned:
+		row.Step, row.Reason = e.Step, e.Reason
+	case stepUndone:
+		row.Step = e.Step
+	case compensating:
+		row.Phase, row.Undoing = Compensating, true
+	case stuck:
+		row.Phase, row.Step, row.Reason = Stuck, e.Step, e.Reason
+	case unstuck:
+		row.Phase = phaseOf(row.Undoing)
+	case ended:
+		row.Phase, row.Undoing = e.Phase, false
+	}
 }
 
 func phaseOf(undoing bool) Phase {
@@ -74,7 +90,7 @@ func phaseOf(undoing bool) Phase {
 }
 
 // change folds records of the saga's own instances.
-func change[E any](saga string, fold func(row *Instance, e E)) projection.Rule[Instance] {
+func change[E any](saga string) projection.Rule[Instance] {
 	return projection.WhenKeyed(func(_ E, m eventstore.Recorded) string {
 		if m.Stream.Category() != saga {
 			return ""
@@ -82,8 +98,41 @@ func change[E any](saga string, fold func(row *Instance, e E)) projection.Rule[I
 		return m.Stream.ID()
 	}, func(row *Instance, e E, m eventstore.Recorded) {
 		row.ChangedAt = m.RecordedAt
-		fold(row, e)
+		row.apply(e)
 	})
+}
+
+// Await waits until the instance with the id has ended, and returns how. It is woken by the store, which is
+// that of the instances; an instance that has not begun or is stuck is waited for until ctx ends. One
+// that is deleted is [eventstore.ErrStreamDeleted].
+func (t *Type[S]) Await(ctx context.Context, store Store, id string) (Instance, error) {
+	row := Instance{ID: id}
+	var read eventstore.Version
+	for {
+		head, err := store.Head(ctx) // before we look, so that nothing is missed
+		if err != nil {
+			return row, fmt.Errorf("await %s: %w", t.Stream(id), err)
+		}
+		for m, err := range store.ReadStream(ctx, t.Stream(id), eventstore.StreamRange{After: read}) {
+			var values []any
+			if err == nil {
+				values, err = records.Decode(m)
+			}
+			if err != nil {
+				return row, fmt.Errorf("await %s: %w", t.Stream(id), err)
+			}
+			for _, value := range values {
+				row.apply(value)
+			}
+			read, row.ChangedAt = m.Version, m.RecordedAt
+		}
+		if row.Phase.Ended() {
+			return row, nil
+		}
+		if err := eventstore.WaitAppended(ctx, store, head.Position); err != nil {
+			return row, fmt.Errorf("await %s: %w", t.Stream(id), err)
+		}
+	}
 }
 
 // InPhase yields the saga's instances that are in a phase, by id. Those that are [Stuck] wait for

@@ -41,7 +41,9 @@ func (t *Type[S]) engine(w Worker) engine {
 type Worker struct {
 	// Store is where the instances live. Required.
 	Store Store
-	// Sources are the stores whose events the sagas are told. Default: Store.
+	// Sources are the stores whose events the sagas are told. Default: Store. Whoever runs a saga on
+	// the same sources with another Store runs it again: each Store has instances of its own, and all of
+	// them send commands. Workers of one saga have one Store and one Sink.
 	Sources []eventstore.LogReader
 	// Sink keeps checkpoints, and the views of timers and instances. Required.
 	Sink projection.Sink
@@ -74,6 +76,7 @@ type Worker struct {
 }
 
 // Hooks are called from many goroutines, which they hold up. Those that are nil are not called.
+// A panic of one is told to Failed, and holds up nothing; one of Failed itself is dropped.
 type Hooks struct {
 	// Failed is called with what keeps the worker from a part of a saga, which it tries again.
 	Failed func(saga string, err error)
@@ -184,7 +187,15 @@ func (w Worker) views(s Saga) func(context.Context) error {
 
 func (w Worker) failed(saga string, err error) {
 	if w.Hooks.Failed != nil {
+		defer w.recovered(saga, "Failed")
 		w.Hooks.Failed(saga, err)
+	}
+}
+
+// recovered keeps a hook that panics from what it is told of.
+func (w Worker) recovered(saga, hook string) {
+	if p := recover(); p != nil && hook != "Failed" {
+		w.failed(saga, fmt.Errorf("saga %s: the hook %s panics, mend it: %v", saga, hook, p))
 	}
 }
 
@@ -197,17 +208,20 @@ func (w Worker) decided(saga, instance string, decided []record) {
 		entries[n] = entryOf(r)
 		entries[n].Kind, _ = records.NameFor(typeOf(r))
 	}
+	defer w.recovered(saga, "Decided")
 	w.Hooks.Decided(saga, instance, withNames(entries))
 }
 
 func (w Worker) fired(saga string, timer Timer) {
 	if w.Hooks.Fired != nil {
+		defer w.recovered(saga, "Fired")
 		w.Hooks.Fired(saga, timer, w.Now().Sub(timer.Due))
 	}
 }
 
 func (w Worker) reported(saga string, report subscription.Report) {
 	if w.Hooks.Segment != nil {
+		defer w.recovered(saga, "Segment")
 		w.Hooks.Segment(saga, report)
 	}
 }

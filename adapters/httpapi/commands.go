@@ -84,7 +84,7 @@ func (c commands) serve(w http.ResponseWriter, r *http.Request) error {
 	if err := c.authorize(r.Context(), Request{principal, name, cmd}); err != nil {
 		return err
 	}
-	receipt, err := c.bus.Dispatch(r.Context(), cmd, sent.options(principal)...)
+	receipt, err := c.bus.Dispatch(r.Context(), cmd, append(sent.options(principal), command.Sent(body))...)
 	if err != nil {
 		return c.commandProblem(err, sent)
 	}

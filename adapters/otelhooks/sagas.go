@@ -6,6 +6,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/leftfold/leftfold/saga"
@@ -45,10 +46,14 @@ func (h *Hooks) Sagas(hooks saga.Hooks) saga.Hooks {
 }
 
 // Dispatcher returns a dispatcher that tells of each attempt at a command, with a span that the
-// command's handling is in: whoever sends it on takes that from ctx, see httpapi.Client.Prepare.
+// command's handling is in: whoever sends it on takes that from ctx, see httpapi.Client.Prepare. The span
+// continues the trace of the append that began the instance, if its store is one of [Hooks.Store].
 func (h *Hooks) Dispatcher(next saga.Dispatcher) saga.Dispatcher {
 	return saga.DispatcherFunc(func(ctx context.Context, c saga.Command) (err error) {
 		start := time.Now()
+		if !trace.SpanContextFromContext(ctx).IsValid() {
+			ctx = w3c.Extract(ctx, propagation.MapCarrier{traceparent: c.Began[traceparent]})
+		}
 		ctx, span := h.tracer.Start(ctx, "dispatch "+c.Name, trace.WithSpanKind(trace.SpanKindClient),
 			trace.WithAttributes(commandName.String(c.Name), commandID.String(c.ID)))
 		defer span.End()
