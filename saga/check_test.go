@@ -72,6 +72,9 @@ func TestCheckFindsWhatNewCodeWouldDecideOtherwise(t *testing.T) {
 		"a fold that panics": func(d *saga.Definition[transfer]) {
 			d.On[0] = saga.Begin(func(e requested, _ eventstore.Recorded) string { return e.ID }, func(*transfer, requested, eventstore.Recorded) { panic("wrong") })
 		},
+		"another instance": func(d *saga.Definition[transfer]) {
+			d.On[1] = saga.On[transfer](func(withdrawn, eventstore.Recorded) string { return "t7" }, nil)
+		},
 		"a fold that forgets": func(d *saga.Definition[transfer]) {
 			d.On[0] = saga.Begin[transfer](func(e requested, _ eventstore.Recorded) string { return e.ID }, nil)
 		},
@@ -93,4 +96,23 @@ func TestCheckFindsWhatNewCodeWouldDecideOtherwise(t *testing.T) {
 		require.NoError(t, err)
 		assert.Empty(t, report.Diverged)
 	})
+}
+
+// One that cannot be read hides none of the others.
+func TestCheckReportsARecordThatDoesNotDecodeAndGoesOn(t *testing.T) {
+	t.Parallel()
+	store := memory.NewStore()
+	typ := waiting(func(*saga.Definition[transfer]) {})
+	for _, stream := range []eventstore.StreamID{"waiting-a", "waiting-b"} {
+		_, err := store.Append(t.Context(), eventstore.AppendRequest{Writes: []eventstore.Write{{
+			Stream: stream, Events: []eventstore.EventData{{Type: "saga.observed", Data: []byte("no JSON")}},
+		}}})
+		require.NoError(t, err)
+	}
+	report, err := typ.Check(t.Context(), store)
+	require.NoError(t, err)
+	require.Len(t, report.Diverged, 2)
+	assert.Equal(t, 2, report.Live)
+	assert.Equal(t, "b", report.Diverged[1].Instance)
+	require.Error(t, report.Diverged[1].Err)
 }

@@ -149,3 +149,20 @@ func ExampleType_Check() {
 	fmt.Println(report.Live, len(report.Diverged), err)
 	// Output: 0 0 <nil>
 }
+
+// A caller who wants to know how it ended. The store wakes it.
+func ExampleType_Await() {
+	ctx, stop := context.WithCancel(context.Background())
+	store := memory.NewStore()
+	worker := saga.Worker{
+		Store: store, Sink: memory.NewSink(), Sagas: []saga.Saga{trips},
+		Dispatcher: saga.DispatcherFunc(func(context.Context, saga.Command) error { return nil }),
+	}
+	ended := make(chan error)
+	go func() { ended <- worker.Run(ctx) }()
+	wished := wish(ctx, store, "t1", "Lisbon")
+	trip, err := trips.Await(ctx, store, "t1")
+	stop()
+	fmt.Println(trip.Phase, wished, err, <-ended)
+	// Output: completed <nil> <nil> <nil>
+}

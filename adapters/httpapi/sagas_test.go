@@ -70,6 +70,20 @@ func TestOnlyWhatAServiceHasDecidedIsARefusal(t *testing.T) {
 	}
 }
 
+// The service asks for a pause, and a saga heeds it.
+func TestAServiceThatAsksForAPauseGetsIt(t *testing.T) {
+	t.Parallel()
+	client := wired(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "1200")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	r := moves.Rehearse("m1", time.Now())
+	require.NoError(t, r.Event(t.Context(), "wish-m1", MoveWanted{"m1"}))
+	sent := r.Commands()[0]
+	require.NoError(t, r.Handled(sent.ID, httpapi.ToService(client).Dispatch(t.Context(), sent)))
+	assert.WithinDuration(t, time.Now().Add(20*time.Minute), r.Timers()[0].Due, time.Minute)
+}
+
 // What stands between us and a service decides nothing, and neither does what we cannot send.
 func TestWhatTheServiceHasNotSaidIsNoRefusal(t *testing.T) {
 	t.Parallel()

@@ -123,3 +123,21 @@ func sagasWork(t *testing.T, w saga.Worker) (stop func()) {
 	t.Cleanup(stop)
 	return stop
 }
+
+// The request that led to the saga is found in the trace of what the saga did.
+func TestADispatchContinuesTheTraceOfWhatBeganTheInstance(t *testing.T) {
+	t.Parallel()
+	told := listen(t)
+	store := told.Store(memory.NewStore())
+	tracer := told.tracer.Tracer("test")
+	ctx, span := tracer.Start(t.Context(), "request")
+	_, err := aggregate.NewRepository(store, Accounts).Execute(ctx, "well", func(Account) ([]Event, error) { return []Event{Deposited{5}}, nil })
+	span.End()
+	require.NoError(t, err)
+	sagasWork(t, saga.Worker{Store: store, Sink: memory.NewSink(), Sagas: []saga.Saga{bonuses}, Dispatcher: told.Dispatcher(saga.DispatcherFunc(pays))})
+	_, err = bonuses.Await(t.Context(), store, "well")
+	require.NoError(t, err)
+	for _, name := range []string{"dispatch bonus.book", "dispatch bonus.pay"} {
+		assert.Equal(t, span.SpanContext().TraceID(), told.one(t, name).SpanContext.TraceID(), name)
+	}
+}
