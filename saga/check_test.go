@@ -73,7 +73,8 @@ func TestCheckFindsWhatNewCodeWouldDecideOtherwise(t *testing.T) {
 			d.On[0] = saga.Begin(func(e requested, _ eventstore.Recorded) string { return e.ID }, func(*transfer, requested, eventstore.Recorded) { panic("wrong") })
 		},
 		"another instance": func(d *saga.Definition[transfer]) {
-			d.On[1] = saga.On[transfer](func(withdrawn, eventstore.Recorded) string { return "t7" }, nil)
+			d.On[0] = saga.Begin(func(requested, eventstore.Recorded) string { return "t7" },
+				func(t *transfer, e requested, _ eventstore.Recorded) { *t = transfer{e.From, e.To, e.Cents} })
 		},
 		"a fold that forgets": func(d *saga.Definition[transfer]) {
 			d.On[0] = saga.Begin[transfer](func(e requested, _ eventstore.Recorded) string { return e.ID }, nil)
