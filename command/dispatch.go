@@ -203,12 +203,12 @@ func inScope(next Handler) Handler {
 // reordering the fields of a Go struct does not make a repeat of an old command another
 // command. Numbers keep their digits.
 func (i Info) canonical(cmd any) ([]byte, error) {
-	encoded, err := json.Marshal(cmd)
-	if err != nil {
-		return nil, err
-	}
-	if i.sent != "" {
-		encoded = []byte(i.sent)
+	encoded := []byte(i.sent)
+	if len(encoded) == 0 {
+		var err error
+		if encoded, err = json.Marshal(cmd); err != nil {
+			return nil, err
+		}
 	}
 	decoder := json.NewDecoder(bytes.NewReader(encoded))
 	decoder.UseNumber()

@@ -92,8 +92,17 @@ func (d *decision[S]) isOpen(id string, attempt int) bool {
 
 // record takes a decision.
 func (d *decision[S]) record(r record) {
+	if request, is := r.(commandRequested); is {
+		request.Beside = slices.ContainsFunc(d.records, isRequest)
+		r = request
+	}
 	d.records = append(d.records, r)
 	d.saga.fold(r, &d.instance)
+}
+
+func isRequest(r record) bool {
+	_, is := r.(commandRequested)
+	return is
 }
 
 // react takes the decisions that follow at once.

@@ -15,25 +15,30 @@ func (w Worker) dispatching(s Saga, e engine) *following {
 	return &following{
 		worker: w, saga: s.Name(), id: subscription.NewWorkerID(w.Name), log: w.Store,
 		query: eventstore.Types(requestedType), model: modelOf(s.Name(), "sent"),
-		// Of one instance only those that may be done together are open at a time.
-		apart: true,
 		tasks: func(_ eventstore.StoreID, m *eventstore.Recorded) []task {
 			if m.Stream.Category() != s.Name() {
 				return nil
 			}
-			return []task{{key: string(m.Stream), event: m, do: func(ctx context.Context) error { return w.dispatch(ctx, e, m) }}}
+			requested, err := requestOf(m)
+			return []task{{
+				key: string(m.Stream), event: m, beside: requested.Beside, err: err,
+				do: func(ctx context.Context) error { return w.dispatch(ctx, e, m, requested) },
+			}}
 		},
 	}
 }
 
-// dispatch sends a command whose result is not known yet. A crash before that is recorded sends it
-// again under the same id; a request that is settled is not sent, however often it is read.
-func (w Worker) dispatch(ctx context.Context, e engine, m *eventstore.Recorded) error {
+func requestOf(m *eventstore.Recorded) (requested commandRequested, err error) {
 	values, err := records.Decode(*m)
 	if err != nil {
-		return &poison{err}
+		return requested, &poison{err}
 	}
-	requested := values[0].(commandRequested)
+	return values[0].(commandRequested), nil
+}
+
+// dispatch sends a command whose result is not known yet. A crash before that is recorded sends it
+// again under the same id; a request that is settled is not sent, however often it is read.
+func (w Worker) dispatch(ctx context.Context, e engine, m *eventstore.Recorded, requested commandRequested) error {
 	c, wanted, err := e.request(ctx, m.Stream.ID(), requested)
 	if err != nil || !wanted {
 		return err

@@ -43,6 +43,11 @@ type poison struct{ err error }
 func (p *poison) Error() string { return p.err.Error() }
 func (p *poison) Unwrap() error { return p.err }
 
+func isPoison(err error) bool {
+	_, is := errors.AsType[*poison](err)
+	return is
+}
+
 // running is a type at work on a store.
 type running[S any] struct {
 	*Type[S]

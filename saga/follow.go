@@ -21,7 +21,6 @@ type following struct {
 	log    eventstore.LogReader
 	query  eventstore.Query
 	model  projection.Model
-	apart  bool // see target
 	tasks  func(source eventstore.StoreID, event *eventstore.Recorded) []task
 }
 
@@ -85,7 +84,7 @@ func (f *following) run(ctx context.Context) error {
 
 func (f *following) target(segment subscription.Segment) subscription.Target {
 	return &target{
-		sink: f.worker.Sink, model: f.model, segment: segment, tasks: f.tasks, apart: f.apart,
+		sink: f.worker.Sink, model: f.model, segment: segment, tasks: f.tasks,
 		maxParked: f.worker.MaxParked, fault: f.worker.Hooks.Fault, now: f.worker.Now,
 	}
 }

@@ -76,6 +76,7 @@ type (
 		Undoes  bool `json:",omitzero"`
 		Must    bool `json:",omitzero"` // there is no way on without it
 		Attempt int
+		Beside  bool `json:",omitzero"` // another request stands before it in the append: it may go side by side with that
 		send
 	}
 	timerSet struct {

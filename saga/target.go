@@ -2,7 +2,6 @@ package saga
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,12 +13,14 @@ import (
 	"github.com/leftfold/leftfold/projection"
 )
 
-// task is what is to do because of an event, for one key. Tasks of one key are done in order.
+// task is what is to do because of an event, for one key. Tasks of one key are done in order, but for those
+// that may be done beside the one before them.
 type task struct {
-	key   string // empty: nobody knows whose it is
-	event *eventstore.Recorded
-	do    func(ctx context.Context) error // nil: nobody knows,
-	err   error                           // because of this
+	key    string // empty: nobody knows whose it is
+	event  *eventstore.Recorded
+	beside bool
+	do     func(ctx context.Context) error // nil: nobody knows,
+	err    error                           // because of this
 }
 
 // target does the tasks of each window and then moves the checkpoint. What a task does has an id of
@@ -30,7 +31,6 @@ type target struct {
 	model     projection.Model
 	segment   subscription.Segment
 	tasks     func(source eventstore.StoreID, event *eventstore.Recorded) []task
-	apart     bool // tasks of one key need not be done in order
 	maxParked int
 	fault     func(Point)
 	now       func() time.Time
@@ -99,15 +99,15 @@ func (t *target) doAll(ctx context.Context, w subscription.Window) (park []proje
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	free := make(chan struct{}, atOnce)
-	for _, tasks := range t.groups(w) {
+	for _, tasks := range t.byKey(w) {
 		free <- struct{}{}
 		all.Go(func() {
 			defer func() { <-free }()
 			failed, failure := inOrder(ctx, tasks)
 			mu.Lock()
 			defer mu.Unlock()
-			if _, poisoned := errors.AsType[*poison](failure); poisoned {
-				park = parkFirst(park, t.parkedAt(failed, failure))
+			if isPoison(failure) {
+				park = append(park, t.parkedAt(failed, failure))
 			} else if failure != nil && err == nil {
 				err = failure
 				stop()
@@ -117,31 +117,6 @@ func (t *target) doAll(ctx context.Context, w subscription.Window) (park []proje
 	all.Wait()
 	slices.SortFunc(park, func(a, b projection.Parked) int { return int(a.Event.Position - b.Event.Position) })
 	return park, err
-}
-
-// parkFirst parks each key once, at the first of its events that fails.
-func parkFirst(park []projection.Parked, p projection.Parked) []projection.Parked {
-	n := slices.IndexFunc(park, func(other projection.Parked) bool { return other.Key == p.Key })
-	switch {
-	case n < 0:
-		return append(park, p)
-	case p.Event.Position < park[n].Event.Position:
-		park[n] = p
-	}
-	return park
-}
-
-// groups returns the tasks that are done at the same time, those of each group in order.
-func (t *target) groups(w subscription.Window) [][]task {
-	groups := t.byKey(w)
-	if !t.apart {
-		return groups
-	}
-	var each [][]task
-	for _, one := range slices.Concat(groups...) {
-		each = append(each, []task{one})
-	}
-	return each
 }
 
 // byKey returns the tasks of the segment, those of each key together, without those of parked keys.
@@ -184,20 +159,47 @@ func standsFor(key string, stream eventstore.StreamID) bool {
 	return key == string(stream) || strings.HasPrefix(key, string(stream)+" (")
 }
 
-// inOrder does the tasks until one fails, and returns that.
+// inOrder does the tasks until one fails, and returns the first that does. Those that may be done beside the
+// one before them are done at the same time as that.
 func inOrder(ctx context.Context, tasks []task) (failed task, err error) {
-	for _, task := range tasks {
-		if task.err != nil {
-			return task, task.err
+	for from := 0; from < len(tasks); {
+		to := from + 1
+		for to < len(tasks) && tasks[to].beside {
+			to++
 		}
-		if err := ctx.Err(); err != nil {
-			return task, err
+		if failed, err := together(ctx, tasks[from:to]); err != nil {
+			return failed, err
 		}
-		if err := task.do(ctx); err != nil {
-			return task, err
-		}
+		from = to
 	}
 	return task{}, nil
+}
+
+// together does the tasks at the same time. If several fail it returns one that is not poisoned, which is
+// tried again with the others, or else the first.
+func together(ctx context.Context, tasks []task) (failed task, err error) {
+	failures := make([]error, len(tasks))
+	var all sync.WaitGroup
+	for n, one := range tasks {
+		all.Go(func() { failures[n] = one.run(ctx) })
+	}
+	all.Wait()
+	for n, failure := range failures {
+		if failure != nil && (err == nil || isPoison(err) && !isPoison(failure)) {
+			failed, err = tasks[n], failure
+		}
+	}
+	return failed, err
+}
+
+func (t task) run(ctx context.Context) error {
+	if t.err != nil {
+		return t.err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return t.do(ctx)
 }
 
 func (t *target) parkedAt(failed task, err error) projection.Parked {
