@@ -123,3 +123,28 @@ func TestPausesDoubleUpToTheMostAndAreTheSameAgain(t *testing.T) {
 	}
 	assert.NotEqual(t, retry.pause("c", 5, 5), retry.pause("d", 5, 5))
 }
+
+// The dispatcher does requests of one append side by side, and no others.
+func TestARequestSaysWhetherAnotherStandsBeforeItInItsAppend(t *testing.T) {
+	t.Parallel()
+	events, err := codec.NewSet(codec.Event[begun]("begun"))
+	require.NoError(t, err)
+	one := func(int) string { return "payload" }
+	r := Define("pair", Definition[int]{
+		Events: []*codec.Set{events},
+		On:     []Rule[int]{Begin[int](func(begun, eventstore.Recorded) string { return "1" }, nil)},
+		Steps:  []Step[int]{{Name: "a", Do: Send("do.a", one)}, {Name: "b", Do: Send("do.b", one), Together: true}},
+	}).Rehearse("1", time.Unix(0, 0))
+	require.NoError(t, r.Event(t.Context(), "s-1", begun{}))
+	for _, c := range r.Commands() {
+		require.NoError(t, r.Handled(c.ID, errors.New("away")))
+	}
+	require.NoError(t, r.Wait(time.Minute))
+	beside := map[string][]bool{}
+	for _, recorded := range r.records {
+		if requested, is := recorded.(commandRequested); is {
+			beside[requested.Step] = append(beside[requested.Step], requested.Beside)
+		}
+	}
+	assert.Equal(t, map[string][]bool{"a": {false, false}, "b": {true, false}}, beside)
+}

@@ -52,6 +52,7 @@ func isPoison(err error) bool {
 type running[S any] struct {
 	*Type[S]
 
+	store     aggregate.Store
 	instances *aggregate.Repository[instance[S], record]
 	now       func() time.Time
 	fault     func(Point)
@@ -61,7 +62,7 @@ type running[S any] struct {
 func (t *Type[S]) on(store aggregate.Store, now func() time.Time, fault func(Point)) *running[S] {
 	// Twenty events for one instance at a time are no reason to give up.
 	instances := aggregate.NewRepository(store, t.records).WithOptions(aggregate.Options{MaxAttempts: 50})
-	return &running[S]{Type: t, instances: instances, now: now, fault: fault}
+	return &running[S]{Type: t, store: store, instances: instances, now: now, fault: fault}
 }
 
 func (r *running[S]) observations(source eventstore.StoreID, m *eventstore.Recorded) (all []told, err error) {
@@ -113,14 +114,38 @@ func (r *running[S]) tell(ctx context.Context, id, as string, what record) (err 
 		decided, err = r.decide(stream, in, what)
 		return decided, err
 	}, aggregate.CommandID(as))
-	if errors.Is(err, errNothing) || errors.Is(err, eventstore.ErrStreamDeleted) {
+	switch {
+	case errors.Is(err, errNothing):
 		return nil
+	case errors.Is(err, eventstore.ErrStreamDeleted):
+		return poisonous(r.forget(ctx, what))
 	}
 	r.fault(AfterTelling)
 	if err == nil && !receipt.Repeated && r.decided != nil {
 		r.decided(id, decided)
 	}
 	return poisonous(err)
+}
+
+// forget takes the timer of an instance that is deleted out of the view. Nothing can be appended to that stream
+// any more, so the record stands in one of the timer's own.
+func (r *running[S]) forget(ctx context.Context, what record) error {
+	fired, is := what.(timerFired)
+	if !is {
+		return nil
+	}
+	cancelled, err := records.Encode(timerCancelled{fired.ID})
+	if err != nil {
+		return err
+	}
+	_, err = r.store.Append(ctx, eventstore.AppendRequest{Writes: []eventstore.Write{{
+		Stream:   eventstore.NewStreamID(r.name+"_forgotten", fired.ID),
+		Expected: eventstore.NoStream, Events: []eventstore.EventData{cancelled},
+	}}})
+	if errors.Is(err, eventstore.ErrVersionConflict) {
+		return nil // it is being forgotten already
+	}
+	return err
 }
 
 func (r *running[S]) request(ctx context.Context, id string, requested commandRequested) (c Command, wanted bool, err error) {
