@@ -28,6 +28,10 @@
 // An instance's stream holds a copy of each event that it was told. One that is so near the store's limit
 // (1 MiB in most) that the copy exceeds it is parked; what is large belongs elsewhere, with its address in the event.
 //
+// Keep instances and checkpoints in one database, so that a backup has both: [Worker].Sink is best that of
+// [Worker].Store. If the store of the instances alone was restored, call [Worker.Rewind]. Until then
+// what was told to the instances that are lost stays lost, and the dispatching stops as diverged.
+//
 // What the package does not promise: isolation. Others see what a saga has done so far, and
 // compensations are commands like any other.
 package saga
