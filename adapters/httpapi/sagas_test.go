@@ -242,3 +242,23 @@ func TestPlantedBugsOfTheDispatcherAreFound(t *testing.T) {
 		})
 	}))
 }
+
+// A saga sends what was recorded, also when a deploy has given the command another field meanwhile.
+func TestARepeatIsTheSameCommandWhenADeployHasChangedItsType(t *testing.T) {
+	t.Parallel()
+	type before struct{ Account string }
+	type after struct{ Account, Currency string }
+	store := memory.NewStore()
+	repository := aggregate.NewRepository(store, Accounts)
+	old, deployed := command.NewBus(), command.NewBus()
+	command.Handle(old, "give", func(ctx context.Context, c before) (eventstore.Receipt, error) { return repository.Execute(ctx, c.Account, move(5)) })
+	command.Handle(deployed, "give", func(ctx context.Context, c after) (eventstore.Receipt, error) {
+		return repository.Execute(ctx, c.Account, move(5))
+	})
+	for _, bus := range []*command.Bus{old, deployed} {
+		receiptOf(t, post(httpapi.Commands(bus, httpapi.Options{}), "give", `{"Account":"ada"}`, `Idempotency-Key: "1"`))
+	}
+	head, err := store.Head(t.Context())
+	require.NoError(t, err)
+	assert.EqualValues(t, 1, head.Position, "once")
+}
