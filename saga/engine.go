@@ -175,7 +175,8 @@ func poisonous(err error) error {
 		return nil
 	}
 	if errors.Is(err, eventstore.ErrDiverged) {
-		return fmt.Errorf("the store of the instances has changed under its readers, and is tried again: %v", err) //nolint:errorlint // of the source it would say that it has diverged
+		// Not wrapped: of the source it would say that it has diverged.
+		return fmt.Errorf("the store of the instances has changed under its readers, and is tried again: %v", err)
 	}
 	_, decided := errors.AsType[*aggregate.RefusedError](err)
 	_, undecodable := errors.AsType[*codec.DecodeError](err)

@@ -184,9 +184,9 @@ func together(ctx context.Context, tasks []task) (failed task, err error) {
 		all.Go(func() { failures[n] = one.run(ctx) })
 	}
 	all.Wait()
-	for n, failure := range failures {
-		if failure != nil && (err == nil || isPoison(err) && !isPoison(failure)) {
-			failed, err = tasks[n], failure
+	for n, one := range tasks {
+		if failure := failures[n]; failure != nil && (err == nil || isPoison(err) && !isPoison(failure)) {
+			failed, err = one, failure
 		}
 	}
 	return failed, err
