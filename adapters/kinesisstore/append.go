@@ -55,44 +55,45 @@ func (s *Store) append(ctx context.Context, record Record, expected eventstore.E
 	if err := s.lookAgain(ctx); err != nil {
 		return eventstore.Receipt{}, err
 	}
-	var again bool
-	record.Commit, again = commitOf(ctx)
-	if again {
-		found, known, err := s.index.findCommit(ctx, record.Commit)
-		if err != nil {
-			return eventstore.Receipt{}, err
-		}
-		if known {
-			return s.index.receipt(ctx, found)
-		}
-	}
+	record.Commit = commitOf(ctx)
 	for pause := retryPause; ; pause = min(2*pause, maxRetryPause) {
 		receipt, settled, err := s.try(ctx, record, expected, alive)
 		if settled || err != nil {
-			return receipt, err
+			return receipt, unlessGiven(ctx, record, err)
 		}
 		if err := sleep(ctx, rand.N(pause)); err != nil {
-			return eventstore.Receipt{}, err // what was put before has lost its race
+			return eventstore.Receipt{}, unlessGiven(ctx, record, err) // what was put before has lost its race
 		}
 	}
+}
+
+// unlessGiven returns the error of an append. That of a context would say that nothing was appended; but if the commit
+// was given, an earlier call may have put it.
+func unlessGiven(ctx context.Context, record Record, err error) error {
+	if !isCommitGiven(ctx) || !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return &OutcomeUnknownError{Commit: record.Commit, Stream: record.Stream, Expect: record.Expect, Cause: "before the record was put again: " + err.Error()}
 }
 
 // try makes the append at the version that the stream is at. It is not settled if another one has won, and any
 // version would do.
 func (s *Store) try(ctx context.Context, record Record, expected eventstore.ExpectedVersion, alive func(eventstore.Identity) error) (eventstore.Receipt, bool, error) {
+	head, err := s.index.head(ctx)
+	if err != nil {
+		return eventstore.Receipt{}, false, err
+	}
+	at, err := s.index.state(ctx, s.index.database.db, record.Stream)
+	if err != nil {
+		return eventstore.Receipt{}, false, err
+	}
+	// The version comes first. What an earlier call has put at a lower one is found now, or has lost its race; found
+	// not, and then indexed before the version was read, it would be put a second time behind itself.
 	receipt, known, err := s.first(ctx, record)
 	if err != nil || known {
 		return receipt, known, err
 	}
-	head, err := s.index.head(ctx)
-	if err != nil {
-		return receipt, false, err
-	}
 	if err := alive(head.Identity); err != nil {
-		return receipt, false, err
-	}
-	at, err := s.index.state(ctx, s.index.database.db, record.Stream)
-	if err != nil {
 		return receipt, false, err
 	}
 	if err := refuse(record, at, expected); err != nil {
@@ -105,8 +106,18 @@ func (s *Store) try(ctx context.Context, record Record, expected eventstore.Expe
 	return s.settle(ctx, record, expected)
 }
 
-// first returns the receipt of the record's command, if its stream has one.
+// first returns the receipt of the record's commit, if it was given, or of its command, if its stream has one.
 func (s *Store) first(ctx context.Context, record Record) (eventstore.Receipt, bool, error) {
+	if isCommitGiven(ctx) {
+		found, known, err := s.index.findCommit(ctx, record.Commit, record.Stream)
+		if err != nil {
+			return eventstore.Receipt{}, false, err
+		}
+		if known {
+			receipt, err := s.index.receipt(ctx, found)
+			return receipt, err == nil, err
+		}
+	}
 	if record.Command.ID.IsZero() {
 		return eventstore.Receipt{}, false, nil
 	}

@@ -27,15 +27,18 @@ type commitKey struct{}
 
 // WithCommit returns a context under which Append makes the append of that id, once: after an
 // [OutcomeUnknownError] the same request under the error's Commit finds out what became of it, and
-// makes it if it was not made. A fresh context is needed for every other append.
+// makes it if it was not made. A fresh context is needed for every other append to its stream.
 func WithCommit(ctx context.Context, id CommitID) context.Context {
 	return context.WithValue(ctx, commitKey{}, id)
 }
 
-// commitOf returns the id of an append under ctx, and whether it was given.
-func commitOf(ctx context.Context) (CommitID, bool) {
+// commitOf returns the id of an append under ctx: the one that was given, else a fresh one.
+func commitOf(ctx context.Context) CommitID {
 	if id, given := ctx.Value(commitKey{}).(CommitID); given {
-		return id, true
+		return id
 	}
-	return NewCommitID(), false
+	return NewCommitID()
 }
+
+// isCommitGiven reports whether an append under ctx may have been made before.
+func isCommitGiven(ctx context.Context) bool { return ctx.Value(commitKey{}) != nil }

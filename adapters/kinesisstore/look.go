@@ -55,9 +55,9 @@ func (x *Index) commitAt(ctx context.Context, stream eventstore.StreamID, v even
 	return a, found, err
 }
 
-// findCommit returns the append of an id.
-func (x *Index) findCommit(ctx context.Context, id CommitID) (a accepted, found bool, err error) {
-	found, err = scan(x.database.db.QueryRowContext(ctx, x.sql.findCommit, id[:]), &a.stream, &a.last, &a.position)
+// findCommit returns the append of an id to a stream.
+func (x *Index) findCommit(ctx context.Context, id CommitID, stream eventstore.StreamID) (a accepted, found bool, err error) {
+	found, err = scan(x.database.db.QueryRowContext(ctx, x.sql.findCommit, id[:], string(stream)), &a.stream, &a.last, &a.position)
 	return a, found, err
 }
 
