@@ -3,6 +3,8 @@ package kinesisstore_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/adapters/kinesisstore"
+	"github.com/leftfold/leftfold/adapters/kinesisstore/consumer"
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/internal/awstest/fault"
 	"github.com/leftfold/leftfold/internal/awstest/kinesisfake"
@@ -146,4 +149,51 @@ func TestANewIndexOfAStreamThatMayHaveLostItsBeginningIsRefused(t *testing.T) {
 	shards, err := index.Shards(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, shards)
+}
+
+// What an indexer that stopped at once leaves behind must not hide that records have gone before the next one came.
+func TestAnIndexThatWasOnlyBegunBeforeRecordsWereTrimmedIsRefused(t *testing.T) {
+	t.Parallel()
+	var age atomic.Int64
+	c := kinesisfake.New(kinesisfake.Options{Unlimited: true, Now: func() time.Time { return time.Now().Add(time.Duration(age.Load())) }})
+	age.Store(int64(-27 * time.Hour))
+	name := newStream(t, c, 1)
+	index := openIndex(t, c, name, onSQLite.open(t))
+	age.Store(int64(-26 * time.Hour))
+	put(t, c, name, record("order-1", 0, "a"))
+	age.Store(0)
+	kinesisstore.AtTime(index, func() time.Time { return time.Now().Add(-6 * time.Hour) }) // the stream is 21 hours old
+	first := kinesisstore.Indexer{API: c, Index: index}
+	to := consumer.Checkpoint{Sequence: fmt.Sprint(index.Stream().CreatedAt.Unix()), Seen: time.Now().UTC().Add(-6 * time.Hour).Truncate(time.Second)}
+	require.NoError(t, kinesisstore.TargetOf(first).Take(t.Context(), consumer.Batch{Shard: consumer.Beginning, To: to}))
+	kinesisstore.AtTime(index, time.Now)
+	put(t, c, name, record("order-2", 0, "b"))
+
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go func() {
+		if pollFor(ctx, index) {
+			cancel(errors.New("it has gone on"))
+		}
+	}()
+	require.NoError(t, kinesisstore.Indexer{API: c, Index: index, OnError: func(err error) { cancel(err) }}.Run(ctx))
+	require.ErrorIs(t, context.Cause(ctx), kinesisstore.ErrTrimmed)
+	require.Empty(t, contents(t, index))
+}
+
+// pollFor waits until the index has something.
+func pollFor(ctx context.Context, index *kinesisstore.Index) bool {
+	for ctx.Err() == nil {
+		if shards, err := index.Shards(ctx); err == nil && len(shards) > 1 {
+			return true
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return false
+}
+
+func put(t testing.TB, c client, name string, r kinesisstore.Record) {
+	data, err := r.Encode()
+	require.NoError(t, err)
+	_, err = c.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: &name, PartitionKey: (*string)(&r.Stream), Data: data})
+	require.NoError(t, err)
 }

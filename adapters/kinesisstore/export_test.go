@@ -2,8 +2,10 @@ package kinesisstore
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
+	"github.com/leftfold/leftfold/adapters/kinesisstore/consumer"
 	"github.com/leftfold/leftfold/eventstore"
 )
 
@@ -31,4 +33,14 @@ func LookNow(s *Store) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.looked = time.Time{}
+}
+
+// AtTime sets the clock of an index.
+func AtTime(x *Index, now func() time.Time) { x.now = now }
+
+// TargetOf returns what an indexer takes records in with, of a stream that keeps them for a day.
+func TargetOf(i Indexer) consumer.Target {
+	var retention atomic.Int64
+	retention.Store(int64(24 * time.Hour))
+	return i.target(&retention)
 }

@@ -27,8 +27,8 @@ type Indexer struct {
 	Archive Archive
 
 	// NeverWritten says that nothing was put on the stream before the index was made. Default: an index that
-	// has nothing yet of a stream which is older than its retention is [ErrTrimmed], because its first records may
-	// be gone.
+	// has nothing yet of a stream which is older than its retention less an hour is [ErrTrimmed], because its first
+	// records may be gone.
 	NeverWritten bool
 
 	// TTL and Poll are those of [consumer.Worker]. An append takes up to a Poll longer than its put.
@@ -90,6 +90,9 @@ func (i Indexer) target(retention *atomic.Int64) consumer.Target {
 	return NewArchiver(i.API, i.Archive, i.Index.stream, first)
 }
 
+// margin is that of the consumer: from then on before the retention is over, records may be gone.
+const margin = time.Hour
+
 // wholeStream refuses to begin with an index of a stream that may have lost its first records: a plain consumer
 // may begin in the middle, a store may not.
 type wholeStream struct {
@@ -102,8 +105,11 @@ type wholeStream struct {
 func (w wholeStream) Take(ctx context.Context, batch consumer.Batch) error {
 	if batch.Shard == consumer.Beginning {
 		age, kept := w.now().Sub(w.stream.CreatedAt), time.Duration(w.retention.Load())
-		if parentsGone := strings.Contains(batch.To.Sequence, " "); parentsGone || age > kept && !w.neverWritten {
-			return fmt.Errorf("%w: the stream is %v old and keeps %v, and the index has nothing of it (if nothing was ever put on it: Indexer.NeverWritten)", ErrTrimmed, age.Round(time.Hour), kept)
+		if parentsGone := strings.Contains(batch.To.Sequence, " "); parentsGone || age > kept-margin && !w.neverWritten {
+			return fmt.Errorf("%w: the stream is %v old and keeps %v, less %v for clocks that differ, and the index has nothing of it (if nothing was ever put on it: Indexer.NeverWritten)", ErrTrimmed, age.Round(time.Hour), kept, margin)
+		}
+		if !w.neverWritten { // nothing of it has been taken in, and nothing may go before a shard is begun
+			batch.To.Seen = w.stream.CreatedAt.UTC().Truncate(time.Second)
 		}
 	}
 	return w.Index.Take(ctx, batch)
