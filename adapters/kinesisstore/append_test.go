@@ -2,8 +2,10 @@ package kinesisstore_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/leftfold/leftfold/adapters/kinesisstore"
 	"github.com/leftfold/leftfold/adapters/kinesisstore/consumer"
+	"github.com/leftfold/leftfold/adapters/sqlite"
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/internal/awstest/fault"
 	"github.com/leftfold/leftfold/internal/awstest/kinesisfake"
@@ -196,4 +199,61 @@ func put(t testing.TB, c client, name string, r kinesisstore.Record) {
 	require.NoError(t, err)
 	_, err = c.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: &name, PartitionKey: (*string)(&r.Stream), Data: data})
 	require.NoError(t, err)
+}
+
+// asked is a client that is asked what the stream is.
+type asked struct {
+	client
+
+	times     atomic.Int64
+	meanwhile func() error
+}
+
+func (a *asked) DescribeStreamSummary(ctx context.Context, in *kinesis.DescribeStreamSummaryInput, o ...func(*kinesis.Options)) (*kinesis.DescribeStreamSummaryOutput, error) {
+	if a.times.Add(1); a.meanwhile != nil {
+		if err := a.meanwhile(); err != nil {
+			return nil, err
+		}
+	}
+	return a.client.DescribeStreamSummary(ctx, in, o...)
+}
+
+func TestOneAppendLooksAtTheStreamForAllAndNoneFailsByIt(t *testing.T) {
+	t.Parallel()
+	c := &asked{client: unlimited(nil)}
+	index, store := alone(t, c)
+	follow(t, reader{client: c, stream: index.Stream().Name, target: index})
+	before := c.times.Load()
+	c.meanwhile = func() error {
+		if c.times.Load() > before+1 {
+			return nil
+		}
+		_, err := store.Append(t.Context(), to("order-2", eventstore.Any, event("b")))
+		require.NoError(t, err)
+		return errors.New("LimitExceededException")
+	}
+	kinesisstore.LookNow(store)
+	_, err := store.Append(t.Context(), to("order-1", eventstore.Any, event("a")))
+	require.NoError(t, err)
+	require.Equal(t, before+1, c.times.Load())
+}
+
+func TestAStoreThatAllowsLargerEventsThanItsIndexIsRefused(t *testing.T) {
+	t.Parallel()
+	c, path := unlimited(nil), filepath.Join(t.TempDir(), "index.db")
+	inner, err := sqlite.Open(t.Context(), path, sqlite.Options{Limits: eventstore.Limits{EventBytes: 1000}})
+	require.NoError(t, err)
+	db, err := sql.Open("sqlite", path)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_ = db.Close()
+		_ = inner.Close(context.Background())
+	})
+	index := openIndex(t, c, newStream(t, c, 1), kinesisstore.SQLite(inner, db))
+	for bytes, refused := range map[int]bool{0: true, 1001: true, 1000: false} {
+		_, err := kinesisstore.Open(t.Context(), c, index, kinesisstore.Options{Limits: eventstore.Limits{EventBytes: bytes}})
+		require.Equal(t, refused, errors.Is(err, eventstore.ErrTooLarge), "%d: %v", bytes, err)
+		require.Equal(t, refused, err != nil)
+	}
+	require.Empty(t, contents(t, index))
 }

@@ -2,7 +2,10 @@ package kinesisstore
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"iter"
+	"math"
 	"sync"
 	"time"
 
@@ -48,7 +51,8 @@ var (
 // Open opens the store of the index's stream. Something must run an [Indexer] on the index, in this process or
 // in another: without it every append waits until its context ends.
 //
-// Errors: [ErrPartitionKeys]; [ErrOtherStream] if there is another stream of that name now.
+// Errors: [ErrPartitionKeys]; [ErrOtherStream] if there is another stream of that name now;
+// [eventstore.ErrTooLarge] if the store of the index takes smaller events only.
 func Open(ctx context.Context, client API, index *Index, o Options) (*Store, error) {
 	if o.Limits.EventBytes == 0 {
 		o.Limits.EventBytes = DefaultEventBytes
@@ -57,31 +61,59 @@ func Open(ctx context.Context, client API, index *Index, o Options) (*Store, err
 	if err := s.look(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.fits(ctx); err != nil {
+		return nil, err
+	}
 	s.ended, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	return s, nil
+}
+
+// fits refuses a limit above that of the index's store: an event that is on the stream and not to be taken in would
+// halt its shard for good. An append that expects what never is asks for that, and appends nothing.
+func (s *Store) fits(ctx context.Context) error {
+	largest := eventstore.EventData{
+		ID: eventstore.NewEventID(), Type: "largest", SchemaVersion: 1,
+		Data: make([]byte, min(s.limits.EventBytes, s.index.stream.recordBytes())),
+	}
+	_, err := s.index.database.store.Append(ctx, eventstore.AppendRequest{Writes: []eventstore.Write{
+		{Stream: "leftfold-largest", Expected: eventstore.Exactly(math.MaxInt64 / 2), Events: []eventstore.EventData{largest}},
+	}})
+	if errors.Is(err, eventstore.ErrTooLarge) {
+		return fmt.Errorf("the store of the index takes less than the events that Options.Limits allow: raise its limits, or lower those: %w", err)
+	}
+	return nil // anything else is not said of the size
 }
 
 // look refuses a stream that is not what it was when the index was made.
 func (s *Store) look(ctx context.Context) error {
 	now, err := Describe(ctx, s.client, s.index.stream.Name)
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.index.stream.same(now)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.looked = time.Now()
-	return s.index.stream.same(now)
+	if s.looked = time.Now(); changed(err) {
+		s.looked = time.Time{} // so every append looks, until it is what it was
+	}
+	return err
 }
 
-// lookAgain looks once in a while.
+// lookAgain looks once in a while: one append does, for all that are under way, because an account may ask a few
+// times a second only. A look that fails hinders no append: the next one is due in a minute.
 func (s *Store) lookAgain(ctx context.Context) error {
 	s.mu.Lock()
 	due := time.Since(s.looked) > lookEvery
+	if due && !s.looked.IsZero() {
+		s.looked = time.Now()
+	}
 	s.mu.Unlock()
 	if !due {
 		return nil
 	}
-	return s.look(ctx)
+	if err := s.look(ctx); changed(err) {
+		return err
+	}
+	return nil
 }
 
 // ReadStream implements [eventstore.StreamReader].
