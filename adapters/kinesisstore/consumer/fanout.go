@@ -90,13 +90,26 @@ func (r *reader) subscribe(ctx context.Context) error {
 }
 
 func (r *reader) subscribeFrom(ctx context.Context, from *types.StartingPosition) (*kinesis.SubscribeToShardEventStream, error) {
-	return r.w.FanOut.Subscribe(ctx, &kinesis.SubscribeToShardInput{ConsumerARN: &r.w.FanOut.ConsumerARN, ShardId: &r.shard, StartingPosition: from})
+	ctx, cancel := context.WithCancel(ctx)
+	late := time.AfterFunc(answered, cancel) // not a deadline: the subscription lives as long as the context
+	pushed, err := r.w.FanOut.Subscribe(ctx, &kinesis.SubscribeToShardInput{ConsumerARN: &r.w.FanOut.ConsumerARN, ShardId: &r.shard, StartingPosition: from})
+	if !late.Stop() && err == nil {
+		_ = pushed.Close()
+		err = context.DeadlineExceeded
+	}
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	r.cancel = cancel
+	return pushed, nil
 }
 
 // unsubscribe lets the next page be polled again, behind the checkpoint as it is then.
 func (r *reader) unsubscribe() {
 	if r.pushed != nil {
 		_ = r.pushed.Close() // it says once more why it broke
+		r.cancel()
 	}
 	r.pushed, r.polled, r.iterator = nil, false, ""
 }

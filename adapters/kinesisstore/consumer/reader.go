@@ -22,6 +22,7 @@ type reader struct {
 	iterator string     // empty: none
 
 	pushed *kinesis.SubscribeToShardEventStream // with fan-out; nil: none
+	cancel context.CancelFunc                   // ends it
 	polled bool                                 // since the last subscription
 }
 
@@ -46,7 +47,7 @@ func (r *reader) read(ctx context.Context) (page, error) {
 		return page{}, err
 	}
 	asked := now()
-	out, err := r.w.API.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: &r.iterator, Limit: &r.w.Limit})
+	out, err := r.w.api.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: &r.iterator, Limit: &r.w.Limit})
 	if expired := (*types.ExpiredIteratorException)(nil); errors.As(err, &expired) {
 		r.iterator = "" // the next read opens another one
 		return page{to: r.at}, nil
@@ -121,7 +122,7 @@ func (r *reader) iteratorOf(ctx context.Context, kind types.ShardIteratorType) (
 	if kind != types.ShardIteratorTypeTrimHorizon {
 		in.StartingSequenceNumber = &r.at.Sequence
 	}
-	out, err := r.w.API.GetShardIterator(ctx, in)
+	out, err := r.w.api.GetShardIterator(ctx, in)
 	if err != nil {
 		return "", fmt.Errorf("read shard %s from sequence number %q on: %w", r.shard, r.at.Sequence, err)
 	}
@@ -163,7 +164,7 @@ func (r *reader) isThere(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	for err == nil && pause(ctx, r.w.Poll) {
-		out, failed := r.w.API.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: &iterator, Limit: aws.Int32(1)})
+		out, failed := r.w.api.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: &iterator, Limit: aws.Int32(1)})
 		switch {
 		case failed != nil:
 			return false, fmt.Errorf("read shard %s: %w", r.shard, failed)

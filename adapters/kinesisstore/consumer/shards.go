@@ -32,7 +32,7 @@ type survey struct {
 // afterwards is its last one.
 func (w *Worker) look(ctx context.Context) (survey, error) {
 	at := now()
-	stream, err := w.API.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: &w.Stream})
+	stream, err := w.api.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: &w.Stream})
 	if err != nil {
 		return survey{}, fmt.Errorf("describe stream %s: %w", w.Stream, err)
 	}
@@ -78,7 +78,7 @@ func (w *Worker) listShards(ctx context.Context) (map[string]types.Shard, error)
 	all := map[string]types.Shard{}
 	in := &kinesis.ListShardsInput{StreamName: &w.Stream}
 	for {
-		page, err := w.API.ListShards(ctx, in)
+		page, err := w.api.ListShards(ctx, in)
 		if err != nil {
 			return nil, fmt.Errorf("list the shards of stream %s: %w", w.Stream, err)
 		}

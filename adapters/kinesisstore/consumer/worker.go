@@ -47,6 +47,7 @@ type Worker struct {
 	// goroutine of the shard. Default: nobody is told.
 	OnProgress func(Progress)
 
+	api       timed
 	start     time.Time
 	held      map[string]*holding
 	seen      map[string]seen       // leases, by shard
@@ -116,6 +117,7 @@ func (w *Worker) setDefaults() {
 		w.Limit = 1000
 	}
 	w.Poll, w.Limit = max(w.Poll, 200*time.Millisecond), min(w.Limit, 10_000)
+	w.api = timed{w.API}
 	w.start, w.ended = time.Now(), make(chan struct{}, 1)
 	w.held, w.seen, w.endStored = map[string]*holding{}, map[string]seen{}, map[string]Checkpoint{}
 }
@@ -263,10 +265,10 @@ func (w *Worker) adopt(ctx context.Context, f found) error {
 	return nil
 }
 
-// isFree reports whether we may take a lease: nobody holds it, or not any more, and it was not released for
-// another worker a moment ago.
+// isFree reports whether we may take a lease that we do not hold: nobody holds it, or not any more, and it was not
+// released for another worker a moment ago. One that is ours by name is what we have written without an answer.
 func (w *Worker) isFree(l seen) bool {
-	return time.Since(l.since) > w.TTL || l.Owner == "" && (l.Wanted == "" || l.Wanted == w.ID)
+	return l.Owner == w.ID || time.Since(l.since) > w.TTL || l.Owner == "" && (l.Wanted == "" || l.Wanted == w.ID)
 }
 
 // load returns how many shards each worker has that is there. One that has none shows by what it wants.
