@@ -87,8 +87,8 @@ func (s *Store) try(ctx context.Context, record Record, expected eventstore.Expe
 	if err != nil {
 		return eventstore.Receipt{}, false, err
 	}
-	// The version comes first. What an earlier call has put at a lower one is found now, or has lost its race; found
-	// not, and then indexed before the version was read, it would be put a second time behind itself.
+	// The version comes first. What an earlier call has put at a lower one is found by its ids now, or has lost its
+	// race. Looked for before, it could come into the index in between, and be put a second time behind itself.
 	receipt, known, err := s.first(ctx, record)
 	if err != nil || known {
 		return receipt, known, err
