@@ -48,10 +48,15 @@ func (a *answer) Write(p []byte) (int, error) {
 	if a.head {
 		return len(p), nil
 	}
+	if a.body.Len() > MaxAnswer { // it will not be sent: keep no more of it
+		return 0, errTooLarge
+	}
 	return a.body.Write(p)
 }
 
 func (a *answer) WriteString(s string) (int, error) { return a.Write([]byte(s)) }
+
+var errTooLarge = fmt.Errorf("the answer has more than the %d bytes that Lambda takes; write less", MaxAnswer)
 
 // Flush is there for handlers that ask for it; nothing leaves before the handler has returned.
 func (a *answer) Flush() { a.WriteHeader(http.StatusOK) }
@@ -69,14 +74,17 @@ func bodyAllowed(status int) bool {
 // response returns the answer as the gateway takes it.
 func (a *answer) response() events.APIGatewayV2HTTPResponse {
 	a.WriteHeader(http.StatusOK)
-	response := events.APIGatewayV2HTTPResponse{StatusCode: a.status, Headers: map[string]string{}, Cookies: a.sent["Set-Cookie"]}
+	response := events.APIGatewayV2HTTPResponse{StatusCode: a.status, Headers: map[string]string{}}
+	for _, cookie := range a.sent["Set-Cookie"] {
+		response.Cookies = append(response.Cookies, oneLine.Replace(cookie))
+	}
 	for name := range maps.Keys(a.sent) {
 		switch name {
 		case "Set-Cookie", "Trailer", "Transfer-Encoding", "Connection", "Content-Length": // the gateway's own
 			continue
 		}
-		if values := a.sent[name]; len(values) > 0 && !strings.HasPrefix(name, http.TrailerPrefix) {
-			response.Headers[name] = strings.Join(values, ", ")
+		if values := a.sent[name]; len(values) > 0 && isName(name) {
+			response.Headers[name] = oneLine.Replace(strings.Join(values, ", "))
 		}
 	}
 	if utf8.Valid(a.body.Bytes()) {
@@ -85,6 +93,18 @@ func (a *answer) response() events.APIGatewayV2HTTPResponse {
 		response.Body, response.IsBase64Encoded = base64.StdEncoding.EncodeToString(a.body.Bytes()), true
 	}
 	return response
+}
+
+// oneLine keeps a value from becoming another header, as net/http does.
+var oneLine = strings.NewReplacer("\r", " ", "\n", " ")
+
+// isName reports whether a header can have that name, as net/http does: a token of RFC 9110, which no trailer's
+// prefix is.
+func isName(name string) bool {
+	return name != "" && strings.IndexFunc(name, func(r rune) bool {
+		letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+		return !letter && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+	}) < 0
 }
 
 // sizeOf returns how many bytes Lambda counts.
