@@ -18,8 +18,12 @@ const (
 	skippedType = "leftfold.skipped"
 )
 
-// mostMoved is how many held events are moved to their place by one append.
-const mostMoved = 100
+// How much of what is held is moved to its place by one append: it must be within the limits of an append
+// and fit into memory. One event goes whatever its size.
+const (
+	mostMoved      = 100
+	mostMovedBytes = 1 << 20
+)
 
 // heldStream is where the event of that version is held: a stream of one event, so that to hold it twice is
 // a version conflict, and the next one to be moved is found by its name.
@@ -41,10 +45,14 @@ func (i Inbox) hold(ctx context.Context, m relay.Message) error {
 			relay.MetadataSourceVersion: strconv.FormatInt(int64(m.Version), 10),
 		}.Encode()}},
 	}}})
-	if errors.Is(err, eventstore.ErrVersionConflict) {
-		return nil // it is held already
+	if !errors.Is(err, eventstore.ErrVersionConflict) {
+		return err
 	}
-	return err
+	first, found, err := i.held(ctx, m.Stream, m.Version)
+	if err == nil && found && first.EventID != m.EventID {
+		return fmt.Errorf("it is event %s, the inbox holds %s: %w", m.EventID, first.EventID, eventstore.ErrDiverged)
+	}
+	return err // nil: it is held already
 }
 
 // moveHeld moves what is held behind a version to its place, for as long as nothing is missing. Whoever has
@@ -73,18 +81,18 @@ func (i Inbox) moveHeld(ctx context.Context, stream eventstore.StreamID, version
 
 // heldBehind returns the held events that follow the version without a gap; a tombstone goes alone.
 func (i Inbox) heldBehind(ctx context.Context, stream eventstore.StreamID, version eventstore.Version) (next []relay.Message, err error) {
-	for len(next) < mostMoved {
+	for bytes := 0; len(next) < mostMoved; {
 		version++
 		m, found, err := i.held(ctx, stream, version)
 		switch {
 		case err != nil:
 			return nil, err
-		case !found, m.Type == eventstore.TombstoneType && len(next) > 0:
+		case !found, len(next) > 0 && (m.Type == eventstore.TombstoneType || bytes+len(m.Data) > mostMovedBytes):
 			return next, nil
 		case m.Type == eventstore.TombstoneType:
 			return []relay.Message{m}, nil
 		}
-		next = append(next, m)
+		next, bytes = append(next, m), bytes+len(m.Data)
 	}
 	return next, nil
 }
