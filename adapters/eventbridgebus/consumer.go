@@ -25,7 +25,7 @@ type SQSAPI interface {
 // Consumer takes events from an SQS queue that is the target of a rule, ten at a time, and gives each to the
 // handler, those ten at the same time. An event is deleted from the queue when the handler has returned nil; what
 // fails is left there, and comes again when its visibility ends. How often, and where it goes then, is the queue's
-// redrive policy. Several processes, and several calls of Run, may share a queue.
+// redrive policy. While all that comes fails, it pauses, for up to 10 s. Several processes, and several calls of Run, may share a queue.
 type Consumer struct {
 	// Client calls AWS. Required.
 	Client SQSAPI
@@ -129,8 +129,15 @@ func (c Consumer) once(ctx context.Context) (received int, err error) {
 		return 0, nil
 	}
 	done := c.handle(ctx, out.Messages)
+	if len(done) == 0 {
+		return len(out.Messages), errNothingHandled
+	}
 	return len(out.Messages), c.remove(ctx, done)
 }
+
+// errNothingHandled makes the consumer pause. Each look counts towards the queue's redrive policy: if it went on
+// while a database is away, all that waits would be in the dead letter queue soon.
+var errNothingHandled = errors.New("no event of those received could be handled")
 
 // handle handles messages at the same time, and returns those whose effect is durable.
 func (c Consumer) handle(ctx context.Context, messages []types.Message) (done []types.Message) {
