@@ -10,11 +10,11 @@ import (
 // and Lambda calls it again: twice within minutes by default, then the event goes to the function's
 // OnFailure destination, or nowhere. Give it one.
 //
-// Events come at least once and in any order.
-func EventBridge(handler func(ctx context.Context, event json.RawMessage) error) func(context.Context, json.RawMessage) error {
-	return func(ctx context.Context, event json.RawMessage) error {
+// Events come at least once and in any order. The function's answer is empty, and nobody reads it.
+func EventBridge(handler func(ctx context.Context, event json.RawMessage) error) func(context.Context, json.RawMessage) (struct{}, error) {
+	return func(ctx context.Context, event json.RawMessage) (struct{}, error) {
 		ctx, done := early(ctx)
 		defer done()
-		return unpanicked(func() error { return handler(ctx, event) })
+		return struct{}{}, unpanicked(func() error { return handler(ctx, event) })
 	}
 }

@@ -63,7 +63,8 @@ func ExampleEventBridge() {
 		fmt.Println(string(event))
 		return nil
 	})
-	fmt.Println(function(context.Background(), json.RawMessage(`{"detail-type":"order.placed"}`)))
+	_, err := function(context.Background(), json.RawMessage(`{"detail-type":"order.placed"}`))
+	fmt.Println(err)
 	// Output:
 	// {"detail-type":"order.placed"}
 	// <nil>

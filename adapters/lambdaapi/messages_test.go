@@ -69,7 +69,7 @@ func TestAnEventThatFailsFailsTheFunction(t *testing.T) {
 		"panics": {func() error { panic("oh") }, "panic: oh"},
 	} {
 		var got string
-		err := lambdaapi.EventBridge(func(_ context.Context, event json.RawMessage) error {
+		_, err := lambdaapi.EventBridge(func(_ context.Context, event json.RawMessage) error {
 			got = string(event)
 			return c.handler()
 		})(t.Context(), json.RawMessage(`{"detail":{}}`))
@@ -80,4 +80,14 @@ func TestAnEventThatFailsFailsTheFunction(t *testing.T) {
 			require.ErrorContains(t, err, c.text)
 		}
 	}
+}
+
+// Start takes each function of this package; else this would not compile.
+var _ = map[string]func(){
+	"HTTP": func() { lambdaapi.Start(lambdaapi.HTTP(nil, lambdaapi.HTTPOptions{}), lambdaapi.StartOptions{}) },
+	"Kinesis": func() {
+		lambdaapi.Start(lambdaapi.Kinesis(nil, nil, lambdaapi.KinesisOptions{}), lambdaapi.StartOptions{})
+	},
+	"SQS":         func() { lambdaapi.Start(lambdaapi.SQS(nil, lambdaapi.SQSOptions{}), lambdaapi.StartOptions{}) },
+	"EventBridge": func() { lambdaapi.Start(lambdaapi.EventBridge(nil), lambdaapi.StartOptions{}) },
 }
