@@ -29,6 +29,11 @@ type Shards interface {
 // some out (FilterCriteria), began elsewhere (StartingPosition), hands out a shard to several at once
 // (ParallelizationFactor), or the stream has forgotten them. Mend the mapping; then make a new one
 // that starts at TRIM_HORIZON: what has been taken in is dropped.
+//
+// If the shard has the record of the checkpoint no more, nothing shows whether it has forgotten others behind
+// it: a shard that was quiet for longer than the stream's retention looks the same. So let the retention be longer
+// than a shard may be quiet, or than the mapping may stand still. Where you know that nothing came in between, or have
+// restored it from elsewhere, delete the shard's checkpoint: what the stream still has is all newer.
 var ErrGap = errors.New("records are missing between the checkpoint and this batch")
 
 // KinesisOptions are those of [Kinesis]. The zero value works.
@@ -154,13 +159,18 @@ func (m *mapping) stopped(ctx context.Context, b shardBatch, at types.Record, er
 	return sequence(at)
 }
 
-// follow proves that the records are those which follow the checkpoint in the shard.
+// follow proves that the records are those which follow the checkpoint in the shard. The record of the checkpoint
+// itself comes first: a shard is trimmed from its oldest record on, so if that one is there, so is all behind it.
 func (m *mapping) follow(ctx context.Context, at consumer.Checkpoint, b shardBatch) error {
 	iterator, err := m.iterator(ctx, at, b)
 	if err != nil {
 		return fmt.Errorf("ask what follows the checkpoint: %w", err)
 	}
-	for rest := b.records; len(rest) > 0; {
+	rest := b.records
+	if at.Sequence != "" {
+		rest = append([]types.Record{{SequenceNumber: aws.String(at.Sequence)}}, rest...)
+	}
+	for len(rest) > 0 {
 		if iterator == nil {
 			return fmt.Errorf("%w: the shard ends before %s", ErrGap, sequence(rest[0]))
 		}
@@ -174,7 +184,11 @@ func (m *mapping) follow(ctx context.Context, at consumer.Checkpoint, b shardBat
 			if n == len(rest) {
 				break
 			}
-			if sequence(next) != sequence(rest[n]) {
+			switch {
+			case sequence(next) == sequence(rest[n]):
+			case sequence(rest[n]) == at.Sequence:
+				return fmt.Errorf("%w: the record of the checkpoint, %s, is there no more, the shard begins with %s", ErrGap, at.Sequence, sequence(next))
+			default:
 				return fmt.Errorf("%w: %s is where the shard has %s", ErrGap, sequence(rest[n]), sequence(next))
 			}
 		}
@@ -188,7 +202,7 @@ const mostRecords = 10_000 // that GetRecords gives at a time
 func (m *mapping) iterator(ctx context.Context, at consumer.Checkpoint, b shardBatch) (*string, error) {
 	in := &kinesis.GetShardIteratorInput{StreamARN: aws.String(b.stream), ShardId: aws.String(b.shard), ShardIteratorType: types.ShardIteratorTypeTrimHorizon}
 	if at.Sequence != "" {
-		in.ShardIteratorType, in.StartingSequenceNumber = types.ShardIteratorTypeAfterSequenceNumber, aws.String(at.Sequence)
+		in.ShardIteratorType, in.StartingSequenceNumber = types.ShardIteratorTypeAtSequenceNumber, aws.String(at.Sequence)
 	}
 	out, err := m.shards.GetShardIterator(ctx, in)
 	if err != nil {

@@ -88,6 +88,18 @@ func TestABatchBehindAGapIsRefused(t *testing.T) {
 	}
 }
 
+// Lambda begins again at the oldest record that there is, and the shard has nothing else to tell.
+func TestABatchIsRefusedWhenTheShardMayHaveForgottenWhatCameBeforeIt(t *testing.T) {
+	s, m := newShard("a", "b", "c", "d", "e"), &readModel{}
+	_, err := function(s, m)(t.Context(), s.event(0, 1))
+	require.NoError(t, err)
+	s.records = s.records[3:]
+	_, err = function(s, m)(t.Context(), s.event(0, 1))
+	require.ErrorIs(t, err, lambdaapi.ErrGap)
+	require.ErrorContains(t, err, "the record of the checkpoint, 14, is there no more")
+	assert.Equal(t, []string{"a", "b"}, m.rows)
+}
+
 func TestAShardThatHasEndedTakesNoMore(t *testing.T) {
 	s, m := newShard("a", "b"), &readModel{at: consumer.Checkpoint{Sequence: "7", Ended: true}}
 	answer, err := function(s, m)(t.Context(), s.event(0))

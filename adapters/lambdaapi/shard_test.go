@@ -43,6 +43,9 @@ func (s *shard) GetShardIterator(_ context.Context, in *kinesis.GetShardIterator
 		return nil, errors.New("ResourceNotFoundException")
 	}
 	after, _ := strconv.Atoi(aws.ToString(in.StartingSequenceNumber))
+	if in.ShardIteratorType == types.ShardIteratorTypeAtSequenceNumber {
+		after--
+	}
 	next := slices.IndexFunc(s.records, func(r types.Record) bool { return number(r) > after })
 	if next < 0 {
 		next = len(s.records)

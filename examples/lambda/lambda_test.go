@@ -91,11 +91,15 @@ type shard []string
 
 func (s shard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var in struct {
-		StartingSequenceNumber, ShardIterator string
-		Limit                                 int
+		ShardIteratorType, StartingSequenceNumber, ShardIterator string
+		Limit                                                    int
 	}
 	_ = json.NewDecoder(r.Body).Decode(&in)
-	answer := map[string]any{"ShardIterator": in.StartingSequenceNumber + "!"}
+	begin, _ := strconv.Atoi(in.StartingSequenceNumber)
+	if in.ShardIteratorType == "AT_SEQUENCE_NUMBER" {
+		begin--
+	}
+	answer := map[string]any{"ShardIterator": strconv.Itoa(begin) + "!"}
 	if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".GetRecords") {
 		from, _ := strconv.Atoi(strings.TrimSuffix(in.ShardIterator, "!"))
 		to := min(len(s), from+in.Limit)
