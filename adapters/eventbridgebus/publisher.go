@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
@@ -37,6 +38,7 @@ type Publisher struct {
 
 const (
 	maxEntries             = 10
+	maxTypeLength          = 128 // characters of DetailType
 	defaultMaxRequestBytes = 1_000_000
 )
 
@@ -92,6 +94,9 @@ func (p Publisher) entry(m relay.Message) (Entry, error) {
 	entry, err := NewEntry(p.Source, m)
 	if err != nil {
 		return entry, fmt.Errorf("%w: %w", relay.ErrRefused, err)
+	}
+	if n := utf8.RuneCountInString(m.Type); n < 1 || n > maxTypeLength {
+		return entry, fmt.Errorf("%w: its type has %d characters, the bus takes 1 to %d; have Translate give it a shorter one", relay.ErrRefused, n, maxTypeLength)
 	}
 	if most := p.Limits().MessageBytes; entry.Size() > most {
 		return entry, fmt.Errorf("%w: %d bytes, the bus takes %d; keep the large part elsewhere and have Translate publish where it is (a claim check)",

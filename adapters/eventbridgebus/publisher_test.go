@@ -139,3 +139,17 @@ func TestTheSizeOfAnEntryIsWhatTheGuideSays(t *testing.T) {
 	require.Equal(t, "1", entry.DeduplicationID)
 	require.True(t, json.Valid([]byte(entry.Detail)))
 }
+
+func TestATypeThatIsTooLongForTheBusIsRefusedAndTheOthersGo(t *testing.T) {
+	t.Parallel()
+	bus, _, _ := newBus(t, ebfake.Options{})
+	p := eventbridgebus.Publisher{Client: bus.EventBridge(), Bus: busName, Source: source}
+	results, err := p.Publish(t.Context(), []relay.Message{
+		{ID: "1", Key: "a", Type: strings.Repeat("t", 129)}, {ID: "2", Key: "b", Type: strings.Repeat("t", 128)},
+	})
+	require.NoError(t, err)
+	require.ErrorIs(t, results[0], relay.ErrRefused)
+	require.ErrorContains(t, results[0], "Translate")
+	require.NoError(t, results[1])
+	require.Len(t, bus.Taken(), 1)
+}
