@@ -94,6 +94,9 @@ func TestAReplayThatFailsSaysSoAndOneThatLeavesGapsNamesThem(t *testing.T) {
 	require.ErrorAs(t, replay.Run(t.Context()), &gap)
 	require.Len(t, gap.Gaps, 1)
 	require.Equal(t, eventstore.StreamID("thing-orphan"), gap.Gaps[0].Stream)
+	require.ErrorAs(t, replay.Run(t.Context()), &gap, "again by its name: it goes on")
+	replay.From = replay.From.Add(-time.Hour)
+	require.ErrorContains(t, replay.Run(t.Context()), "choose another name", "it would not bring what is wanted")
 }
 
 // orphan returns an event whose stream nobody has.

@@ -120,6 +120,9 @@ func (r Replay) start(ctx context.Context) error {
 	if text(was.EventSourceArn) != r.Archive || was.Destination == nil || text(was.Destination.Arn) != r.Bus {
 		return fmt.Errorf("there is a replay of that name, of %s; choose another name", text(was.EventSourceArn))
 	}
+	if was.EventStartTime != nil && was.EventStartTime.Unix() != r.From.Unix() {
+		return fmt.Errorf("there is a replay of that name, from %s on; choose another name", was.EventStartTime.UTC().Format(time.RFC3339))
+	}
 	return nil
 }
 
