@@ -78,6 +78,7 @@ func says(t *testing.T, f *lambdaruntime.Function, text string) {
 }
 
 func TestSIGTERMWaitsForTheAnswerUnderWay(t *testing.T) {
+	t.Parallel()
 	in, line, err := os.Pipe()
 	require.NoError(t, err)
 	defer in.Close()
@@ -98,6 +99,7 @@ func TestSIGTERMWaitsForTheAnswerUnderWay(t *testing.T) {
 }
 
 func TestSIGTERMEndsTheContextOfWhatDoesNotEnd(t *testing.T) {
+	t.Parallel()
 	f := start(t, nil)
 	answer := invoke(t, f, "with its context")
 	says(t, f, "came")
@@ -109,6 +111,7 @@ func TestSIGTERMEndsTheContextOfWhatDoesNotEnd(t *testing.T) {
 }
 
 func TestAFunctionThatFailsLivesOnAndOneThatPanicsDoesNot(t *testing.T) {
+	t.Parallel()
 	f := start(t, nil)
 	a, err := f.Invoke(t.Context(), []byte(`"badly"`))
 	require.NoError(t, err)
@@ -126,6 +129,7 @@ func TestAFunctionThatFailsLivesOnAndOneThatPanicsDoesNot(t *testing.T) {
 }
 
 func TestSIGTERMEndsAnIdleFunction(t *testing.T) {
+	t.Parallel()
 	f := start(t, nil)
 	_, err := f.Invoke(t.Context(), []byte(`"well"`))
 	require.NoError(t, err)
