@@ -117,6 +117,13 @@ func (l *ledger) total() int {
 	return l.count
 }
 
+// from returns how many shards records have come from.
+func (l *ledger) from() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.shards)
+}
+
 // disorder says what is wrong with the values of the keys, which should be 1, 2, 3 ….
 func (l *ledger) disorder() error {
 	l.mu.Lock()
