@@ -2,8 +2,8 @@ package dynamoleases_test
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
-	"strings"
 	"sync"
 	"testing"
 
@@ -23,15 +23,13 @@ import (
 
 var _ consumer.LeaseStore = (*dynamoleases.Leases)(nil)
 
+var tables sync.Map // of tests, which are more than one of the same name under -count
+
 // table is a name of the test's own.
 func table(t *testing.T) string {
 	t.Helper()
-	return strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '-'
-	}, t.Name())
+	name, _ := tables.LoadOrStore(t, rand.Text())
+	return fmt.Sprint("leases-", name)
 }
 
 func open(t *testing.T, api dynamoleases.API) *dynamoleases.Leases {
