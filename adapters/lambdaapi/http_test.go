@@ -91,7 +91,7 @@ func TestAnAnswerThatLambdaWouldNotTakeSaysSo(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, c.want, answer.StatusCode)
 		if c.want == http.StatusOK {
-			require.True(t, answer.Body == c.body, "the body is whole")
+			require.Equal(t, c.body, answer.Body)
 			continue
 		}
 		require.Contains(t, answer.Body, "ask for less at a time")

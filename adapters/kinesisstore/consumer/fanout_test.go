@@ -106,7 +106,7 @@ func TestSubscriptionsAreRenewedForDays(t *testing.T) {
 		fake := newFake(t, 1, nil)
 		book := newLedger()
 		all := newCrowd(fake, book)
-		all.fanOut = fanOut(t, fake)
+		all.fanOut, all.ttl = fanOut(t, fake), time.Minute // two days of turns every few seconds are slow
 		defer all.stop()
 		a := all.join(t, "a")
 		put(t, fake, stream, "k", 1)
