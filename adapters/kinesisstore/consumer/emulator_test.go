@@ -2,6 +2,7 @@ package consumer_test
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"sync"
@@ -19,7 +20,8 @@ import (
 // two and then four. Values are made for as long as it takes, on a slow machine too.
 func TestTortureOnTheEmulatorEverythingIsTakenInOnceAndInOrder(t *testing.T) {
 	t.Parallel()
-	const name, keys = "consumer-reshard", 16
+	const keys = 16
+	name := "consumer-reshard-" + rand.Text()
 	over := &http.Transport{}
 	t.Cleanup(over.CloseIdleConnections)
 	client := awstest.Kinesis(t, over)

@@ -1,6 +1,7 @@
 package fault_test
 
 import (
+	"crypto/rand"
 	"fmt"
 	"io"
 	"net/http"
@@ -29,7 +30,7 @@ func TestFaultsInFrontOfAnEmulator(t *testing.T) {
 		"GetRecords": {fault.ExpiredIterator, fault.Empty},
 	})}
 	client := awstest.Kinesis(t, transport)
-	stream, key := aws.String("faults"), aws.String("k")
+	stream, key := aws.String("faults-"+rand.Text()), aws.String("k")
 	awstest.CreateStream(t, client, *stream, 1)
 
 	for i, code := range []string{"", "", "ProvisionedThroughputExceededException", "InternalFailure"} {
@@ -80,7 +81,7 @@ func TestTheSDKMakesTwoRecordsOfALostAnswer(t *testing.T) {
 	t.Parallel()
 	transport := &fault.Transport{Over: emulators.Transport, Plan: fault.Script(map[string][]fault.Kind{"PutRecord": {fault.AnswerLost}})}
 	client := awstest.Kinesis(t, transport)
-	stream := aws.String("twice")
+	stream := aws.String("twice-"+rand.Text())
 	awstest.CreateStream(t, client, *stream, 1)
 	_, err := client.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: stream, PartitionKey: aws.String("k"), Data: []byte("x")})
 	require.NoError(t, err)

@@ -3,6 +3,7 @@ package kinesisfake_test
 import (
 	"context"
 	"crypto/md5"
+	"crypto/rand"
 	"fmt"
 	"math/big"
 	"strings"
@@ -88,7 +89,7 @@ func TestFakeAndEmulatorDoTheSame(t *testing.T) {
 			for i, c := range clauses {
 				t.Run(c.name, func(t *testing.T) {
 					t.Parallel()
-					c.test(t, stream{client, fmt.Sprintf("clause-%d", i)})
+					c.test(t, stream{client, fmt.Sprintf("clause-%d-%s", i, rand.Text())})
 				})
 			}
 		})
