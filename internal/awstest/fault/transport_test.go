@@ -81,7 +81,7 @@ func TestTheSDKMakesTwoRecordsOfALostAnswer(t *testing.T) {
 	t.Parallel()
 	transport := &fault.Transport{Over: emulators.Transport, Plan: fault.Script(map[string][]fault.Kind{"PutRecord": {fault.AnswerLost}})}
 	client := awstest.Kinesis(t, transport)
-	stream := aws.String("twice-"+rand.Text())
+	stream := aws.String("twice-" + rand.Text())
 	awstest.CreateStream(t, client, *stream, 1)
 	_, err := client.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: stream, PartitionKey: aws.String("k"), Data: []byte("x")})
 	require.NoError(t, err)
