@@ -251,7 +251,9 @@ func TestARepeatIsTheSameCommandWhenADeployHasChangedItsType(t *testing.T) {
 	store := memory.NewStore()
 	repository := aggregate.NewRepository(store, Accounts)
 	old, deployed := command.NewBus(), command.NewBus()
-	command.Handle(old, "give", func(ctx context.Context, c before) (eventstore.Receipt, error) { return repository.Execute(ctx, c.Account, move(5)) })
+	command.Handle(old, "give", func(ctx context.Context, c before) (eventstore.Receipt, error) {
+		return repository.Execute(ctx, c.Account, move(5))
+	})
 	command.Handle(deployed, "give", func(ctx context.Context, c after) (eventstore.Receipt, error) {
 		return repository.Execute(ctx, c.Account, move(5))
 	})
