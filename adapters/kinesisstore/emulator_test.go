@@ -42,7 +42,7 @@ func TestTortureOfTheSuiteOnTheEmulator(t *testing.T) {
 			t.Parallel()
 			eventstoretest.RunWith(t, func(t testing.TB) eventstore.Store {
 				return openStore(t, awstest.Kinesis(t, nil), in.open(t))
-			}, eventstoretest.Options{Divisor: 100, EventBytes: kinesisstore.DefaultEventBytes})
+			}, suite)
 		})
 	}
 }

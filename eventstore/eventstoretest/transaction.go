@@ -55,7 +55,7 @@ var transactionClauses = []transactionClause{
 // transactions. Each call must return an empty store, and close everything by t.Cleanup.
 func RunTransactions(t *testing.T, open func(t testing.TB) Transactions) {
 	for _, cl := range transactionClauses {
-		t.Run(cl.rule, func(t *testing.T) { report(t, examineTransactions(t, cl, open(t))) })
+		t.Run(cl.rule, func(t *testing.T) { Options{}.report(t, examineTransactions(t, cl, open(t))) })
 	}
 }
 

@@ -13,7 +13,9 @@ import (
 	"os"
 	"path"
 	"regexp"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -54,7 +56,7 @@ func (g *goTest) withRace(ctx context.Context, log io.Writer) (string, error) {
 		detail, err := g.run(ctx, log, "CGO_ENABLED=0", "-skip", torturePattern, "./...")
 		return detail, cmp.Or(err, errors.New("ran without -race, which needs a C compiler"))
 	}
-	return g.run(ctx, log, "CGO_ENABLED=1", "-race", "-skip", torturePattern, "./...")
+	return g.run(ctx, log, "CGO_ENABLED=1", "-race", "-p", packagesAtOnce(), "-skip", torturePattern, "./...")
 }
 
 // torturesOnly runs the tests named TestTorture…, as a machine without cgo would.
@@ -68,6 +70,9 @@ func (g *goTest) torturesOnly(ctx context.Context, log io.Writer) (string, error
 	}
 	return g.run(ctx, log, "CGO_ENABLED=0", append([]string{"-run", torturePattern}, packages...)...)
 }
+
+// packagesAtOnce is one more than there are processors: the largest packages wait for servers half of the time.
+func packagesAtOnce() string { return strconv.Itoa(runtime.NumCPU() + 1) }
 
 const torturePattern = "^TestTorture"
 
