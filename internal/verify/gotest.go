@@ -56,7 +56,7 @@ func (g *goTest) withRace(ctx context.Context, log io.Writer) (string, error) {
 		detail, err := g.run(ctx, log, "CGO_ENABLED=0", "-skip", torturePattern, "./...")
 		return detail, cmp.Or(err, errors.New("ran without -race, which needs a C compiler"))
 	}
-	return g.run(ctx, log, "CGO_ENABLED=1", "-race", "-p", packagesAtOnce(), "-skip", torturePattern, "./...")
+	return g.run(ctx, log, "CGO_ENABLED=1", "-race", "-skip", torturePattern, "./...")
 }
 
 // torturesOnly runs the tests named TestTorture…, as a machine without cgo would.
@@ -95,7 +95,7 @@ func packagesWithTortures(tree fs.FS) ([]string, error) {
 
 // run ends in an error if a test failed or a package did not build.
 func (g *goTest) run(ctx context.Context, log io.Writer, env string, args ...string) (string, error) {
-	args = append([]string{"test", "-json", "-count=1", "-timeout", g.limit.String()}, args...)
+	args = append([]string{"test", "-json", "-count=1", "-p", packagesAtOnce(), "-timeout", g.limit.String()}, args...)
 	test := program{name: "go", args: args, env: []string{env}}
 	events, into := io.Pipe()
 	parsed := make(chan error, 1)
