@@ -54,7 +54,7 @@ mermaid: ## Read the golden event models with Mermaid's own parser (needs node a
 	node catalog/testdata/parse.mjs bin/mermaid catalog/testdata/*.mmd
 
 .PHONY: torture
-torture: ## The crash and loss tests at their full counts; about five minutes on two cores
+torture: ## The crash and loss tests at their full counts: ten times those of make test
 	LEFTFOLD_TORTURE=1 go test -count=1 -timeout 0 -v $(PKG)
 
 .PHONY: bench
