@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 
 	"github.com/leftfold/leftfold/internal/awstest/npm"
 )
@@ -46,7 +49,35 @@ func nodeAndNpm(ctx context.Context, log io.Writer) (string, error) {
 		}
 	}
 	if _, err := npm.Node(ctx); err != nil {
-		return "", missing(err.Error())
+		return newerNode(ctx, log, err)
 	}
 	return detail, nil
+}
+
+// nodeVersion is that of the Node.js which is installed where Debian's is too old, as Debian 12's is.
+const nodeVersion = "20.20.2"
+
+// newerNode installs Node.js from npm beside our logs. What is run from here on finds it first.
+func newerNode(ctx context.Context, log io.Writer, tooOld error) (string, error) {
+	architecture, known := map[string]string{"amd64": "x64", "arm64": "arm64"}[runtime.GOARCH]
+	if runtime.GOOS != "linux" || !known {
+		return "", missing(tooOld.Error())
+	}
+	folder, err := filepath.Abs("bin/node")
+	if err != nil {
+		return "", err
+	}
+	name := "node-linux-" + architecture
+	install := program{name: "npm", args: []string{"install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", folder, name + "@" + nodeVersion}}
+	if _, err := install.run(ctx, log); err != nil {
+		return "", fmt.Errorf("%w, and npm has no newer one for us: %w", tooOld, err)
+	}
+	path := filepath.Join(folder, "node_modules", name, "bin") + string(filepath.ListSeparator) + os.Getenv("PATH")
+	if err := os.Setenv("PATH", path); err != nil {
+		return "", err
+	}
+	if _, err := npm.Node(ctx); err != nil {
+		return "", missing(err.Error())
+	}
+	return "Node.js " + nodeVersion + ", from npm", nil
 }
