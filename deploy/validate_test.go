@@ -11,10 +11,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-)
 
-// modules is where make test installs the validator.
-const modules = "../internal/awstest/npm"
+	"github.com/leftfold/leftfold/internal/awstest"
+)
 
 // mistakes are planted in copies of the templates, for the validator to find.
 var mistakes = []struct{ template, from, to string }{
@@ -28,13 +27,7 @@ var mistakes = []struct{ template, from, to string }{
 // One start of the validator reads all of them: it takes longer to start than to read.
 func TestAWSsValidatorFindsNothingButWhatIsPlanted(t *testing.T) {
 	t.Parallel()
-	node, err := exec.LookPath("node")
-	if err != nil {
-		t.Skip("there is no node, which runs the validator: install Node.js 20 or newer")
-	}
-	if _, err := os.Stat(filepath.Join(modules, "node_modules", "@aws", "cloudformation-validate")); err != nil {
-		t.Skip("the validator is not installed: make test does, or npm ci --ignore-scripts --prefix internal/awstest/npm")
-	}
+	modules, node := awstest.NodeModules(t)
 	// Single-threaded: what runs for seconds only is not worth compiling a second time, beside other tests.
 	args := []string{"--single-threaded", "validate.mjs", modules}
 	for _, name := range names {

@@ -59,8 +59,11 @@ func TestWhatCannotBeHandledGoesToTheDeadLetterQueueAndIsKeptFromOthersMeanwhile
 	slow := bus.Queue("slow")
 	slow.Send("{}")
 	c := consumer(bus, slow, func(ctx context.Context, _ json.RawMessage) error {
-		for slow.Extended() < 2 && ctx.Err() == nil {
-			time.Sleep(time.Millisecond) // until it was extended
+		for range 2 {
+			select {
+			case <-slow.Extended():
+			case <-ctx.Done():
+			}
 		}
 		return ctx.Err()
 	})

@@ -22,7 +22,7 @@ type Queue struct {
 	dead     *Queue
 	redrive  int
 	onDelete func() bool
-	extended int
+	extended chan struct{} // for each change of a visibility
 	hurry    bool
 }
 
@@ -34,11 +34,14 @@ type message struct {
 	invisible time.Time // until
 }
 
+// manyChanges is more than a test waits for.
+const manyChanges = 1000
+
 // Queue makes a queue.
 func (f *Fake) Queue(name string) *Queue {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	q := &Queue{URL: f.server.URL + "/" + account + "/" + name, ARN: "arn:aws:sqs:" + region + ":" + account + ":" + name, added: make(chan struct{})}
+	q := &Queue{URL: f.server.URL + "/" + account + "/" + name, ARN: "arn:aws:sqs:" + region + ":" + account + ":" + name, added: make(chan struct{}), extended: make(chan struct{}, manyChanges)}
 	f.queues[name] = q
 	return q
 }
@@ -72,12 +75,8 @@ func (q *Queue) Len() int {
 	return len(q.messages)
 }
 
-// Extended returns how often the visibility of messages was changed.
-func (q *Queue) Extended() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.extended
-}
+// Extended receives at each change of a message's visibility, the first thousand of them.
+func (q *Queue) Extended() <-chan struct{} { return q.extended }
 
 // ShowAll makes every message visible, as the end of its time does.
 func (q *Queue) ShowAll() {
@@ -198,7 +197,10 @@ func (f *Fake) changeVisibility(_ *http.Request, in batch) (any, *fault) {
 		return nil, wrong
 	}
 	return q.each(in, func(at, entry int) {
-		q.extended++
+		select {
+		case q.extended <- struct{}{}:
+		default:
+		}
 		q.messages[at].invisible = time.Now().Add(time.Duration(in.Entries[entry].VisibilityTimeout) * time.Second)
 	}), nil
 }
