@@ -39,6 +39,7 @@ func TestEventsOfAPageDoNotShareTheirBytes(t *testing.T) {
 // The memory of a page is used again, but not that of the events that a loop has kept, nor
 // the first page of a read of the log, which may be looped over again.
 func TestWhatALoopKeepsIsNotOverwritten(t *testing.T) {
+	t.Parallel()
 	pool := internalPool(t)
 	store := openInternal(t, pool)
 	const events = 3*pageEvents + 10

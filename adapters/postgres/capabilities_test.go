@@ -35,6 +35,7 @@ func TestBehindAProxyWakeupsArePolledUnlessADirectConnectionListens(t *testing.T
 }
 
 func TestAStandbyIsReadOnlyUntilItIsPromoted(t *testing.T) {
+	t.Parallel()
 	primary, replica := replicated(t)
 	standby := openOn(t, poolOn(t, replica.URL("postgres")), postgres.Options{})
 	can := capabilitiesOf(t, standby)
@@ -48,6 +49,7 @@ func TestAStandbyIsReadOnlyUntilItIsPromoted(t *testing.T) {
 }
 
 func TestARoleThatMayOnlyReadHasAReadOnlyStore(t *testing.T) {
+	t.Parallel()
 	r := newRoles(t)
 	require.True(t, capabilitiesOf(t, openOn(t, r.as["reader"], postgres.Options{})).ReadOnly)
 	require.False(t, capabilitiesOf(t, openOn(t, r.as["appender"], postgres.Options{})).ReadOnly)

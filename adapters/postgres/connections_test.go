@@ -199,6 +199,7 @@ func TestAHeadIsNewsOnce(t *testing.T) {
 
 // A reader that waits through a restart of the server learns of what is appended afterwards.
 func TestAWaitOutlastsAServerThatIsDown(t *testing.T) {
+	t.Parallel()
 	internalPool(t) // skips, or fails, where there is no Postgres
 	server, err := testservers.StartPostgres(t.Context(), testservers.PostgresOptions{})
 	require.NoError(t, err)

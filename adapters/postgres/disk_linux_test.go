@@ -81,6 +81,7 @@ func mountSmallDisk(at, size string) {
 
 // The tables are on a disk of their own and fill it; the server's log has room.
 func TestADiskThatIsFullRefusesAppendsAndLosesNothing(t *testing.T) {
+	t.Parallel()
 	disk, small := onASmallDisk(t, "28m")
 	if !small {
 		return
@@ -128,6 +129,7 @@ func TestADiskThatIsFullRefusesAppendsAndLosesNothing(t *testing.T) {
 // The server's log is on a disk of its own and fills it. The server ends itself then, and
 // cannot start again before there is room.
 func TestAServerWhoseLogHasNoRoomLosesNothing(t *testing.T) {
+	t.Parallel()
 	disk, small := onASmallDisk(t, "80m")
 	if !small {
 		return

@@ -17,6 +17,7 @@ import (
 // next events take their positions. A subscription that has seen the lost ones must stop,
 // or it would never see those that replaced them.
 func TestAFailoverThatLostEventsIsNoticed(t *testing.T) {
+	t.Parallel()
 	primary, replica := replicated(t)
 	store := openOn(t, poolOn(t, primary.URL("postgres")), postgres.Options{})
 	for range 5 {
@@ -91,6 +92,7 @@ func positions(t *testing.T, store eventstore.Store, after eventstore.Position) 
 }
 
 func TestAfterAFailoverThatLostNothingSubscriptionsGoOn(t *testing.T) {
+	t.Parallel()
 	primary, replica := replicated(t)
 	store := openOn(t, poolOn(t, primary.URL("postgres")), postgres.Options{})
 	for range 5 {
@@ -116,6 +118,7 @@ func TestAfterAFailoverThatLostNothingSubscriptionsGoOn(t *testing.T) {
 
 // A dump carries the events, not the life that the store had where it was made.
 func TestARestoredStoreIsTheSameInANewLife(t *testing.T) {
+	t.Parallel()
 	primary, _ := replicated(t)
 	store := openOn(t, poolOn(t, primary.URL("postgres")), postgres.Options{})
 	receipt, err := store.Append(t.Context(), oneEvent("order-1"))

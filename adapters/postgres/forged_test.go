@@ -35,6 +35,7 @@ var forgeable = []string{
 // A role that may append calls the functions with whatever it likes. What our client would
 // never send is refused, with a SQLSTATE of ours or of a constraint.
 func TestForgedBatchesAreRefused(t *testing.T) {
+	t.Parallel()
 	r := newForgery(t)
 	for _, function := range []string{"append", "append_in"} {
 		unsound, err := r.forge(t, "appender", honest().sql(function))
@@ -63,6 +64,7 @@ func TestForgedBatchesAreRefused(t *testing.T) {
 
 // Each check of the function is there for a forgery: without it, that one passes.
 func TestMutantsThatTakeForgedBatchesAreCaught(t *testing.T) {
+	t.Parallel()
 	r := newForgery(t)
 	for _, mutant := range []struct{ forgery, old, made string }{
 		{"a gap in the versions", "e.nth BETWEEN 1 AND counts[e.write]", "e.nth > 0"},
@@ -109,6 +111,7 @@ func mutate(t *testing.T, on interface {
 
 // Arrays of any shape, in any parameter: the batch is refused, or what it leaves is a log.
 func TestForgedArraysLeaveTheLogSound(t *testing.T) {
+	t.Parallel()
 	r := newForgery(t)
 	appended, refused := 0, 0
 	for name, element := range columns {
@@ -148,6 +151,7 @@ func TestForgedArraysLeaveTheLogSound(t *testing.T) {
 
 // Whoever calls append_one by hand gets an event appended, or nothing.
 func TestForgedLoneEventsLeaveTheLogSound(t *testing.T) {
+	t.Parallel()
 	r := newForgery(t)
 	for name := range honestOne("order-2", 0) {
 		for _, value := range []string{"NULL", "0", "1", "-1", "-3", "32767", "'$stream.deleted'", "'$store.own'", "''", keyOf("order-1"), keyOf("gone-1"), "'order-1'"} {
@@ -192,6 +196,7 @@ func (r forgery) mutantOne(t *testing.T, name, value, old, made string) []string
 
 // Whoever may append may fence its own sessions, and nobody else's transactions.
 func TestAForgedFenceStopsNobodysTransactions(t *testing.T) {
+	t.Parallel()
 	r := newRoles(t)
 	store := openOn(t, r.owner, postgres.Options{})
 	_, _ = r.as["appender"].Exec(t.Context(), "SELECT leftfold.settle('00000000-0000-0000-0000-000000000000', 1, 0, '{}', '{}')")

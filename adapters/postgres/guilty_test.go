@@ -73,6 +73,7 @@ func TestABatchThatCannotBeWrittenIsMadeOverANewConnection(t *testing.T) {
 // The caller of an append whose outcome is unknown may use its buffer again, and the append
 // may be sent again later. What is stored is what was appended.
 func TestABufferThatIsUsedAgainAfterAnUnknownOutcomeIsNotStored(t *testing.T) {
+	t.Parallel()
 	for _, request := range []eventstore.AppendRequest{oneEvent("order-1"), loneEvent("order-1", 0)} {
 		useBufferAgain(t, request)
 	}
@@ -116,6 +117,7 @@ func useBufferAgain(t *testing.T, request eventstore.AppendRequest) {
 // A session outlives the promotion of its standby. What is appended through it belongs to a new
 // life of the store: its positions may have named other events in the old one.
 func TestAnAppendThroughASessionThatOutlivedAPromotionStartsANewLife(t *testing.T) {
+	t.Parallel()
 	primary, replica := replicated(t)
 	old := openOn(t, poolOn(t, primary.URL("postgres")), postgres.Options{})
 	_, err := old.Append(t.Context(), oneEvent("order-1"))

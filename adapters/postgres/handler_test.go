@@ -187,6 +187,7 @@ func TestHandlersWaitForNoConnectionOfReaders(t *testing.T) {
 // What a handler's statements do wrong is put down to the key that they were for, and what the
 // server does wrong to none.
 func TestWhoseKeyIsParkedWhenAHandlersStatementsFail(t *testing.T) {
+	t.Parallel()
 	exec := func(ctx context.Context, tx pgx.Tx, text string) error { _, err := tx.Exec(ctx, text); return err }
 	for name, c := range map[string]struct {
 		poison func(ctx context.Context, tx pgx.Tx, try int64) error

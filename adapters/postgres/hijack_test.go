@@ -18,6 +18,7 @@ import (
 // path that leads there, then under the right one, in the same session: what was compiled and
 // planned the first time is kept.
 func TestNothingOfTheCallersRunsWithTheRightsOfTheOwner(t *testing.T) {
+	t.Parallel()
 	h := newHijack(t)
 	for name, call := range h.calls {
 		require.Empty(t, h.attack(t, call), name)
@@ -27,6 +28,7 @@ func TestNothingOfTheCallersRunsWithTheRightsOfTheOwner(t *testing.T) {
 const pathCheck = "pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.<>) 'pg_catalog, pg_temp'"
 
 func TestMutantsThatRunWhatIsTheCallersAreCaught(t *testing.T) {
+	t.Parallel()
 	h := newHijack(t)
 	for _, mutant := range []struct{ function, old, made string }{
 		{"append", pathCheck, "false"},

@@ -48,6 +48,7 @@ func TestTortureHostileWritersOfSeveralProcesses(t *testing.T) {
 // A store that takes its positions from a sequence must be caught: A takes 7, B takes 8 and
 // commits, a reader sees 8 and moves its checkpoint there, A commits 7.
 func TestMutantWithPositionsFromASequenceLosesEvents(t *testing.T) {
+	t.Parallel()
 	pool := newPool(t)
 	_, err := pool.Exec(t.Context(), naiveSchema)
 	require.NoError(t, err)

@@ -28,6 +28,7 @@ func TestTortureLoneWritersAndBatchesOnHotStreams(t *testing.T) {
 }
 
 func TestMutantsOnHotStreamsAreCaught(t *testing.T) {
+	t.Parallel()
 	for _, mutant := range []struct{ function, old, made string }{
 		{"append_one", `pg_advisory_xact_lock(1818585702, "leftfold".lock_key())`, "NULL"},
 		{"append_one", "append_one.expected = coalesce(", "0 <= coalesce("},

@@ -103,6 +103,7 @@ var hangs = []struct {
 }
 
 func TestAnAppendThatHungIsMadeOnceWhenTheNetworkIsBackInTime(t *testing.T) {
+	t.Parallel()
 	for _, c := range hangs {
 		t.Run(c.name, func(t *testing.T) {
 			pool, n := newPool(t), newNetwork(c.at())
@@ -127,6 +128,7 @@ func TestAnAppendThatHungIsMadeOnceWhenTheNetworkIsBackInTime(t *testing.T) {
 }
 
 func TestAnAppendThatHungForTooLongIsOfUnknownOutcome(t *testing.T) {
+	t.Parallel()
 	for _, c := range hangs {
 		t.Run(c.name, func(t *testing.T) {
 			require.Empty(t, hangForTooLong(t, c.request, c.at(), c.made, func(*postgres.Store) {}))
@@ -136,6 +138,7 @@ func TestAnAppendThatHungForTooLongIsOfUnknownOutcome(t *testing.T) {
 
 // A client that takes an unknown outcome for a failure must be caught by the check.
 func TestMutantThatSendsAnUnknownAppendAgainIsCaught(t *testing.T) {
+	t.Parallel()
 	findings := hangForTooLong(t, oneEvent("order-2"), afterTheBatch(), true, func(store *postgres.Store) {
 		_, err := store.Append(t.Context(), oneEvent("order-2"))
 		require.NoError(t, err)
@@ -180,6 +183,7 @@ func hangForTooLong(t *testing.T, request eventstore.AppendRequest, at func(pgpr
 }
 
 func TestAReadOfAServerThatHangsEndsWithItsContext(t *testing.T) {
+	t.Parallel()
 	read := map[string]func(context.Context, *postgres.Store) error{
 		"Head": func(ctx context.Context, store *postgres.Store) error {
 			_, err := store.Head(ctx)
@@ -236,6 +240,7 @@ func TestAReadOfAServerThatHangsEndsWithItsContext(t *testing.T) {
 // The end of Close's context is the end of the store, whatever the server does: who waits is
 // told what is known.
 func TestCloseOfAStoreWhoseServerHangsEndsWithItsContext(t *testing.T) {
+	t.Parallel()
 	for _, c := range hangs {
 		t.Run(c.name, func(t *testing.T) {
 			pool, n := newPool(t), newNetwork(c.at())

@@ -38,6 +38,7 @@ func switchInline(ctx context.Context, url, _ string) error {
 // being changed. Until the switch is called again the old version is as it was; then the new one
 // is live, with all that was appended meanwhile.
 func TestAProgramThatDiesBetweenTheHalvesOfASwitchLeavesTheSecondToTheNext(t *testing.T) {
+	t.Parallel()
 	require.NoError(t, dieBetweenHalves(t, (*postgres.Store).SwitchInline))
 	require.ErrorContains(t, dieBetweenHalves(t, (*postgres.Store).FlipInline), "stages: got", "the mutant does the first half only")
 }

@@ -28,6 +28,7 @@ import (
 )
 
 func TestInline(t *testing.T) {
+	t.Parallel()
 	projectiontest.RunInline(t, func(t testing.TB) projectiontest.InlineParts[pgx.Tx] { return inlineOn(t, newPool(t)) })
 }
 
@@ -142,6 +143,7 @@ func misplaced(t testing.TB, pool *pgxpool.Pool) (findings []string) {
 }
 
 func TestMutantsOfTheGuardAreCaught(t *testing.T) {
+	t.Parallel()
 	for _, m := range []struct{ function, old, made, caught string }{
 		{"append", "inline <> coalesce(applies, 0)", "false", "a program with other inline projections cannot append, is told which, and can read"},
 		{"append_one", " AND s.inline_set = 0", "", "a program with other inline projections cannot append, is told which, and can read"},
@@ -160,6 +162,7 @@ func TestMutantsOfTheGuardAreCaught(t *testing.T) {
 
 // A role that may append, and calls the functions itself, passes no projection by in silence.
 func TestForgedBatchesPassNoInlineProjectionBy(t *testing.T) {
+	t.Parallel()
 	r := newForgery(t)
 	store := openInline(t, r.owner)
 	var number int64
@@ -192,6 +195,7 @@ func TestForgedBatchesPassNoInlineProjectionBy(t *testing.T) {
 }
 
 func TestRolesThatAppendWithInlineProjections(t *testing.T) {
+	t.Parallel()
 	r := newRoles(t)
 	store := openInline(t, r.owner)
 	_, err := store.Append(t.Context(), oneEvent("order-1"))
@@ -409,6 +413,7 @@ func inlineThrough(t testing.TB, pool *pgxpool.Pool, hook pgproxy.Hook) *postgre
 }
 
 func TestLostAnswersOfAppendsWithProjectionsAreSettled(t *testing.T) {
+	t.Parallel()
 	for _, c := range fates {
 		for trip := range 3 {
 			t.Run(fmt.Sprintf("trip %d, %s", trip+1, c.name), func(t *testing.T) {
@@ -461,6 +466,7 @@ func TestTortureLostAnswersOfAppendsWithProjections(t *testing.T) {
 // A program that stops in the middle of an append, as on a host that is paused, gives the lock
 // of the store back. What it has done by then is undone, and made once when it goes on.
 func TestAProgramThatStopsInsideAnAppendGivesTheLockBack(t *testing.T) {
+	t.Parallel()
 	pool := newPool(t)
 	stopped, resume := make(chan struct{}), make(chan struct{})
 	appended, once := false, false
@@ -493,6 +499,7 @@ func TestAProgramThatStopsInsideAnAppendGivesTheLockBack(t *testing.T) {
 
 // A worker attends although its projection is inline, and stops while it has the segments locked.
 func TestAWorkerThatStopsInsideAnAttendanceHoldsUpNoAppend(t *testing.T) {
+	t.Parallel()
 	pool := newPool(t)
 	store := openInline(t, pool)
 	stopped, resume := make(chan struct{}), make(chan struct{})
@@ -525,6 +532,7 @@ func TestAWorkerThatStopsInsideAnAttendanceHoldsUpNoAppend(t *testing.T) {
 }
 
 func TestInlineProjectionsThroughPgBouncer(t *testing.T) {
+	t.Parallel()
 	newPool(t) // skips, or fails, where there is no Postgres
 	server, err := testservers.SharedPostgres()
 	require.NoError(t, err)

@@ -20,6 +20,7 @@ import (
 // replayed the end of the log yet. Without the proof that a page carries, all of these reads
 // but that of the whole log end early and say nothing.
 func TestAReadNoticesThatItsLaterPagesComeFromAServerThatLags(t *testing.T) {
+	t.Parallel()
 	primary, replica := replicated(t)
 	writer := openOn(t, poolOn(t, primary.URL("postgres")), postgres.Options{})
 	appendMany(t, writer, "order-1", 6000)
@@ -60,6 +61,7 @@ func TestAReadNoticesThatItsLaterPagesComeFromAServerThatLags(t *testing.T) {
 // The server of the later pages has another history: it was promoted without the last
 // events, and others stand at their positions.
 func TestAReadNoticesThatItsLaterPagesComeFromAnotherHistory(t *testing.T) {
+	t.Parallel()
 	primary, replica := replicated(t)
 	writer := openOn(t, poolOn(t, primary.URL("postgres")), postgres.Options{})
 	appendMany(t, writer, "order-1", 6000)

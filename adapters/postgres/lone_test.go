@@ -65,6 +65,7 @@ func TestALoneEventIsAppendedLikeOneOfABatch(t *testing.T) {
 }
 
 func TestMutantsThatAppendALoneEventDifferentlyAreCaught(t *testing.T) {
+	t.Parallel()
 	for _, mutant := range []struct{ old, made string }{
 		{"append_one.metadata, append_one.data", "coalesce(append_one.metadata, ''), append_one.data"},
 		{"append_one.metadata, append_one.data", "append_one.metadata, append_one.data || 'x'"},
@@ -208,6 +209,7 @@ func callOne(t *testing.T, pool *pgxpool.Pool, old, made, before string, level p
 
 // The caller of a lone event does not see that it was declined and sent once more.
 func TestADeclinedLoneEventIsAnsweredAsEver(t *testing.T) {
+	t.Parallel()
 	var first calls
 	receipt, err := throughProxy(t, newPool(t), first.hook).Append(t.Context(), loneEvent("order-1", 0))
 	require.NoError(t, err)
@@ -373,6 +375,7 @@ func TestASessionThatWasResetIsReplaced(t *testing.T) {
 // A session that begins on a standby, which is promoted before its first append, belongs to no
 // life of the store yet. append begins one; append_one would give out positions of the old.
 func TestALoneEventOfASessionThatBeganOnAStandbyStartsANewLife(t *testing.T) {
+	t.Parallel()
 	require.Empty(t, appendAcrossPromotion(t, func(*pgxpool.Pool) {}))
 	findings := appendAcrossPromotion(t, func(primary *pgxpool.Pool) {
 		mutate(t, primary, "adopt", `FROM "leftfold".store s;

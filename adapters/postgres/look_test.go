@@ -23,6 +23,7 @@ func TestTheRowsOfALookAreNotOlderThanItsCheckpoint(t *testing.T) {
 	sell(t, store, 7)
 	require.NoError(t, runner.CatchUp(t.Context()))
 	model := projection.Model{Generation: tallies(1).Generation(), Columns: []projection.Column{{Name: "events", Kind: projection.Int}}}
+	looking := openSinkOn(t, poolOn(t, pool.Config().ConnString()+"&pool_max_conns=1")) // what is planned once is planned in every look
 	passed := func(sink projection.Readable) (at eventstore.Position, events int64) {
 		tx, err := pool.Begin(t.Context())
 		require.NoError(t, err)
@@ -49,13 +50,13 @@ func TestTheRowsOfALookAreNotOlderThanItsCheckpoint(t *testing.T) {
 		return at, events
 	}
 	// Once before, so that the statements are planned: to plan takes locks too.
-	for _, sink := range []projection.Readable{store.Sink(), postgres.RowsFirst{Sink: store.Sink()}} {
+	for _, sink := range []projection.Readable{looking, postgres.RowsFirst{Sink: looking}} {
 		_, err := sink.Look(t.Context(), model, projection.RowQuery{Keys: []string{"a"}})
 		require.NoError(t, err)
 	}
-	at, events := passed(store.Sink())
+	at, events := passed(looking)
 	require.GreaterOrEqual(t, events, int64(at-7), "100 events more for 100 positions more")
-	at, events = passed(postgres.RowsFirst{Sink: store.Sink()})
+	at, events = passed(postgres.RowsFirst{Sink: looking})
 	require.Less(t, events, int64(at-7), "the mutant")
 }
 
@@ -79,6 +80,7 @@ func (stepwise) Changed() <-chan struct{} { return nil }
 // it is, and then for the rows, has its answers from both; a look is of one. That is why there are
 // looks: see docs/adr/0021.
 func TestALookIsOfOneServerWhateverTheAddressLeadsTo(t *testing.T) {
+	t.Parallel()
 	primary, replica := replicated(t)
 	store := openOn(t, poolOn(t, primary.URL("postgres")), postgres.Options{})
 	runner := projection.Runner{Log: store, Events: soldEvents, Tasks: []projection.Task{projection.Into(store.Sink(), tallies(1))}}
@@ -153,6 +155,7 @@ func TestALookAtASchemaThatIsGoneIsAnError(t *testing.T) {
 }
 
 func TestALookAtATableThatWasDroppedByHandSaysSo(t *testing.T) {
+	t.Parallel()
 	pool := newPool(t)
 	store := openOn(t, pool, postgres.Options{})
 	sell(t, store, 7)

@@ -149,6 +149,7 @@ func bringToNextStep(t *testing.T, pool *pgxpool.Pool, oldest int) {
 // A program of the release before runs on a schema of this one, if the step says so. It need
 // not be stopped for the migration: the store that was open goes on too.
 func TestAProgramRunsOnANewerSchemaThatAllowsIt(t *testing.T) {
+	t.Parallel()
 	pool := internalPool(t)
 	cutNext, through := proxied(t, pool)
 	before := openInternal(t, through)

@@ -29,6 +29,7 @@ var hostile = []string{
 }
 
 func TestHostileNamesComeBackAndStayApart(t *testing.T) {
+	t.Parallel()
 	store := openOn(t, newPool(t), postgres.Options{})
 	ctx := t.Context()
 	for n, name := range hostile {
@@ -81,6 +82,7 @@ func TestNamesThatWouldBreakARowAreRefusedBeforeItIsSent(t *testing.T) {
 // TestAnyLegalEventComesBack is the rule behind the lists: whatever the limits allow comes
 // back as it was, and conditions match exactly the tags that were given.
 func TestAnyLegalEventComesBack(t *testing.T) {
+	t.Parallel()
 	store := openOn(t, newPool(t), postgres.Options{})
 	rapid.Check(t, func(rt *rapid.T) {
 		event := eventstore.EventData{
@@ -153,6 +155,7 @@ func TestPayloadsComeBackByteForByte(t *testing.T) {
 }
 
 func TestTheLargestAppendsComeBack(t *testing.T) {
+	t.Parallel()
 	store := openOn(t, newPool(t), postgres.Options{})
 	heavy := make([]eventstore.EventData, 64)
 	for n := range heavy {
@@ -178,6 +181,7 @@ func TestTheLargestAppendsComeBack(t *testing.T) {
 }
 
 func TestReservedWordsAreSchemas(t *testing.T) {
+	t.Parallel()
 	pool := newPool(t)
 	for _, name := range []string{"user", "select", "table", "_", "null", "all", strings.Repeat("s", 48)} {
 		_, err := postgres.Migrate(t.Context(), pool, postgres.MigrateOptions{Schema: name})
@@ -201,6 +205,7 @@ func TestReservedWordsAreSchemas(t *testing.T) {
 }
 
 func TestHostileRoleNamesGetTheirPrivileges(t *testing.T) {
+	t.Parallel()
 	newPool(t) // skips, or fails, where there is no Postgres
 	server, err := testservers.StartPostgres(t.Context(), testservers.PostgresOptions{})
 	require.NoError(t, err)

@@ -18,6 +18,7 @@ import (
 // first is found in the log; the second is sent again, and the server is too busy for it.
 // The caller of the first must not hear of that: it would append again.
 func TestAnAppendThatWasMadeIsNotToldThatItsNeighbourFailed(t *testing.T) {
+	t.Parallel()
 	pool := internalPool(t)
 	b := &brokenBatch{first: make(chan struct{}), queued: make(chan struct{}), settled: make(chan struct{}), locked: make(chan struct{})}
 	store := storeThrough(t, pool, b.hook)

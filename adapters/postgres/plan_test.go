@@ -83,6 +83,7 @@ type plannedStatement struct {
 // TestPlans holds the statements to their indexes at size: with the statistics of a table that
 // was never analyzed, and with good ones; with a plan for these arguments, and with one for any.
 func TestPlans(t *testing.T) {
+	t.Parallel()
 	pool := longLog(t)
 	for _, prepare := range []string{"", "ANALYZE"} {
 		if prepare != "" {
@@ -165,6 +166,7 @@ func (n node) walk(visit func(node)) {
 // transaction that is taken back. Appends are made as in the transactions of callers, and as in
 // the session of the appender.
 func TestNothingScansALongTable(t *testing.T) {
+	t.Parallel()
 	pool := longLog(t)
 	store := openInternal(t, pool)
 	for _, prepare := range []string{"", "ANALYZE"} {

@@ -14,6 +14,7 @@ import (
 // A proxy gives each statement to another server, so that even the end of a read and its
 // first page come from two, as do a tag's positions and the events there.
 func TestEveryStatementOfAReadMayComeFromAServerThatLags(t *testing.T) {
+	t.Parallel()
 	ahead, behind := aheadAndBehind(t)
 	on := func(store *Store, f func(session) error) error { return store.db.do(t.Context(), f) }
 	for name, query := range map[string]eventstore.Query{

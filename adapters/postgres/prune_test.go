@@ -90,6 +90,7 @@ func TestAnAppendDoesNotWaitForAPruning(t *testing.T) {
 }
 
 func TestOnlyTheOwnerPrunes(t *testing.T) {
+	t.Parallel()
 	r := newRoles(t)
 	store := openOn(t, r.owner, postgres.Options{})
 	_, err := store.Append(t.Context(), named("old"))

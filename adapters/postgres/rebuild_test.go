@@ -17,6 +17,7 @@ import (
 )
 
 func TestReadersSeeNoErrorAndNoOlderRowsWhileAGenerationIsReplaced(t *testing.T) {
+	t.Parallel()
 	pool := newPool(t)
 	store := openOn(t, pool, postgres.Options{})
 	projectiontest.RunSwitch(t, projectiontest.Parts{Store: store, Sink: store.Sink()}, func(ctx context.Context, key string) (events int64, err error) {
@@ -65,6 +66,7 @@ func shorterTallies(version int) *projection.View[shorter] {
 
 // Whoever reads the SQL view goes on reading it, with the rights that were granted on it.
 func TestTheSQLViewShowsWhatIsLiveAndKeepsItsRights(t *testing.T) {
+	t.Parallel()
 	server := startServer(t)
 	owner := poolOn(t, server.URL("postgres"))
 	_, err := postgres.Migrate(t.Context(), owner, postgres.MigrateOptions{})

@@ -98,6 +98,7 @@ func stateOf(err error) string {
 }
 
 func TestAnAppendThatTakesLongerThanAStatementMayIsRefused(t *testing.T) {
+	t.Parallel()
 	pool := newPool(t)
 	limited := withSetting(t, pool, "statement_timeout", "300ms")
 	store := openOn(t, limited, postgres.Options{})
@@ -169,6 +170,7 @@ func TestATransactionThatPausesTooLongIsEndedAndOthersGoOn(t *testing.T) {
 }
 
 func TestAStoreGoesOnAfterItsIdleConnectionsHaveBeenEnded(t *testing.T) {
+	t.Parallel()
 	pool := newPool(t)
 	store := openOn(t, withSetting(t, pool, "idle_session_timeout", "1200ms"), postgres.Options{})
 	_, err := store.Append(t.Context(), oneEvent("order-1"))
@@ -245,6 +247,7 @@ func (s *small) free() {
 }
 
 func TestWithoutAFreeConnectionAStoreCannotBeOpened(t *testing.T) {
+	t.Parallel()
 	s := newSmall(t)
 	s.takeAll(t)
 	_, err := postgres.Open(t.Context(), poolOn(t, s.url), postgres.Options{})
@@ -260,6 +263,7 @@ func TestWithoutAFreeConnectionAStoreCannotBeOpened(t *testing.T) {
 // The first append is sent through a connection that is gone, and nobody can be asked what
 // became of it. The next ones are not sent.
 func TestAStoreThatIsRefusedAConnectionRefusesAppendsUntilItGetsOne(t *testing.T) {
+	t.Parallel()
 	s := newSmall(t)
 	_, err := s.store.Append(t.Context(), oneEvent("order-1"))
 	require.NoError(t, err)
@@ -283,6 +287,7 @@ func TestAStoreThatIsRefusedAConnectionRefusesAppendsUntilItGetsOne(t *testing.T
 }
 
 func TestAStoreThatIsRefusedAConnectionWaitsForOne(t *testing.T) {
+	t.Parallel()
 	s := newSmall(t)
 	_, err := s.store.Append(t.Context(), oneEvent("order-1"))
 	require.NoError(t, err)

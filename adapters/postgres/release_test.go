@@ -97,6 +97,7 @@ func TestStoresOfOlderReleasesOpen(t *testing.T) {
 
 // TestMutantAChangedStoreIsFound proves that the listing sees one byte.
 func TestMutantAChangedStoreIsFound(t *testing.T) {
+	t.Parallel()
 	for _, damage := range []string{
 		`UPDATE leftfold.events SET data = '\x00' WHERE position = 1`,
 		`UPDATE leftfold.events SET tags = NULL WHERE position = 1`,

@@ -144,6 +144,7 @@ func isAside(s projection.ReplicaStatus) bool { return s.Err != nil }
 
 // One primary and two standbys, to which one thing happens after the other.
 func TestReplicas(t *testing.T) {
+	t.Parallel()
 	f := startFleet(t)
 	f.await(t, 0, inOrder)
 	f.await(t, 1, inOrder)

@@ -52,6 +52,7 @@ func newRoles(t *testing.T) roles {
 }
 
 func TestRolesGetWhatTheyNeedAndNoMore(t *testing.T) {
+	t.Parallel()
 	r := newRoles(t)
 
 	appender := openOn(t, r.as["appender"], postgres.Options{})
@@ -89,6 +90,7 @@ func TestRolesGetWhatTheyNeedAndNoMore(t *testing.T) {
 // refused by our triggers. The owner may insert rows: whoever owns a table can drop its
 // triggers too, so no program should run as the owner.
 func TestAttacksOfEachRoleAreRefused(t *testing.T) {
+	t.Parallel()
 	r := newRoles(t)
 	store := openOn(t, r.owner, postgres.Options{})
 	_, err := store.Append(t.Context(), eventstore.AppendRequest{

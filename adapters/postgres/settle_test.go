@@ -94,6 +94,7 @@ func throughProxyWith(t testing.TB, pool *pgxpool.Pool, hook pgproxy.Hook, o pos
 }
 
 func TestALostAnswerIsSettled(t *testing.T) {
+	t.Parallel()
 	for _, c := range fates {
 		t.Run(c.name, func(t *testing.T) {
 			left := 3
@@ -106,6 +107,7 @@ func TestALostAnswerIsSettled(t *testing.T) {
 }
 
 func TestALostAnswerToALoneEventIsSettled(t *testing.T) {
+	t.Parallel()
 	for _, c := range fates {
 		t.Run(c.name, func(t *testing.T) {
 			findings, cuts := loseLone(t, newPool(t), c.fate)
@@ -179,6 +181,7 @@ func TestTortureLostAnswersOfLoneWriters(t *testing.T) {
 
 // A client that takes a lost answer for a failure and sends again must be caught by the check.
 func TestMutantBlindRetryIsCaught(t *testing.T) {
+	t.Parallel()
 	for _, request := range []traffic{toBoth, alone} {
 		store := openOn(t, newPool(t), postgres.Options{})
 		require.NotEmpty(t, appendUnderCuts(t, []eventstore.Store{blindly{store}}, request, 4, 1))

@@ -127,6 +127,7 @@ var names atomic.Int64
 // The server's process ends, or loses its client, before or behind any message of a commit: of
 // the first one, which prepares the statement, and of the next.
 func TestACommitThatIsCutAnywhereTakesEffectOnce(t *testing.T) {
+	t.Parallel()
 	pool := newPool(t)
 	store := openOn(t, pool, postgres.Options{})
 	want := sell(t, store, 40)
@@ -159,6 +160,7 @@ func (s apart) Commit(ctx context.Context, model projection.Model, move projecti
 }
 
 func TestMutantRowsInASecondTransactionAreCaught(t *testing.T) {
+	t.Parallel()
 	pool := newPool(t)
 	store := openOn(t, pool, postgres.Options{})
 	want := sell(t, store, 40)
@@ -207,6 +209,7 @@ func raced(t *testing.T, does string) (finding string, late int) {
 }
 
 func TestProcessesThatRaceOnOneCheckpointNeitherLoseNorRepeatAnEvent(t *testing.T) {
+	t.Parallel()
 	finding, late := raced(t, "projects")
 	require.Empty(t, finding)
 	t.Logf("%d commits came too late", late)
@@ -214,6 +217,7 @@ func TestProcessesThatRaceOnOneCheckpointNeitherLoseNorRepeatAnEvent(t *testing.
 }
 
 func TestMutantABlindCheckpointIsCaughtByRacingProcesses(t *testing.T) {
+	t.Parallel()
 	finding, _ := raced(t, "projects blindly")
 	require.NotEmpty(t, finding)
 }

@@ -38,10 +38,12 @@ func openSinkOn(t testing.TB, pool *pgxpool.Pool) *postgres.Sink {
 }
 
 func TestSink(t *testing.T) {
+	t.Parallel()
 	projectiontest.RunSink(t, func(t testing.TB) projection.Sink { return openSinkOn(t, newPool(t)) })
 }
 
 func TestSinkTransactions(t *testing.T) {
+	t.Parallel()
 	projectiontest.RunTxSink(t, func(t testing.TB) projectiontest.TxParts[pgx.Tx] {
 		pool := newPool(t)
 		return countersOn(t, pool, openSinkOn(t, pool))
@@ -73,6 +75,7 @@ func countersOn(t testing.TB, pool *pgxpool.Pool, sink projection.TxSink[pgx.Tx]
 }
 
 func TestEffectsWithReadModelsInTheStoresSchema(t *testing.T) {
+	t.Parallel()
 	projectiontest.RunEffects(t, func(t testing.TB) projectiontest.Parts {
 		store := openOn(t, newPool(t), postgres.Options{})
 		return projectiontest.Parts{Store: store, Sink: store.Sink()}
@@ -80,6 +83,7 @@ func TestEffectsWithReadModelsInTheStoresSchema(t *testing.T) {
 }
 
 func TestEffectsWithReadModelsInAnotherDatabase(t *testing.T) {
+	t.Parallel()
 	projectiontest.RunEffects(t, func(t testing.TB) projectiontest.Parts {
 		return projectiontest.Parts{Store: openOn(t, newPool(t), postgres.Options{}), Sink: openSinkOn(t, newPool(t))}
 	})
@@ -109,6 +113,7 @@ func TestASinkNeedsASchemaThatWasMigrated(t *testing.T) {
 }
 
 func TestProgramsThatOpenAViewAtTheSameTimeMakeItOnce(t *testing.T) {
+	t.Parallel()
 	pool := newPool(t)
 	model := projection.Model{
 		Generation: projection.Generation{Name: "opened", Version: 1}, Hash: "opened",
@@ -195,6 +200,7 @@ func TestAKeyThatIsTooLongForAnIndexIsRefusedAndExplained(t *testing.T) {
 
 // More than one statement may carry: they are one commit all the same.
 func TestALargeCommitIsOneCommit(t *testing.T) {
+	t.Parallel()
 	r := newRivals(t, nil)
 	var changes []projection.Change
 	large := strings.Repeat("x", 33<<20)
@@ -263,6 +269,7 @@ func TestNoStatementOfAViewScansItsTable(t *testing.T) {
 }
 
 func TestSinkThroughPgBouncer(t *testing.T) {
+	t.Parallel()
 	newPool(t) // skips, or fails, where there is no Postgres
 	server, err := testservers.SharedPostgres()
 	require.NoError(t, err)
@@ -281,6 +288,7 @@ func TestSinkThroughPgBouncer(t *testing.T) {
 
 // A reader on a standby waits for a token there, and reads there.
 func TestASinkOnAStandbyServesReaders(t *testing.T) {
+	t.Parallel()
 	primary, replica := replicated(t)
 	store := openOn(t, poolOn(t, primary.URL("postgres")), postgres.Options{})
 	runner := projection.Runner{Log: store, Events: soldEvents, Tasks: []projection.Task{projection.Into(store.Sink(), tallies(1))}}
@@ -329,6 +337,7 @@ func TestASinkOnAStandbyServesReaders(t *testing.T) {
 
 // The rights of a role end where its work does.
 func TestRolesProjectAndQuery(t *testing.T) {
+	t.Parallel()
 	server := startServer(t)
 	owner := poolOn(t, server.URL("postgres"))
 	_, err := postgres.Migrate(t.Context(), owner, postgres.MigrateOptions{})

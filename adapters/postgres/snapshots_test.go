@@ -11,6 +11,7 @@ import (
 )
 
 func TestSnapshots(t *testing.T) {
+	t.Parallel()
 	aggregatetest.RunSnapshotStore(t, func(t testing.TB) aggregate.SnapshotStore {
 		return openOn(t, newPool(t), postgres.Options{}).Snapshots()
 	})
@@ -18,6 +19,7 @@ func TestSnapshots(t *testing.T) {
 
 // With the least rights: to read and to append is not to put snapshots.
 func TestOnlyARoleThatMayPutsSnapshots(t *testing.T) {
+	t.Parallel()
 	r := newRoles(t)
 	key, snapshot := aggregate.SnapshotKey{Stream: "order-1"}, aggregate.Snapshot{Version: 1, State: []byte("{}")}
 	appender := openOn(t, r.as["appender"], postgres.Options{}).Snapshots()

@@ -15,6 +15,7 @@ import (
 // Whoever cancels the wait for a synchronous standby commits the batch on this server alone. It
 // must not be acknowledged: the standby that takes over may lack it.
 func TestACommitThatDidNotWaitForItsStandbyIsNotAcknowledged(t *testing.T) {
+	t.Parallel()
 	server := startServer(t)
 	pool := poolOn(t, server.URL("postgres"))
 	_, err := postgres.Migrate(t.Context(), pool, postgres.MigrateOptions{})
@@ -42,6 +43,7 @@ func TestACommitThatDidNotWaitForItsStandbyIsNotAcknowledged(t *testing.T) {
 }
 
 func TestAStandbyThatStaysAwayLeavesTheOutcomeUnknown(t *testing.T) {
+	t.Parallel()
 	server := startServer(t)
 	pool := poolOn(t, server.URL("postgres"))
 	_, err := postgres.Migrate(t.Context(), pool, postgres.MigrateOptions{})
@@ -62,6 +64,7 @@ func TestAStandbyThatStaysAwayLeavesTheOutcomeUnknown(t *testing.T) {
 // A NOTIFY in another database of the server, whose commit waits for a standby, holds up every
 // commit that notifies. Appends are refused after a while, and not left to hang.
 func TestANotifyInAnotherDatabaseThatHangsMakesTheStoreBusy(t *testing.T) {
+	t.Parallel()
 	server := startServer(t)
 	elsewhere := poolOn(t, server.URL("postgres"))
 	name, err := server.NewDatabase(t.Context(), "")

@@ -14,6 +14,7 @@ import (
 )
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	pools := map[eventstore.Store]*pgxpool.Pool{}
 	open := func(t testing.TB, pool *pgxpool.Pool) eventstore.Store {
 		store := openOn(t, pool, postgres.Options{})

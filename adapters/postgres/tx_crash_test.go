@@ -16,6 +16,7 @@ import (
 
 // A process is killed at a point of a transaction of its own that puts a row and appends an event.
 func TestARowAndItsEventsSurviveKill9TogetherOrNotAtAll(t *testing.T) {
+	t.Parallel()
 	for point, survives := range map[string]int{"after the row": 0, "after the append": 0, "after the commit": 1} {
 		t.Run(point, func(t *testing.T) {
 			pool, store := withTable(t)

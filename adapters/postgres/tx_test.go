@@ -20,6 +20,7 @@ import (
 )
 
 func TestTransactionsOfTheCaller(t *testing.T) {
+	t.Parallel()
 	eventstoretest.RunTransactions(t, func(t testing.TB) eventstoretest.Transactions {
 		pool, store := withTable(t)
 		return transactionsOn(store, pool, func(ctx context.Context) (eventstoretest.Transaction, error) {
@@ -42,6 +43,7 @@ func TestTransactionsOfTheCaller(t *testing.T) {
 }
 
 func TestTransactionsOfTheCallerByDatabaseSQL(t *testing.T) {
+	t.Parallel()
 	eventstoretest.RunTransactions(t, func(t testing.TB) eventstoretest.Transactions {
 		pool, store := withTable(t)
 		db := sqlDB(t, pool)
@@ -276,6 +278,7 @@ func TestATransactionOnAnotherDatabaseIsRefused(t *testing.T) {
 }
 
 func TestALockThatAnotherTransactionHoldsIsWaitedForTwoSeconds(t *testing.T) {
+	t.Parallel()
 	pool, store := withTable(t)
 	holder, err := pool.Begin(t.Context())
 	require.NoError(t, err)

@@ -77,6 +77,7 @@ func arriveLate(t *testing.T, before func(*pgxpool.Pool)) (times int) {
 // A lone event that was given up must not come late either, when its caller has been told that it
 // was not made: it was made again, as a batch, and that was refused.
 func TestALoneEventThatWasGivenUpIsDeclinedWhenItArrives(t *testing.T) {
+	t.Parallel()
 	require.Zero(t, arriveAloneAndLate(t, "", ""))
 	require.Equal(t, 1, arriveAloneAndLate(t, " AND s.fences = fenced", ""), "the mutant")
 }
