@@ -32,6 +32,7 @@ func cutNode(t testing.TB, pool *pgxpool.Pool, choose func(lone bool) (fate, boo
 // A quarter of the appends' round trips is cut, before the Sync and behind the result row, and all
 // who wait for an answer lose it. They repeat their command until they have one.
 func TestTortureCommandsWhoseAnswersAreLost(t *testing.T) {
+	t.Parallel()
 	pool := newPool(t)
 	var nodes []*commandtest.Node
 	var hooks []*unlucky

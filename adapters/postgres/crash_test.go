@@ -21,6 +21,7 @@ import (
 // acknowledged is in the log, once and where its receipt says, what was refused is not, and live
 // readers meet every event once and in order.
 func TestTortureCrashesOfTheServer(t *testing.T) {
+	t.Parallel()
 	newPool(t) // skips, or fails, where there is no Postgres
 	server, err := testservers.StartPostgres(t.Context(), testservers.PostgresOptions{})
 	require.NoError(t, err)

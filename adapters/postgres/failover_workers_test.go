@@ -104,6 +104,7 @@ func (f follower) sum(t *testing.T) (events int64) {
 // their positions to others: fewer, as many and more. Every time the read model stands still, and
 // says why, also when the worker starts again. The mutant goes on without a word.
 func TestTortureWorkersNoticeEveryFailoverThatLostEvents(t *testing.T) {
+	t.Parallel()
 	const before, lost = 20, 5
 	for round := range 3 * eventstoretest.Scale {
 		t.Run(fmt.Sprint(round), func(t *testing.T) {

@@ -29,6 +29,7 @@ const (
 // reader meets every event once and in order, the log has no gap, and what was acknowledged
 // is where its receipt says.
 func TestTortureHostileWritersOfSeveralProcesses(t *testing.T) {
+	t.Parallel()
 	pool := newPool(t)
 	run := hostileRun{
 		pool: pool, table: "leftfold.events", does: "writes to the store",

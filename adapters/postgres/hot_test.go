@@ -20,6 +20,7 @@ import (
 // Writers that are alone in their processes, and many in another, append to a few streams. All
 // but those that are made in between are refused, with the version that the stream had then.
 func TestTortureLoneWritersAndBatchesOnHotStreams(t *testing.T) {
+	t.Parallel()
 	h := newHot(t, newPool(t))
 	h.do(t, 100*eventstoretest.Scale)
 	require.Empty(t, h.findings)

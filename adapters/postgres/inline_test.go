@@ -60,6 +60,7 @@ func openingInline(t testing.TB, pool *pgxpool.Pool) func(context.Context, proje
 
 // The whole suite of stores, on one whose appends call a handler for every event.
 func TestTortureConformanceOfAStoreWithInlineProjections(t *testing.T) {
+	t.Parallel()
 	eventstoretest.RunWith(t, func(t testing.TB) eventstore.Store {
 		pool := newPool(t)
 		_, err := pool.Exec(t.Context(), "CREATE TABLE seen (position bigint PRIMARY KEY, stream text)")
@@ -449,6 +450,7 @@ func loseInline(t *testing.T, pool *pgxpool.Pool, f fate, trip int, plant func(*
 
 // A fifth of the round trips fails, in two programs, and no append has a command id.
 func TestTortureLostAnswersOfAppendsWithProjections(t *testing.T) {
+	t.Parallel()
 	pool := newPool(t)
 	var opened atomic.Bool // to open a store is no trip of a batch
 	var stores []eventstore.Store

@@ -16,12 +16,14 @@ import (
 )
 
 func TestTortureProgramsThatAreKilledInsideAppendsLeaveRowsAndLogTogether(t *testing.T) {
+	t.Parallel()
 	pool := newPool(t)
 	require.NoError(t, torturedInline(t, pool, inlineOn(t, pool), "appends with inline projections", 60*eventstoretest.Scale))
 }
 
 // The mutant commits an append before its rows.
 func TestTortureOfAppendsCatchesASecondTransaction(t *testing.T) {
+	t.Parallel()
 	pool := newPool(t)
 	p := inlineOn(t, pool)
 	p.Add = nil // views only

@@ -21,6 +21,7 @@ import (
 // The whole suite, through PgBouncer in transaction mode: two connections to the server are
 // shared by all of ours, nothing prepared survives a transaction, and no notification comes.
 func TestTortureConformanceThroughPgBouncer(t *testing.T) {
+	t.Parallel()
 	newPool(t) // skips, or fails, where there is no Postgres
 	server, err := testservers.SharedPostgres()
 	require.NoError(t, err)

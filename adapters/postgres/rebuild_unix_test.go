@@ -13,6 +13,7 @@ import (
 )
 
 func TestTortureARebuildThatIsKilledLeavesTheLiveGenerationOrItsSuccessor(t *testing.T) {
+	t.Parallel()
 	pool := newPool(t)
 	store := openOn(t, pool, postgres.Options{})
 	parts := projectiontest.Parts{Store: store, Sink: store.Sink()}

@@ -100,7 +100,7 @@ func stateOf(err error) string {
 func TestAnAppendThatTakesLongerThanAStatementMayIsRefused(t *testing.T) {
 	t.Parallel()
 	pool := newPool(t)
-	limited := withSetting(t, pool, "statement_timeout", "300ms")
+	limited := withSetting(t, pool, "statement_timeout", "600ms")
 	store := openOn(t, limited, postgres.Options{})
 	for _, version := range []eventstore.ExpectedVersion{eventstore.Any, eventstore.Exactly(1)} {
 		findings, err := refuse(t, pool, store, version, lockElsewhere(t, pool, store))
@@ -151,12 +151,13 @@ func (p *pessimist) Append(ctx context.Context, request eventstore.AppendRequest
 // A transaction that has appended and pauses holds up everybody, until the server ends it.
 func TestATransactionThatPausesTooLongIsEndedAndOthersGoOn(t *testing.T) {
 	pool := newPool(t)
-	limited := withSetting(t, pool, "idle_in_transaction_session_timeout", "200ms")
-	store := openOn(t, limited, postgres.Options{})
-	tx, err := limited.Begin(t.Context())
+	store := openOn(t, pool, postgres.Options{})
+	tx, err := pool.Begin(t.Context())
 	require.NoError(t, err)
 	defer func() { _ = tx.Rollback(context.Background()) }()
 	_, err = store.In(tx).Append(t.Context(), oneEvent("order-1"))
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), "SET LOCAL idle_in_transaction_session_timeout = '200ms'")
 	require.NoError(t, err)
 
 	receipt, err := store.Append(t.Context(), oneEvent("order-2"))

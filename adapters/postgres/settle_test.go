@@ -141,6 +141,7 @@ func loseLone(t *testing.T, pool *pgxpool.Pool, f fate) (findings []string, cuts
 
 // A quarter of the round trips fails, and no append has a command id.
 func TestTortureLostAnswersWithoutCommandIDs(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name    string
 		overlap int
@@ -163,6 +164,7 @@ func aQuarter(bool) (fate, bool) { return fates[rand.IntN(len(fates))].fate, ran
 // The writers are alone in their processes, so each of their events goes by itself, until one
 // that has lost its answer fences its sessions: then the next of each goes as a batch.
 func TestTortureLostAnswersOfLoneWriters(t *testing.T) {
+	t.Parallel()
 	pool := newPool(t)
 	const writers = 3
 	stores, hooks := make([]eventstore.Store, writers), make([]*unlucky, writers)

@@ -17,6 +17,7 @@ import (
 
 // The connections of all workers are cut now and then, besides.
 func TestTortureWorkersThatAreKilledAndPausedApplyEachEventOnce(t *testing.T) {
+	t.Parallel()
 	torture := projectiontest.Torture{Events: 10_000 * eventstoretest.Scale, Faults: 50 * eventstoretest.Scale}
 	figures, err := torturedWorkers(t, torture)
 	require.NoError(t, err)
@@ -24,6 +25,7 @@ func TestTortureWorkersThatAreKilledAndPausedApplyEachEventOnce(t *testing.T) {
 }
 
 func TestTortureOfWorkersCatchesASecondTransaction(t *testing.T) {
+	t.Parallel()
 	_, err := torturedWorkers(t, projectiontest.Torture{Events: 5_000, Faults: 40, Bug: projectiontest.SecondTransaction})
 	require.ErrorContains(t, err, "want")
 	t.Log(err)
@@ -38,7 +40,7 @@ func torturedWorkers(t *testing.T, torture projectiontest.Torture) (projectionte
 	query.Set("application_name", "worker")
 	at.RawQuery = query.Encode()
 	torture.Disturb = func() error {
-		_, err := pool.Exec(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'worker'")
+		_, err := pool.Exec(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'worker'")
 		return err
 	}
 	return projectiontest.CheckWorkers(t.Context(), projectiontest.Parts{Store: store, Sink: store.Sink()}, torture, func() *exec.Cmd {

@@ -13,7 +13,7 @@ import (
 
 // Kill -9 leaves the page cache alone, so this proves the transactions and the
 // recovery, not the fsync; that synchronous is FULL is checked when the file is opened.
-func TestWhatWasAcknowledgedSurvivesKill9(t *testing.T) {
+func TestTortureWhatWasAcknowledgedSurvivesKill9(t *testing.T) {
 	const endless = 1 << 30
 	path := newPath(t)
 	for kill := range 20 * eventstoretest.Scale {

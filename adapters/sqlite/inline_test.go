@@ -65,7 +65,7 @@ func addOne(ctx context.Context, tx *sql.Tx, counter string) error {
 }
 
 // The whole suite of stores, on one whose appends call a handler for every event.
-func TestConformanceOfAStoreWithInlineProjections(t *testing.T) {
+func TestTortureConformanceOfAStoreWithInlineProjections(t *testing.T) {
 	eventstoretest.RunWith(t, func(t testing.TB) eventstore.Store {
 		seen := projection.NewHandler("seen", projection.HandlerOptions{Version: 1}, func(ctx context.Context, tx *sql.Tx, m eventstore.Recorded) error {
 			_, err := tx.ExecContext(ctx, "INSERT INTO seen VALUES (?, ?)", int64(m.Position), string(m.Stream))

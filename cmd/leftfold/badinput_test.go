@@ -198,7 +198,7 @@ func TestAFileThatIsNoShopIsLeftAsItIs(t *testing.T) {
 
 // A page of SQLite has no checksum, and some are never read. So damage is either found
 // and explained, or the figures are right.
-func TestADamagedFileIsFoundOrDoesNotMatter(t *testing.T) {
+func TestTortureADamagedFileIsFoundOrDoesNotMatter(t *testing.T) {
 	orders, want := firstRows(t, 1500)
 	whole := shopFile(t, orders)
 	const page = 4096

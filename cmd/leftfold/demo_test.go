@@ -12,7 +12,7 @@ import (
 	"github.com/leftfold/leftfold/examples/shop/straightline"
 )
 
-func TestTheBundledOrdersComeToTheirFigures(t *testing.T) {
+func TestTortureTheBundledOrdersComeToTheirFigures(t *testing.T) {
 	dir := t.TempDir()
 	first := finish(process(t, demoArgs(dir)...))
 	require.Equal(t, exitOK, first.code, first.stderr)
