@@ -113,7 +113,7 @@ var importTable = []rule{
 	{pkg: "deploy/health"},
 
 	// Tests that need two adapters at a time, and their clients. It has no other code.
-	{pkg: "internal/torture", modules: list(pgx, "github.com/redis/go-redis/v9")}, // ADR 0021
+	{pkg: "internal/torture", modules: list(pgx, aws, "github.com/redis/go-redis/v9")}, // ADR 0021; aws: a stream
 }
 
 // Whatever the table says, these hold too:
