@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/stretchr/testify/require"
 
@@ -64,7 +65,12 @@ var onSQLite = database{"sqlite", func(t testing.TB) kinesisstore.Database {
 }}
 
 var onPostgres = database{"postgres", func(t testing.TB) kinesisstore.Database {
-	pool := postgrestest.Pool(t)
+	return openPostgres(t, postgrestest.Pool(t))
+}}
+
+var databases = []database{onSQLite, onPostgres}
+
+func openPostgres(t testing.TB, pool *pgxpool.Pool) kinesisstore.Database {
 	store, err := postgres.Open(t.Context(), pool, postgres.Options{})
 	require.NoError(t, err)
 	db := stdlib.OpenDBFromPool(pool)
@@ -73,9 +79,7 @@ var onPostgres = database{"postgres", func(t testing.TB) kinesisstore.Database {
 		_ = store.Close(context.Background())
 	})
 	return kinesisstore.Postgres(store, db, "")
-}}
-
-var databases = []database{onSQLite, onPostgres}
+}
 
 func openSQLite(t testing.TB, path string) kinesisstore.Database {
 	store, err := sqlite.Open(t.Context(), path, sqlite.Options{})
