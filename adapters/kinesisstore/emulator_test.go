@@ -34,19 +34,6 @@ func TestTortureOfTheOrderOnTheEmulator(t *testing.T) {
 	}
 }
 
-// A store on SQLite, and at full size on Postgres too: it takes minutes, for the databases and streams that it makes.
-func TestTortureOfTheSuiteOnTheEmulator(t *testing.T) {
-	t.Parallel()
-	for _, in := range databases[:min(eventstoretest.Scale, len(databases))] {
-		t.Run(in.name, func(t *testing.T) {
-			t.Parallel()
-			eventstoretest.RunWith(t, func(t testing.TB) eventstore.Store {
-				return openStore(t, awstest.Kinesis(t, nil), in.open(t))
-			}, suite)
-		})
-	}
-}
-
 // How long an append takes, and how many a second several writers make, each to a stream of its own, on
 // kinesis-local and with the real indexer. They are figures of an emulator, which has no limits and no
 // network: of AWS they say nothing but that the wait for the read back, 200 ms and less, is most of it.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -54,18 +55,25 @@ func unlimited(faults fault.Plan) *kinesisfake.Fake {
 	return kinesisfake.New(kinesisfake.Options{Unlimited: true, Faults: faults})
 }
 
-// database is a kind of database that an index may be in. Each call makes a new one.
+// database is a kind of database that an index may be in. Each place is a new one.
 type database struct {
-	name string
-	open func(t testing.TB) kinesisstore.Database
+	name  string
+	place func(t testing.TB) indexPlace
 }
 
-var onSQLite = database{"sqlite", func(t testing.TB) kinesisstore.Database {
-	return openSQLite(t, filepath.Join(t.TempDir(), "index.db"))
+// indexPlace is where one index is. Each call opens it, as another process would.
+type indexPlace = func(t testing.TB) kinesisstore.Database
+
+func (d database) open(t testing.TB) kinesisstore.Database { return d.place(t)(t) }
+
+var onSQLite = database{"sqlite", func(t testing.TB) indexPlace {
+	path := filepath.Join(t.TempDir(), "index.db")
+	return func(t testing.TB) kinesisstore.Database { return openSQLite(t, path) }
 }}
 
-var onPostgres = database{"postgres", func(t testing.TB) kinesisstore.Database {
-	return openPostgres(t, postgrestest.Pool(t))
+var onPostgres = database{"postgres", func(t testing.TB) indexPlace {
+	pool := postgrestest.Pool(t)
+	return func(t testing.TB) kinesisstore.Database { return openPostgres(t, pool) }
 }}
 
 var databases = []database{onSQLite, onPostgres}
@@ -101,18 +109,24 @@ func openIndex(t testing.TB, c consumer.API, name string, in kinesisstore.Databa
 	return index
 }
 
-// openStore opens a store and runs an indexer for it.
-func openStore(t testing.TB, c client, in kinesisstore.Database) *kinesisstore.Store {
-	index := openIndex(t, c, newStream(t, c, 2), in)
-	follow(t, reader{client: c, stream: index.Stream().Name, target: index})
+// openStore opens a store of a stream, with its index in a place, and runs an indexer for it. The function closes all
+// of it, as the end of a process does.
+func openStore(t testing.TB, c client, name string, in indexPlace) (store *kinesisstore.Store, end func()) {
+	index := openIndex(t, c, name, in(t))
+	stop := follow(t, reader{client: c, stream: name, target: index})
 	store, err := kinesisstore.Open(t.Context(), c, index, kinesisstore.Options{})
 	require.NoError(t, err)
-	t.Cleanup(func() {
+	end = sync.OnceFunc(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		_ = store.Close(ctx)
+		stop()
+		_ = kinesisstore.InnerStore(kinesisstore.DatabaseOf(index)).(interface {
+			Close(ctx context.Context) error
+		}).Close(context.Background())
 	})
-	return store
+	t.Cleanup(end)
+	return store, end
 }
 
 // reader reads a stream into a target, shard by shard: the smallest consumer there is. Its faults are
@@ -125,8 +139,8 @@ type reader struct {
 	childrenFirst bool
 }
 
-// follow runs a reader until the test ends.
-func follow(t testing.TB, r reader) {
+// follow runs a reader until it is told to stop, or the test ends.
+func follow(t testing.TB, r reader) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	stopped := make(chan struct{})
 	go func() {
@@ -140,10 +154,12 @@ func follow(t testing.TB, r reader) {
 			}
 		}
 	}()
-	t.Cleanup(func() {
+	stop = func() {
 		cancel()
 		<-stopped
-	})
+	}
+	t.Cleanup(stop)
+	return stop
 }
 
 // drain reads all that the stream has.
