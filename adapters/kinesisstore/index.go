@@ -28,6 +28,7 @@ type Index struct {
 	base     int32 // of the incarnation
 	moved    wake.Signal
 	now      func() time.Time
+	judge    func(Record, State) (Verdict, error)
 	step     func() error // asked behind each step of a transaction: a test ends it there
 }
 
@@ -36,7 +37,7 @@ var _ consumer.Target = (*Index)(nil)
 // OpenIndex opens the index of the stream in the database, and makes its tables there the first time.
 // The store must be empty then ([ErrForeignWrite]). [ErrOtherStream]: the index is of another one.
 func OpenIndex(ctx context.Context, database Database, stream Stream) (*Index, error) {
-	x := &Index{database: database, stream: stream, now: time.Now, step: func() error { return nil }}
+	x := &Index{database: database, stream: stream, now: time.Now, judge: Judge, step: func() error { return nil }}
 	if err := x.open(ctx); err != nil {
 		return nil, fmt.Errorf("open the index of %s: %w", stream.ARN, err)
 	}
@@ -54,11 +55,12 @@ func (x *Index) open(ctx context.Context) (err error) {
 	if err != nil || found {
 		return err
 	}
-	if err := x.create(ctx); err != nil {
+	refused := x.create(ctx)
+	// Another process may have made it meanwhile, and may have events in it by now.
+	if found, err = x.find(ctx); err != nil || found {
 		return err
 	}
-	_, err = x.find(ctx)
-	return err
+	return refused
 }
 
 // find reads which index is there.

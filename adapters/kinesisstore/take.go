@@ -159,7 +159,7 @@ func (f *folding) take(ctx context.Context, record Record) error {
 	if err != nil {
 		return err
 	}
-	verdict, err := Judge(record, at)
+	verdict, err := f.x.judge(record, at)
 	if err != nil || verdict != Accepted {
 		return err
 	}
