@@ -81,6 +81,12 @@ func (r *reader) subscribe(ctx context.Context) error {
 	pushed, err := r.subscribeFrom(ctx, from)
 	if isInvalid(err) {
 		pushed, err = r.subscribeFrom(ctx, oldest)
+		if err == nil {
+			if err = r.isSame(ctx); err != nil {
+				_ = pushed.Close()
+				r.cancel()
+			}
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("subscribe to shard %s behind sequence number %q: %w", r.shard, r.at.Sequence, err)

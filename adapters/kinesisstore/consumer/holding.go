@@ -54,7 +54,7 @@ func (h *holding) isCertain() bool {
 
 // listed notes what a survey says of the shard.
 func (h *holding) listed(s survey) {
-	now := facts{retention: s.retention, openAt: h.facts.Load().openAt}
+	now := facts{created: s.created, retention: s.retention, openAt: h.facts.Load().openAt}
 	if shard, there := s.listed[h.shard]; there && isOpen(shard) {
 		now.openAt = s.at
 	}

@@ -28,6 +28,7 @@ type reader struct {
 
 // facts are what the last survey says of a shard.
 type facts struct {
+	created   time.Time // the stream was
 	retention time.Duration
 	openAt    time.Time // when it was last listed as open; the zero time: never
 }
@@ -105,16 +106,40 @@ func (r *reader) open(ctx context.Context) (err error) {
 	case r.iterator != "":
 		return nil
 	case r.at.Sequence == "":
-		r.iterator, err = r.iteratorOf(ctx, types.ShardIteratorTypeTrimHorizon)
-		return err
+		return r.openOldest(ctx)
 	}
 	r.iterator, err = r.iteratorOf(ctx, types.ShardIteratorTypeAfterSequenceNumber)
 	if isInvalid(err) {
 		// What Kinesis says of a record that is trimmed is not documented. This is one answer; to
 		// begin at the oldest one that is left is another, and prove sees to both.
-		r.iterator, err = r.iteratorOf(ctx, types.ShardIteratorTypeTrimHorizon)
+		return r.openOldest(ctx)
 	}
 	return err
+}
+
+// openOldest begins at the oldest record of the shard. It makes sure that the stream is still the one that it was: one
+// that was made anew has shards of the same names, and nothing else would tell until the next look.
+func (r *reader) openOldest(ctx context.Context) error {
+	iterator, err := r.iteratorOf(ctx, types.ShardIteratorTypeTrimHorizon)
+	if err == nil {
+		err = r.isSame(ctx)
+	}
+	if err == nil {
+		r.iterator = iterator
+	}
+	return err
+}
+
+// isSame fails if there is another stream of that name by now.
+func (r *reader) isSame(ctx context.Context) error {
+	out, err := r.w.api.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: &r.w.Stream})
+	if err != nil {
+		return fmt.Errorf("describe stream %s: %w", r.w.Stream, err)
+	}
+	if created := aws.ToTime(out.StreamDescriptionSummary.StreamCreationTimestamp); !created.Equal(r.facts().created) {
+		return r.w.madeAnew(created)
+	}
+	return nil
 }
 
 func (r *reader) iteratorOf(ctx context.Context, kind types.ShardIteratorType) (string, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +18,7 @@ import (
 // survey is what a worker knows of the shards of the stream.
 type survey struct {
 	at        time.Time // before Kinesis was asked
+	created   time.Time // the stream was
 	retention time.Duration
 	listed    map[string]types.Shard
 	// ready are the shards to be read now, and the moment from which on all that arrives in them is
@@ -38,13 +40,15 @@ func (w *Worker) look(ctx context.Context) (survey, error) {
 	}
 	s := survey{
 		at:        at,
+		created:   aws.ToTime(stream.StreamDescriptionSummary.StreamCreationTimestamp),
 		retention: time.Duration(aws.ToInt32(stream.StreamDescriptionSummary.RetentionPeriodHours)) * time.Hour,
 		ready:     map[string]time.Time{},
 	}
 	if s.listed, err = w.listShards(ctx); err != nil || len(s.listed) == 0 { // it is being created
 		return s, err
 	}
-	first, err := w.begin(ctx, aws.ToTime(stream.StreamDescriptionSummary.StreamCreationTimestamp), s.listed)
+	w.forget(s.listed)
+	first, err := w.begin(ctx, s.created, s.listed)
 	if err != nil {
 		return s, err
 	}
@@ -128,7 +132,7 @@ func (w *Worker) begin(ctx context.Context, created time.Time, listed map[string
 	}
 	stored := strings.Fields(at.Sequence)
 	if len(stored) == 0 || stored[0] != strconv.FormatInt(created.Unix(), 10) {
-		return beginning{}, fmt.Errorf("%w: stream %s was deleted and made anew at %s", ErrTrimmed, w.Stream, created.UTC().Format(time.RFC3339))
+		return beginning{}, w.madeAnew(created)
 	}
 	return beginning{at: at.Seen, gone: stored[1:]}, nil
 }
@@ -174,6 +178,18 @@ func (w *Worker) checkpoint(ctx context.Context, shard string) (Checkpoint, erro
 		w.endStored[shard] = at
 	}
 	return at, nil
+}
+
+// forget forgets the ends of shards that the stream has no more.
+func (w *Worker) forget(listed map[string]types.Shard) {
+	maps.DeleteFunc(w.endStored, func(shard string, _ Checkpoint) bool {
+		_, there := listed[shard]
+		return !there
+	})
+}
+
+func (w *Worker) madeAnew(at time.Time) error {
+	return fmt.Errorf("%w: stream %s was deleted and made anew at %s", ErrTrimmed, w.Stream, at.UTC().Format(time.RFC3339))
 }
 
 func parents(shard types.Shard) (all []string) {

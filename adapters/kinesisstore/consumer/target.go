@@ -65,6 +65,11 @@ type Batch struct {
 // Beginning is the shard in whose checkpoint the consumer keeps what it first found: the stream's age, and
 // the shards that had no parents any more. Only those may ever begin without their parents. Its
 // one batch has no records.
+//
+// What arrives after it is promised. What was there before is taken in as far as it is still there when its shard
+// is first read: a consumer that begins with old records may find the oldest ones trimmed by then, and cannot know it, because
+// Kinesis does not say which record was a shard's first. Who must have them all begins before the first one is
+// put, as a kinesisstore.Indexer sees to.
 const Beginning = "(beginning)"
 
 // Errors of the consumer, for errors.Is.
@@ -79,7 +84,11 @@ var (
 	// taken in is not there any more, and the checkpoint's Seen is older than the retention; a
 	// parent is gone whose end was never stored; the stream was deleted and made anew. A shard in which
 	// nothing has happened for weeks is not trimmed as long as a worker looks at it.
-	ErrTrimmed = errors.New("records are gone that were not taken in: restore them from elsewhere, or give the consumer a new target")
+	//
+	// What helps is a copy of the records that another consumer has kept, under a name of its own, before they
+	// went: take that into a new target, and go on from the stream. Without one, a new target begins
+	// with what is left. A longer retention keeps it from happening again.
+	ErrTrimmed = errors.New("records are gone that were not taken in: restore them from what another consumer has kept of them, or begin with a new target")
 
 	// ErrAggregated: a producer (KPL) has packed several records into one.
 	ErrAggregated = errors.New("the record is one of several records packed by the KPL: set Worker.Deaggregate, or turn aggregation off in the producer")

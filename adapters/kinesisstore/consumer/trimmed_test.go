@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/adapters/kinesisstore/consumer"
+	"github.com/leftfold/leftfold/internal/awstest/kinesisfake"
 )
 
 // trimming is a test of what the consumer makes of a stream that keeps records for 24 hours.
@@ -349,4 +350,37 @@ func TestAStreamThatWasMadeAnewIsAnotherStream(t *testing.T) {
 		t.api = anew{t.kinesis}
 		t.isTrimmed()
 	})
+}
+
+// remakes is Kinesis whose stream is deleted and made anew, with other records in it, while a worker reads.
+func remakes(t trimming, fake *kinesisfake.Fake) {
+	_, err := fake.DeleteStream(t.Context(), &kinesis.DeleteStreamInput{StreamName: aws.String(stream)})
+	require.NoError(t, err)
+	_, err = fake.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: aws.String(stream), ShardCount: aws.Int32(1)})
+	require.NoError(t, err)
+	t.put(2)
+}
+
+// The worker's next look at the stream is a minute away, and its next read a second.
+func TestAStreamThatIsMadeAnewWhileAWorkerReadsIsNotMixedWithTheOldOne(t *testing.T) {
+	t.Parallel()
+	for name, first := range map[string]int{"a shard with records": 1, "a shard without": 0} {
+		t.Run(name, func(t *testing.T) {
+			inTrimming(t, func(t trimming) {
+				fake := t.kinesis.(*kinesisfake.Fake)
+				if first > 0 {
+					t.put(first)
+				}
+				t.all = newCrowd(t.api, t.book)
+				a := t.all.join(t.T, "a")
+				defer t.all.stop()
+				time.Sleep(5 * time.Second)
+				require.Equal(t, first, t.book.total())
+				remakes(t, fake)
+				until(t.T, 10*time.Second, "the worker says so", func() bool { return a.errors.has(consumer.ErrTrimmed) })
+				time.Sleep(time.Hour)
+				assert.Equal(t, first, t.book.total())
+			})
+		})
+	}
 }

@@ -32,6 +32,9 @@ func (f *Fake) GetRecords(ctx context.Context, in *kinesis.GetRecordsInput, _ ..
 		if err != nil {
 			return nil, err
 		}
+		if !it.Created.Equal(s.created) {
+			return nil, invalid("the iterator is of an earlier stream of the name %s", it.Stream)
+		}
 		sh, err := s.shard(&it.Shard)
 		if err != nil {
 			return nil, err

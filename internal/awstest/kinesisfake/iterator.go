@@ -17,8 +17,9 @@ import (
 type iterator struct {
 	Stream, Shard string
 
-	Next int64     // the sequence number of the next record, or below it
-	Made time.Time // it expires 300 s later
+	Created time.Time // the stream was
+	Next    int64     // the sequence number of the next record, or below it
+	Made    time.Time // it expires 300 s later
 }
 
 func (i iterator) String() string {
@@ -61,7 +62,7 @@ func (f *Fake) GetShardIterator(ctx context.Context, in *kinesis.GetShardIterato
 		if err != nil {
 			return nil, err
 		}
-		it := iterator{Stream: s.name, Shard: sh.id, Next: next, Made: now}
+		it := iterator{Stream: s.name, Created: s.created, Shard: sh.id, Next: next, Made: now}
 		return &kinesis.GetShardIteratorOutput{ShardIterator: aws.String(it.String())}, nil
 	})
 }

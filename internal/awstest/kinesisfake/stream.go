@@ -62,6 +62,18 @@ func (f *Fake) CreateStream(ctx context.Context, in *kinesis.CreateStreamInput, 
 	})
 }
 
+// DeleteStream removes a stream, at once, with all that is in it.
+func (f *Fake) DeleteStream(ctx context.Context, in *kinesis.DeleteStreamInput, _ ...func(*kinesis.Options)) (*kinesis.DeleteStreamOutput, error) {
+	return call(ctx, f, "DeleteStream", func(time.Time, fault.Kind) (*kinesis.DeleteStreamOutput, error) {
+		s, err := f.find(in.StreamName, in.StreamARN)
+		if err != nil {
+			return nil, err
+		}
+		delete(f.streams, s.name)
+		return &kinesis.DeleteStreamOutput{}, nil
+	})
+}
+
 // bound is where the i-th of count even parts of the hash keys begins.
 func bound(i, count int) *big.Int {
 	all := new(big.Int).Add(highest, big.NewInt(1))
