@@ -14,6 +14,8 @@ import (
 const (
 	retryPause    = 10 * time.Millisecond
 	maxRetryPause = time.Second
+	// settling is how long the index may take to tell the outcome of an append that it has passed.
+	settling = 5 * time.Second
 )
 
 // Append implements [eventstore.Appender]. It puts one record, and waits until the index has passed the
@@ -22,7 +24,8 @@ const (
 //
 // An answer that is lost is no matter: the same record is put again until Kinesis has acknowledged one, and of all
 // its copies one can count at most. Only the end of ctx leaves the outcome open, [OutcomeUnknownError], so
-// give it a deadline that an indexer's failover fits into.
+// give it a deadline that an indexer's failover fits into. So does a refusal for good, such as of credentials that have
+// run out, of a record that may have been put before, and an index that does not answer for 5 s.
 //
 // [eventstore.Any] and [eventstore.StreamExists] are decided here: the version is read, expected, and
 // read again if another append has won the race.
@@ -47,17 +50,19 @@ func (s *Store) DeleteStream(ctx context.Context, stream eventstore.StreamID, ex
 }
 
 func (s *Store) append(ctx context.Context, record Record, expected eventstore.ExpectedVersion, alive func(eventstore.Identity) error) (eventstore.Receipt, error) {
-	ctx, done, err := s.begin(ctx)
+	record.Commit = commitOf(ctx)
+	record.Expect, _ = expected.Version()
+	begun, done, err := s.begin(ctx)
 	if err != nil {
-		return eventstore.Receipt{}, err
+		return eventstore.Receipt{}, unlessGiven(ctx, record, err)
 	}
 	defer done()
+	ctx = begun
 	if err := s.lookAgain(ctx); err != nil {
 		return eventstore.Receipt{}, err
 	}
-	record.Commit = commitOf(ctx)
 	for pause := retryPause; ; pause = min(2*pause, maxRetryPause) {
-		receipt, settled, err := s.try(ctx, record, expected, alive)
+		receipt, settled, err := s.try(ctx, &record, expected, alive)
 		if settled || err != nil {
 			return receipt, unlessGiven(ctx, record, err)
 		}
@@ -78,7 +83,7 @@ func unlessGiven(ctx context.Context, record Record, err error) error {
 
 // try makes the append at the version that the stream is at. It is not settled if another one has won, and any
 // version would do.
-func (s *Store) try(ctx context.Context, record Record, expected eventstore.ExpectedVersion, alive func(eventstore.Identity) error) (eventstore.Receipt, bool, error) {
+func (s *Store) try(ctx context.Context, record *Record, expected eventstore.ExpectedVersion, alive func(eventstore.Identity) error) (eventstore.Receipt, bool, error) {
 	head, err := s.index.head(ctx)
 	if err != nil {
 		return eventstore.Receipt{}, false, err
@@ -87,23 +92,23 @@ func (s *Store) try(ctx context.Context, record Record, expected eventstore.Expe
 	if err != nil {
 		return eventstore.Receipt{}, false, err
 	}
+	record.Expect = at.Version // seen accepted: no other may be put
 	// The version comes first. What an earlier call has put at a lower one is found by its ids now, or has lost its
 	// race. Looked for before, it could come into the index in between, and be put a second time behind itself.
-	receipt, known, err := s.first(ctx, record)
+	receipt, known, err := s.first(ctx, *record)
 	if err != nil || known {
 		return receipt, known, err
 	}
 	if err := alive(head.Identity); err != nil {
 		return receipt, false, err
 	}
-	if err := refuse(record, at, expected); err != nil {
+	if err := refuse(*record, at, expected); err != nil {
 		return receipt, false, err
 	}
-	record.Expect = at.Version // seen accepted: no other may be put
-	if err := s.decide(ctx, record); err != nil {
+	if err := s.decide(ctx, *record); err != nil {
 		return receipt, false, err
 	}
-	return s.settle(ctx, record, expected)
+	return s.settle(ctx, *record, expected)
 }
 
 // first returns the receipt of the record's commit, if it was given, or of its command, if its stream has one.
@@ -142,7 +147,9 @@ func refuse(record Record, at State, expected eventstore.ExpectedVersion) error 
 // settle reads in the index, which has passed the record, what became of it.
 func (s *Store) settle(ctx context.Context, record Record, expected eventstore.ExpectedVersion) (eventstore.Receipt, bool, error) {
 	// The outcome is there to be read, so it is not for ctx to end: its error would say that nothing was appended.
-	ctx = context.WithoutCancel(ctx)
+	// An index that hangs ends it.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.settling)
+	defer cancel()
 	receipt, settled, err := s.outcome(ctx, record, expected)
 	if err != nil && !isRefusal(err) {
 		err = &OutcomeUnknownError{Commit: record.Commit, Stream: record.Stream, Expect: record.Expect, Cause: "read the index: " + err.Error()}

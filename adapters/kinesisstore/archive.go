@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -100,6 +101,7 @@ type Archiver struct {
 	stream  Stream
 	next    consumer.Target
 	begun   atomic.Bool // the beginning is in the archive
+	parents sync.Map    // of shards that were asked for and have not ended: []string
 }
 
 var _ consumer.Target = (*Archiver)(nil)
@@ -149,7 +151,7 @@ func (a *Archiver) write(ctx context.Context, batch consumer.Batch) error {
 	if err := a.beginning(ctx); err != nil {
 		return err
 	}
-	parents, err := parentsOf(ctx, a.api, a.stream.Name, batch.Shard)
+	parents, err := a.parentsOf(ctx, batch.Shard)
 	if err != nil {
 		return err
 	}
@@ -164,7 +166,23 @@ func (a *Archiver) write(ctx context.Context, batch consumer.Batch) error {
 	if err != nil {
 		return err
 	}
-	return a.archive.Put(ctx, s.name(a.stream), file)
+	err = a.archive.Put(ctx, s.name(a.stream), file)
+	if err == nil && s.Ended {
+		a.parents.Delete(s.Shard)
+	}
+	return err
+}
+
+// parentsOf asks for the parents of a shard once: they do not change.
+func (a *Archiver) parentsOf(ctx context.Context, shard string) ([]string, error) {
+	if known, ok := a.parents.Load(shard); ok {
+		return known.([]string), nil
+	}
+	parents, err := parentsOf(ctx, a.api, a.stream.Name, shard)
+	if err == nil {
+		a.parents.Store(shard, parents)
+	}
+	return parents, err
 }
 
 func archived(r types.Record) archivedAt {

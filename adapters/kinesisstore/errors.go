@@ -16,7 +16,9 @@ var (
 	// nothing wrong gets into the index. Build a new index from the archive by [Rebuild].
 	ErrGap = errors.New("kinesisstore: records are missing: build a new index from the archive by Rebuild")
 	// ErrTrimmed: records have left the stream before they were indexed, or nothing shows that they
-	// have not. The shard stands still. Build a new index from the archive by [Rebuild].
+	// have not. The shard stands still. Build a new index from an archive by [Rebuild]. The archive of the indexer
+	// that has stopped ends where its index does; what helps is one that went on meanwhile: that of an [Archiver] on a
+	// consumer of its own, with leases and checkpoints of its own.
 	ErrTrimmed = consumer.ErrTrimmed
 	// ErrBehind: a shard is so far behind that half of the stream's retention has passed. Give the indexer what
 	// it lacks, or raise the retention: what is older than that is gone.
@@ -39,12 +41,13 @@ var (
 	ErrArchive = errors.New("kinesisstore: the archive is incomplete")
 )
 
-// OutcomeUnknownError says that a context ended before an append was settled. It matches
+// OutcomeUnknownError says that an append was given up before it was settled: mostly, because its context ended. It matches
 // [eventstore.ErrOutcomeUnknown]. The same request under [WithCommit] settles it; so does
 // the same command id.
 type OutcomeUnknownError struct {
 	Commit CommitID
 	Stream eventstore.StreamID
+	// Expect is the version at which the record was put last, or was to be.
 	Expect eventstore.Version
 	// Shard has the record, if a put was acknowledged. Then the append waited for the indexer.
 	Shard string

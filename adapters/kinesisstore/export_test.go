@@ -13,6 +13,12 @@ import (
 // InnerStore returns the store of an index, which nobody may append to.
 func InnerStore(d Database) eventstore.Store { return d.store }
 
+// WithStore returns the database with another store in front of it, as reads go.
+func WithStore(d Database, store eventstore.Store) Database {
+	d.store = store
+	return d
+}
+
 // DatabaseOf returns where an index is.
 func DatabaseOf(x *Index) Database { return x.database }
 
@@ -43,6 +49,9 @@ func LookNow(s *Store) {
 	defer s.mu.Unlock()
 	s.looked = s.looked.Add(-2 * lookEvery)
 }
+
+// SettleWithin sets how long the index may take to tell an outcome.
+func SettleWithin(s *Store, limit time.Duration) { s.settling = limit }
 
 // AtTime sets the clock of an index.
 func AtTime(x *Index, now func() time.Time) { x.now = now }

@@ -58,8 +58,8 @@ func (s Stream) recordBytes() int {
 // of several.
 func once(o *kinesis.Options) { o.Retryer = aws.NopRetryer{} }
 
-// put puts the record until a put is acknowledged. The error of a put that Kinesis has refused for good is returned
-// only if no put before it may have been taken.
+// put puts the record until a put is acknowledged, or refused for good. Whether one before that was taken is not
+// known then, if it had no answer.
 func (s *Store) put(ctx context.Context, record Record, data []byte) (place, error) {
 	key, doubt := string(record.Stream), false
 	in := &kinesis.PutRecordInput{StreamName: &s.index.stream.Name, PartitionKey: &key, Data: data}
@@ -72,7 +72,9 @@ func (s *Store) put(ctx context.Context, record Record, data []byte) (place, err
 		case err == nil && out.ShardId != nil && out.SequenceNumber != nil:
 			return place{*out.ShardId, *out.SequenceNumber}, nil
 		case throttled(err):
-		case lasting(err) && !doubt:
+		case lasting(err) && doubt:
+			return place{}, unknown(record, err.Error())
+		case lasting(err):
 			return place{}, fmt.Errorf("put a record to %s: %w", s.index.stream.Name, err)
 		default:
 			doubt = true
@@ -88,7 +90,11 @@ func (s *Store) given(record Record, doubt bool, ended, last error) error {
 	if !doubt {
 		return ended
 	}
-	return &OutcomeUnknownError{Commit: record.Commit, Stream: record.Stream, Expect: record.Expect, Cause: fmt.Sprintf("put the record: %v (%v)", last, ended)}
+	return unknown(record, fmt.Sprintf("%v (%v)", last, ended))
+}
+
+func unknown(record Record, cause string) error {
+	return &OutcomeUnknownError{Commit: record.Commit, Stream: record.Stream, Expect: record.Expect, Cause: "put the record: " + cause}
 }
 
 // throttled reports whether Kinesis asks for less: it has taken nothing.

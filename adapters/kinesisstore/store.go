@@ -33,6 +33,8 @@ type Store struct {
 	index  *Index
 	limits eventstore.Limits
 
+	settling time.Duration // see the constant
+
 	mu      sync.Mutex
 	closed  bool
 	looked  time.Time
@@ -57,7 +59,7 @@ func Open(ctx context.Context, client API, index *Index, o Options) (*Store, err
 	if o.Limits.EventBytes == 0 {
 		o.Limits.EventBytes = DefaultEventBytes
 	}
-	s := &Store{client: client, index: index, limits: o.Limits}
+	s := &Store{client: client, index: index, limits: o.Limits, settling: settling}
 	if err := s.look(ctx); err != nil {
 		return nil, err
 	}
