@@ -25,6 +25,7 @@ type holding struct {
 	taking  context.Context // ends when a batch under way is to be given up too
 	abandon context.CancelFunc
 	done    chan struct{}
+	ended   atomic.Bool // the target has stored the end of the shard
 }
 
 // drain is how long a batch under way may go on after the worker was told to stop.
@@ -132,6 +133,7 @@ func (h *holding) read() (came bool, err error) {
 			return came, nil
 		}
 	}
+	h.ended.Store(true)
 	return came, nil
 }
 

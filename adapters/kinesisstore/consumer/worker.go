@@ -187,6 +187,9 @@ func (w *Worker) renew(ctx context.Context) (failed error) {
 			continue
 		case h.isOver():
 			current.Owner = ""
+			if h.ended.Load() {
+				delete(w.survey.ready, shard) // else it would count in our share until the next look
+			}
 			w.nextLook = time.Time{} // at the end of a shard its children may begin
 		case current.Wanted != "":
 			h.stop() // it ends its batch; then the lease is released
