@@ -21,8 +21,8 @@ import (
 	"github.com/leftfold/leftfold/internal/awstest/fault"
 )
 
-// faults are those of the scenario: 10 % of the answers lost, 10 % throttled, iterators that expire. They end
-// when the test says so.
+// faults are those of the scenario: each kind once, so that none is left to chance, and then 10 % of the answers
+// lost, 10 % throttled, iterators that expire. They end when the test says so.
 func faults(seed uint64, over *atomic.Bool) fault.Plan {
 	plan := fault.Random(seed,
 		fault.Chance{Operation: "PutRecord", Kind: fault.AnswerLost, Probability: 0.1},
@@ -31,9 +31,16 @@ func faults(seed uint64, over *atomic.Bool) fault.Plan {
 		fault.Chance{Operation: "GetRecords", Kind: fault.Throttled, Probability: 0.1},
 		fault.Chance{Operation: "GetRecords", Kind: fault.Empty, Probability: 0.1},
 	)
+	each := fault.Script(map[string][]fault.Kind{
+		"PutRecord":  {fault.AnswerLost, fault.Throttled},
+		"GetRecords": {fault.ExpiredIterator, fault.Throttled, fault.Empty},
+	})
 	return func(operation string) fault.Kind {
 		if over.Load() {
 			return fault.None
+		}
+		if kind := each.Next(operation); kind != fault.None {
+			return kind
 		}
 		return plan.Next(operation)
 	}
