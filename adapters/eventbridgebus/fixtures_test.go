@@ -149,12 +149,24 @@ func newBus(t testing.TB, options ebfake.Options) (bus *ebfake.Fake, live, repla
 	return bus, live, replayed
 }
 
-func rule(t testing.TB, client *eventbridge.Client, name, pattern string, queue *ebfake.Queue) {
-	bus, id := busName, "queue"
+func rule(t testing.TB, client *eventbridge.Client, name, pattern string, queues ...*ebfake.Queue) {
+	bus := busName
 	_, err := client.PutRule(t.Context(), &eventbridge.PutRuleInput{Name: &name, EventBusName: &bus, EventPattern: &pattern})
 	require.NoError(t, err)
-	_, err = client.PutTargets(t.Context(), &eventbridge.PutTargetsInput{Rule: &name, EventBusName: &bus, Targets: []types.Target{{Id: &id, Arn: &queue.ARN}}})
+	var targets []types.Target
+	for _, queue := range queues {
+		targets = append(targets, types.Target{Id: &queue.ARN, Arn: &queue.ARN})
+	}
+	_, err = client.PutTargets(t.Context(), &eventbridge.PutTargetsInput{Rule: &name, EventBusName: &bus, Targets: targets})
 	require.NoError(t, err)
+}
+
+// replayOf replays the archive to a rule, and takes what is in the queue into the inbox.
+func replayOf(bus *ebfake.Fake, name, rule string, queue *ebfake.Queue, inbox eventbridgebus.Inbox) eventbridgebus.Replay {
+	return eventbridgebus.Replay{
+		Client: bus.EventBridge(), Name: name, Archive: ebfake.ArchiveARN("things"), Bus: ebfake.BusARN(busName), Rule: ebfake.RuleARN(busName, rule),
+		From: time.Now().Add(-2 * time.Hour), Consumer: consumer(bus, queue, nil), Inbox: inbox, Poll: time.Millisecond,
+	}
 }
 
 // sink keeps views, and readers read it.
@@ -231,5 +243,3 @@ func (u *unsteady) Append(ctx context.Context, request eventstore.AppendRequest)
 	}
 	return u.Store.Append(ctx, request)
 }
-
-type memoryTx = memory.Tx
