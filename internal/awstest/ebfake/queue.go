@@ -253,3 +253,10 @@ func (f *Fake) queue(url string) (*Queue, *fault) {
 	}
 	return nil, &fault{"QueueDoesNotExist", "there is no queue " + url}
 }
+
+// Drop loses that many of the messages that are there, the first ones.
+func (q *Queue) Drop(count int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.messages = q.messages[min(count, len(q.messages)):]
+}

@@ -10,7 +10,8 @@
 //   - kinesis-local has no limits at all, and more that the tests of package kinesisfake list.
 //     It begins SubscribeToShard without the frame that the SDK wants: see [FanOut].
 //   - dynalite has no TransactWriteItems.
-//   - fauxqs: dead letter queues and FIFO were not tried.
+//   - fauxqs has what a consumer needs: visibility, receipts, redrive to dead letters, FIFO queues. Its
+//     clock is the machine's, so a test waits for a second of visibility.
 package emulators
 
 import (
