@@ -4,12 +4,15 @@
 //
 //	FUNCTION=api        API Gateway HTTP API (default)
 //	FUNCTION=projector  the event source mapping of a stream
-//	DATABASE            a file, or the URL of a Postgres database; default lambda.db
+//	DATABASE            a file, or the URL of a Postgres database; default lambda.db, or what follows
+//	PGHOST, …           where Postgres is, as deploy/cloudformation/serverless.yaml says it
+//	DATABASE_SECRET_ARN the secret that has its username and password
 package main
 
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"net"
@@ -29,7 +32,7 @@ func main() {
 
 // run opens what the function uses once for the sandbox, and not for each invocation.
 func run(ctx context.Context) error {
-	db, err := open(ctx, cmp.Or(os.Getenv("DATABASE"), "lambda.db"))
+	db, err := open(ctx)
 	if err != nil {
 		return err
 	}
@@ -38,7 +41,11 @@ func run(ctx context.Context) error {
 	case os.Getenv("AWS_LAMBDA_RUNTIME_API") == "":
 		return serve(ctx, db)
 	case function == "projector":
-		lambdaapi.Start(lambdaapi.Kinesis(kinesisClient(), sales{db.DB}, lambdaapi.KinesisOptions{}), options)
+		target, _, err := sales{db.DB}.follow(ctx)
+		if err != nil {
+			return errors.Join(err, db.close(ctx))
+		}
+		lambdaapi.Start(lambdaapi.Kinesis(kinesisClient(), target, lambdaapi.KinesisOptions{}), options)
 	case function == "api" || function == "":
 		lambdaapi.Start(lambdaapi.HTTP(handler(db), lambdaapi.HTTPOptions{}), options)
 	default:

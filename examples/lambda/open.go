@@ -1,14 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"os"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
@@ -25,12 +24,15 @@ type database struct {
 	before []string // the schema
 }
 
-// open opens a file, or a Postgres database by its URL.
-func open(ctx context.Context, at string) (db *database, err error) {
-	if strings.Contains(at, "://") {
+// open opens what DATABASE says, a file or a Postgres database by its URL. Without it, Postgres by the variables
+// that begin with PG, if there are any, with user and password from the secret.
+func open(ctx context.Context) (db *database, err error) {
+	at := os.Getenv("DATABASE")
+	switch {
+	case strings.Contains(at, "://"), at == "" && os.Getenv("PGHOST") != "":
 		db, err = openPostgres(ctx, at)
-	} else {
-		db, err = openSQLite(ctx, at)
+	default:
+		db, err = openSQLite(ctx, cmp.Or(at, "lambda.db"))
 	}
 	if err != nil {
 		return nil, err
@@ -48,7 +50,7 @@ func (db *database) create(ctx context.Context) error {
 		return err
 	}
 	defer tx.Rollback()
-	for _, statement := range append(db.before, schema...) {
+	for _, statement := range append(db.before, createSold) {
 		if _, err := tx.ExecContext(ctx, statement); err != nil { //nolint:gosec // the statements are constants of this package
 			return err
 		}
@@ -75,6 +77,11 @@ func openPostgres(ctx context.Context, url string) (*database, error) {
 		return nil, err
 	}
 	config.MaxConns = 2
+	if secret := os.Getenv("DATABASE_SECRET_ARN"); secret != "" {
+		if config.ConnConfig.User, config.ConnConfig.Password, err = login(ctx, secret); err != nil {
+			return nil, err
+		}
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, err
@@ -94,19 +101,4 @@ func openPostgres(ctx context.Context, url string) (*database, error) {
 		pool.Close()
 		return err
 	}, []string{`SELECT pg_advisory_xact_lock(6208)`}}, nil
-}
-
-// kinesisClient is configured by the variables that Lambda sets. AWS_ENDPOINT_URL_KINESIS is for tests.
-func kinesisClient() *kinesis.Client {
-	o := kinesis.Options{Region: os.Getenv("AWS_REGION"), Credentials: aws.CredentialsProviderFunc(credentials)}
-	if endpoint := os.Getenv("AWS_ENDPOINT_URL_KINESIS"); endpoint != "" {
-		o.BaseEndpoint = aws.String(endpoint)
-	}
-	return kinesis.New(o)
-}
-
-func credentials(context.Context) (aws.Credentials, error) {
-	return aws.Credentials{
-		AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: os.Getenv("AWS_SECRET_ACCESS_KEY"), SessionToken: os.Getenv("AWS_SESSION_TOKEN"),
-	}, nil
 }
