@@ -44,6 +44,9 @@ var grants = map[string]grant{
 	"container TaskRole Discover":         {service: "servicediscovery", packages: actions("adapters/discovery/cloudmap"), anyOne: true, reason: "IAM knows no resource for it; the condition names the namespace"},
 	"container UiBucketPolicy CloudFront": {others: actions("s3:GetObject"), anyOne: true, reason: "the objects of one bucket"},
 
+	"serverless Key Account":             {others: actions("kms:*"), anyOne: true, reason: "the account owns its key; IAM policies say who uses it"},
+	"serverless FeederPolicy Feed":       {service: "kinesis", packages: actions(kinesis), only: []string{"PutRecords"}},
+	"serverless FeederPolicy Key":        {others: actions("kms:GenerateDataKey"), reason: "Kinesis uses the key for who calls it"},
 	"serverless ApiRole Secret":          {others: actions("secretsmanager:GetSecretValue"), reason: "the program reads the password"},
 	"serverless ProjectorRole Secret":    {others: actions("secretsmanager:GetSecretValue"), reason: "the program reads the password"},
 	"serverless ProjectorRole Mapping":   {others: actions("kinesis:DescribeStream", "kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards", "kinesis:ListStreams"), reason: "Lambda reads the stream, as its documentation asks"},
@@ -244,7 +247,6 @@ func TestEveryCallOfTheAdaptersIsAllowedSomewhere(t *testing.T) {
 		"events:CreateArchive":     "the template makes the archive",
 		"dynamodb:CreateTable":     "the template makes the table",
 		"kinesis:SubscribeToShard": "who turns on fan-out registers a consumer, which this is allowed for",
-		"kinesis:PutRecords":       "a feed goes to a stream that is no store: whoever has one allows it",
 	}
 	allowed := map[string]bool{}
 	for _, g := range grants {

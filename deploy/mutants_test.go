@@ -95,6 +95,13 @@ func TestPlantedMistakesAreFound(t *testing.T) {
 		{"serverless", "Mapping", property("LATEST", "StartingPosition"), "oldest record"},
 		{"serverless", "Api", property([]any{"x86_64"}, "Architectures"), "x86_64"},
 		{"serverless", "Api", property("{{resolve:secretsmanager:x}}", "Environment", "Variables", "PGUSER"), "a secret in plain"},
+		{"serverless", "Stream", property(24, "RetentionPeriodHours"), "retention is not the parameter"},
+		{"serverless", "Behind", property("Duration", "MetricName"), "after 0 hours at most"},
+		{"serverless", "Behind", property(400_000_000, "Threshold"), "after 112 hours at most"},
+		{"serverless", "Api", property("worker", "Environment", "Variables", "FUNCTION"), "the example is none of worker"},
+		{"serverless", "Projector", property(nil, "Environment", "Variables", "FUNCTION"), "the example reads FUNCTION"},
+		{"serverless", "Projector", property(nil, "Environment", "Variables", "PGHOST"), "the example reads PGHOST"},
+		{"serverless", "Api", property("x", "Environment", "Variables", "DATABASE_URL"), "the example does not read DATABASE_URL"},
 
 		{"kinesis-store", "Stream", property("ON_DEMAND", "StreamModeDetails", "StreamMode"), "provisioned"},
 		{"kinesis-store", "Stream", property(nil, "StreamEncryption"), "not encrypted"},

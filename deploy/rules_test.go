@@ -44,6 +44,7 @@ func findings(t testing.TB, name string, tmpl template) []string {
 	rulesOfTheBus(tmpl, say)
 	groups(tmpl, say)
 	secrets(tmpl, say)
+	variables(t, tmpl, say)
 	permissions(t, name, tmpl, say)
 	slices.Sort(found)
 	return found
@@ -228,10 +229,8 @@ func streams(tmpl template, say sayf) {
 		if s.property("StreamEncryption", "EncryptionType") != "KMS" || s.property("StreamModeDetails", "StreamMode") != "PROVISIONED" {
 			say("%s: is not encrypted and provisioned", s.name)
 		}
-		least, _ := at(tmpl, "Parameters", "RetentionHours", "MinValue").(int)
-		alarm, _ := at(tmpl, "Parameters", "AgeAlarmHours", "MaxValue").(int)
-		if least < 7*24 || alarm*2 > least || alarm == 0 {
-			say("%s: keeps %d hours at least, and the alarm goes off after %d hours at most", s.name, least, alarm)
+		if least, alarm := at(tmpl, "Parameters", "RetentionHours", "MinValue"), alarmHours(tmpl); !isWeek(least) || alarm*2 > least.(int) || alarm == 0 {
+			say("%s: keeps %v hours at least, and the alarm goes off after %d hours at most", s.name, least, alarm)
 		}
 		if fmt.Sprint(s.property("RetentionPeriodHours")) != "map[Ref:RetentionHours]" {
 			say("%s: its retention is not the parameter", s.name)
@@ -242,6 +241,28 @@ func streams(tmpl template, say sayf) {
 			say("%s: does not rotate", k.name)
 		}
 	}
+}
+
+func isWeek(hours any) bool {
+	n, ok := hours.(int)
+	return ok && n >= 7*24
+}
+
+// alarmHours is after how many hours, begun ones included, somebody is told that the reader of the stream is
+// behind; 0: nobody is.
+func alarmHours(tmpl template) int {
+	for _, a := range tmpl.every("AWS::CloudWatch::Alarm") {
+		if ms, _ := a.property("Threshold").(int); a.property("MetricName") == "IteratorAge" && ms > 0 {
+			return 1 + ms/3_600_000
+		}
+		for _, m := range list(a.property("Metrics")) {
+			if at(m, "MetricStat", "Metric", "MetricName") == "GetRecords.IteratorAgeMilliseconds" {
+				most, _ := at(tmpl, "Parameters", "AgeAlarmHours", "MaxValue").(int)
+				return most
+			}
+		}
+	}
+	return 0
 }
 
 func queues(tmpl template, say sayf) {

@@ -173,6 +173,39 @@ func TestTheProjectorCountsEachRecordOnce(t *testing.T) {
 	}
 }
 
+// As deploy/cloudformation/serverless.yaml sets it up: Postgres by PG…, and its user by a secret.
+func TestAFunctionFindsPostgresAndItsSecretAsTheTemplateSays(t *testing.T) {
+	at := postgrestest.Pool(t).Config().ConnConfig
+	asked := make(chan string, 1)
+	secrets := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var in struct{ SecretID string }
+		_ = json.NewDecoder(r.Body).Decode(&in)
+		asked <- r.Header.Get("X-Amz-Target") + " " + in.SecretID
+		secret, err := json.Marshal(map[string]string{"username": at.User, "password": at.Password})
+		assert.NoError(t, err)
+		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		_ = json.NewEncoder(w).Encode(map[string]string{"SecretString": string(secret)})
+	}))
+	t.Cleanup(secrets.Close)
+	f := function(t, "FUNCTION=api", "DATABASE=", "PGHOST="+at.Host, "PGPORT="+strconv.Itoa(int(at.Port)), "PGDATABASE="+at.Database, "PGSSLMODE=disable",
+		"PGUSER=nobody", "DATABASE_SECRET_ARN=arn:secret", "AWS_ENDPOINT_URL_SECRETS_MANAGER="+secrets.URL)
+	placed := ask(t, f, requestOf(t, `curl -sS localhost:8080/commands/order.place --json '{"order":"42","item":"mug","quantity":2}'`))
+	assert.Contains(t, placed, `"order-42":1`)
+	assert.Equal(t, "secretsmanager.GetSecretValue arn:secret", <-asked)
+}
+
+func TestASecretThatIsNoneIsNotShown(t *testing.T) {
+	secrets := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		_, _ = w.Write([]byte(`{"SecretString":"hunter2"}`))
+	}))
+	t.Cleanup(secrets.Close)
+	f := function(t, "FUNCTION=api", "DATABASE=", "PGHOST=127.0.0.1", "DATABASE_SECRET_ARN=arn:secret", "AWS_ENDPOINT_URL_SECRETS_MANAGER="+secrets.URL)
+	_, err := f.Invoke(t.Context(), []byte(`{}`))
+	require.ErrorContains(t, err, "secret arn:secret is not JSON with username and password")
+	assert.NotContains(t, f.Output(), "hunter2")
+}
+
 func TestAFunctionThatIsNoneSaysSo(t *testing.T) {
 	f := function(t, "FUNCTION=other", "DATABASE="+t.TempDir()+"/lambda.db")
 	_, err := f.Invoke(t.Context(), []byte(`{}`))
