@@ -180,6 +180,11 @@ func (m *mapping) follow(ctx context.Context, at consumer.Checkpoint, b shardBat
 		if err != nil {
 			return fmt.Errorf("ask what follows the checkpoint: %w", err)
 		}
+		if len(page.Records) == 0 && page.NextShardIterator != nil {
+			if err := pause(ctx); err != nil {
+				return fmt.Errorf("ask what follows the checkpoint: %w", err)
+			}
+		}
 		for n, next := range page.Records {
 			if n == len(rest) {
 				break
@@ -199,12 +204,29 @@ func (m *mapping) follow(ctx context.Context, at consumer.Checkpoint, b shardBat
 
 const mostRecords = 10_000 // that GetRecords gives at a time
 
+// pause waits before it is asked again for what a page did not have: a shard takes five reads a second,
+// of all its readers.
+func pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(emptyPause):
+		return nil
+	}
+}
+
+const emptyPause = 200 * time.Millisecond
+
 func (m *mapping) iterator(ctx context.Context, at consumer.Checkpoint, b shardBatch) (*string, error) {
 	in := &kinesis.GetShardIteratorInput{StreamARN: aws.String(b.stream), ShardId: aws.String(b.shard), ShardIteratorType: types.ShardIteratorTypeTrimHorizon}
 	if at.Sequence != "" {
 		in.ShardIteratorType, in.StartingSequenceNumber = types.ShardIteratorTypeAtSequenceNumber, aws.String(at.Sequence)
 	}
 	out, err := m.shards.GetShardIterator(ctx, in)
+	if _, invalid := errors.AsType[*types.InvalidArgumentException](err); invalid && at.Sequence != "" {
+		// What Kinesis says of a record that is trimmed is not documented; this is one answer.
+		return nil, fmt.Errorf("%w: the record of the checkpoint, %s, is there no more: %w", ErrGap, at.Sequence, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -219,8 +241,8 @@ func batchOf(event events.KinesisEvent) (b shardBatch, err error) {
 		case !ok || r.Kinesis.SequenceNumber == "":
 			return b, fmt.Errorf("record %d is none of Kinesis: its eventID is %q", n, r.EventID)
 		case n == 0:
-			b.shard, b.stream = shard, r.EventSourceArn
-		case shard != b.shard || r.EventSourceArn != b.stream:
+			b.shard, b.stream = shard, streamOf(r)
+		case shard != b.shard || streamOf(r) != b.stream:
 			return b, fmt.Errorf("one event has records of %s and of %s", b.shard, shard)
 		case compare(event.Records[n-1].Kinesis.SequenceNumber, r.Kinesis.SequenceNumber) >= 0:
 			return b, fmt.Errorf("record %s of %s comes behind a later one", r.Kinesis.SequenceNumber, shard)
@@ -231,6 +253,12 @@ func batchOf(event events.KinesisEvent) (b shardBatch, err error) {
 		})
 	}
 	return b, nil
+}
+
+// streamOf returns the stream's ARN. With enhanced fan-out the source of the mapping is a consumer of it.
+func streamOf(r events.KinesisEventRecord) string {
+	stream, _, _ := strings.Cut(r.EventSourceArn, "/consumer/")
+	return stream
 }
 
 // after returns the records behind the checkpoint.

@@ -8,10 +8,13 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -100,6 +103,58 @@ func TestABatchIsRefusedWhenTheShardMayHaveForgottenWhatCameBeforeIt(t *testing.
 	assert.Equal(t, []string{"a", "b"}, m.rows)
 }
 
+// What Kinesis says of an iterator at a record that it has trimmed is not documented. This is the other answer.
+func TestABatchIsRefusedWhenTheShardDoesNotKnowTheRecordOfTheCheckpoint(t *testing.T) {
+	s, m := newShard("a", "b", "c"), &readModel{}
+	_, err := function(s, m)(t.Context(), s.event(0, 1))
+	require.NoError(t, err)
+	_, err = function(forgetful{s}, m)(t.Context(), s.event(2))
+	require.ErrorIs(t, err, lambdaapi.ErrGap)
+	require.ErrorContains(t, err, "the record of the checkpoint, 14, is there no more")
+	_, err = function(forgetful{s}, &readModel{})(t.Context(), s.event(0))
+	require.NotErrorIs(t, err, lambdaapi.ErrGap, "there is no checkpoint: something else is wrong")
+	require.Error(t, err)
+}
+
+type forgetful struct{ *shard }
+
+func (forgetful) GetShardIterator(context.Context, *kinesis.GetShardIteratorInput, ...func(*kinesis.Options)) (*kinesis.GetShardIteratorOutput, error) {
+	return nil, &types.InvalidArgumentException{Message: aws.String("StartingSequenceNumber 14 used in GetShardIterator is invalid")}
+}
+
+// With enhanced fan-out the source of a mapping is the consumer, which has no records of its own.
+func TestAMappingWithEnhancedFanOutAsksTheStream(t *testing.T) {
+	s, m := newShard("a", "b"), &readModel{}
+	event := s.event(0, 1)
+	for n := range event.Records {
+		event.Records[n].EventSourceArn = stream + "/consumer/reader:1620000000"
+	}
+	answer, err := function(s, m)(t.Context(), event)
+	require.NoError(t, err)
+	assert.JSONEq(t, none, jsonOf(answer))
+	assert.Equal(t, []string{"a", "b"}, m.rows)
+}
+
+// A shard takes five reads a second of all its readers together.
+func TestEmptyPagesAreNotAskedForAgainAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, m := newShard("a", "b"), &readModel{}
+		s.empty = 10
+		began := time.Now()
+		_, err := function(s, m)(t.Context(), s.event(0, 1))
+		require.NoError(t, err)
+		assert.Equal(t, []string{"a", "b"}, m.rows)
+		assert.GreaterOrEqual(t, time.Since(began), 2*time.Second)
+
+		s.empty = 1_000_000 // it comes to no end: the invocation does
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err = function(s, &readModel{})(ctx, s.event(0, 1))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Less(t, s.asked, 500)
+	})
+}
+
 func TestAShardThatHasEndedTakesNoMore(t *testing.T) {
 	s, m := newShard("a", "b"), &readModel{at: consumer.Checkpoint{Sequence: "7", Ended: true}}
 	answer, err := function(s, m)(t.Context(), s.event(0))
@@ -185,7 +240,7 @@ func TestPlantedBugsInATargetAreFound(t *testing.T) {
 func TestPlantedBugABatchThatIsBelievedIsFound(t *testing.T) {
 	s, m := newShard("a", "b", "c", "d"), &readModel{}
 	believed := s.event(0, 2)
-	f := function(&shard{[]record{s.records[0], s.records[2]}}, m)
+	f := function(&shard{records: []record{s.records[0], s.records[2]}}, m)
 	_, err := f(t.Context(), believed)
 	require.NoError(t, err)
 	_, err = function(s, m)(t.Context(), s.event(1, 3))

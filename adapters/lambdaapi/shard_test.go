@@ -25,7 +25,11 @@ const (
 // shard is one of Kinesis as far as it is read: its records by sequence number, of which some may
 // have been forgotten.
 type (
-	shard  struct{ records []record }
+	shard struct {
+		records []record
+		empty   int // pages, before the first that has something
+		asked   int // how often for a page
+	}
 	record = types.Record
 )
 
@@ -53,18 +57,17 @@ func (s *shard) GetShardIterator(_ context.Context, in *kinesis.GetShardIterator
 	return &kinesis.GetShardIteratorOutput{ShardIterator: aws.String(strconv.Itoa(next))}, nil
 }
 
-// GetRecords gives three records at a time, and none at first, as Kinesis may.
+// GetRecords gives three records at a time, and none for some times, as Kinesis may.
 func (s *shard) GetRecords(_ context.Context, in *kinesis.GetRecordsInput, _ ...func(*kinesis.Options)) (*kinesis.GetRecordsOutput, error) {
-	iterator := aws.ToString(in.ShardIterator)
-	next, err := strconv.Atoi(iterator)
+	next, err := strconv.Atoi(aws.ToString(in.ShardIterator))
 	if err != nil {
 		return nil, err
 	}
-	if iterator[0] != '+' {
-		return &kinesis.GetRecordsOutput{NextShardIterator: aws.String("+" + iterator)}, nil
+	if s.asked++; s.asked <= s.empty {
+		return &kinesis.GetRecordsOutput{NextShardIterator: in.ShardIterator}, nil
 	}
 	end := min(len(s.records), next+3, next+int(*in.Limit))
-	return &kinesis.GetRecordsOutput{Records: s.records[next:end], NextShardIterator: aws.String("+" + strconv.Itoa(end))}, nil
+	return &kinesis.GetRecordsOutput{Records: s.records[next:end], NextShardIterator: aws.String(strconv.Itoa(end))}, nil
 }
 
 func number(r types.Record) int {

@@ -15,7 +15,8 @@ import (
 
 // StartOptions are those of [Start]. The zero value works.
 type StartOptions struct {
-	// Stop closes what the function uses, stores and pools, when the sandbox ends. Default: nothing.
+	// Stop closes what the function uses, stores and pools, when the sandbox ends. Its context ends after
+	// 200 ms: a little later Lambda kills the sandbox. Default: nothing.
 	Stop func(ctx context.Context) error
 
 	// Drain is how long an invocation under way may take once the sandbox ends. Then its context ends.
@@ -77,11 +78,15 @@ func (p *program) stop() {
 	os.Exit(p.stopped())
 }
 
+const farewell = 200 * time.Millisecond
+
 func (p *program) stopped() (code int) {
 	if p.options.Stop == nil {
 		return 0
 	}
-	if err := p.options.Stop(context.Background()); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	if err := p.options.Stop(ctx); err != nil {
 		p.log.Error("the end was not orderly", "error", err)
 		return 1
 	}

@@ -24,8 +24,12 @@ import (
 const startInstead = "LEFTFOLD_TEST_LAMBDA"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(startInstead) != "" {
-		lambdaapi.Start(held, lambdaapi.StartOptions{Stop: func(context.Context) error {
+	if how := os.Getenv(startInstead); how != "" {
+		lambdaapi.Start(held, lambdaapi.StartOptions{Stop: func(ctx context.Context) error {
+			if how == "slowly" {
+				<-ctx.Done()
+				return ctx.Err()
+			}
 			fmt.Println("closed")
 			return nil
 		}})
@@ -53,7 +57,12 @@ func held(ctx context.Context, how string) (string, error) {
 
 func start(t *testing.T, stdin *os.File) *lambdaruntime.Function {
 	t.Helper()
-	f, err := lambdaruntime.Start(t.Context(), lambdaruntime.Options{Binary: os.Args[0], Env: []string{startInstead + "=1"}, Stdin: stdin})
+	return startAs(t, "1", stdin)
+}
+
+func startAs(t *testing.T, how string, stdin *os.File) *lambdaruntime.Function {
+	t.Helper()
+	f, err := lambdaruntime.Start(t.Context(), lambdaruntime.Options{Binary: os.Args[0], Env: []string{startInstead + "=" + how}, Stdin: stdin})
 	require.NoError(t, err)
 	t.Cleanup(f.Close)
 	return f
@@ -136,4 +145,19 @@ func TestSIGTERMEndsAnIdleFunction(t *testing.T) {
 	require.NoError(t, f.Terminate(), "no invocation is under way")
 	require.NoError(t, f.Wait(t.Context()))
 	assert.Contains(t, f.Output(), "closed")
+}
+
+// Whoever closes a pool waits for its connections; Lambda does not wait for that.
+func TestTheContextOfStopEndsBeforeLambdaKills(t *testing.T) {
+	t.Parallel()
+	f := startAs(t, "slowly", nil)
+	_, err := f.Invoke(t.Context(), []byte(`"well"`))
+	require.NoError(t, err)
+	require.NoError(t, f.Terminate())
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	err = f.Wait(ctx)
+	require.NotErrorIs(t, err, context.DeadlineExceeded, "it would wait for ever")
+	require.ErrorContains(t, err, "exit status 1")
+	assert.Contains(t, f.Output(), "the end was not orderly")
 }
