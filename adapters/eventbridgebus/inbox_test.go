@@ -22,6 +22,7 @@ func TestASkippedVersionLetsWhatIsHeldGoOn(t *testing.T) {
 	gaps, err := inbox.Gaps(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, gaps)
+	require.NoError(t, inbox.Skip(t.Context(), "order-1", 1), "again, as after a crash in the middle")
 	require.NoError(t, inbox.Handle(t.Context(), delivered(1)), "it comes all the same")
 	require.ErrorIs(t, inbox.Skip(t.Context(), "order-1", 2), eventstore.ErrVersionConflict)
 }
@@ -98,8 +99,27 @@ func TestAReplayThatFailsSaysSoAndOneThatLeavesGapsNamesThem(t *testing.T) {
 	require.Len(t, gap.Gaps, 1)
 	require.Equal(t, eventstore.StreamID("thing-orphan"), gap.Gaps[0].Stream)
 	require.ErrorAs(t, replay.Run(t.Context()), &gap, "again by its name: it goes on")
-	replay.From = replay.From.Add(-time.Hour)
-	require.ErrorContains(t, replay.Run(t.Context()), "choose another name", "it would not bring what is wanted")
+	replay.To = time.Now().Add(-11 * time.Minute)
+	require.ErrorContains(t, replay.Run(t.Context()), "up to", "it would not bring what is wanted")
+	replay.To, replay.Rule = time.Time{}, ebfake.RuleARN(busName, "live")
+	require.ErrorContains(t, replay.Run(t.Context()), "to the rules")
+	replay.Rule, replay.From = ebfake.RuleARN(busName, "rebuild"), replay.From.Add(-time.Hour)
+	require.ErrorContains(t, replay.Run(t.Context()), "choose another name")
+}
+
+// A replay that goes on as it was started is asked for again with the same To, or with none.
+func TestAReplayGoesOnByItsNameWithTheSameTo(t *testing.T) {
+	t.Parallel()
+	p := newPublisher(t, 2, 2)
+	bus, _, replayed := newBus(t, ebfake.Options{})
+	p.publish(t, bus)
+	inbox := eventbridgebus.Inbox{Store: memory.NewStore(), Source: p.id(t), Replays: true}
+	replay := replayOf(bus, "named", "rebuild", replayed, inbox)
+	replay.To = time.Now().Add(-30 * time.Minute)
+	require.NoError(t, replay.Run(t.Context()))
+	require.NoError(t, replay.Run(t.Context()))
+	replay.To = time.Time{}
+	require.NoError(t, replay.Run(t.Context()))
 }
 
 // orphan returns an event whose stream nobody has.

@@ -31,7 +31,8 @@ type Publisher struct {
 	Bus string
 	// Source is who publishes, as rules see it, such as "shop.orders"; not "aws." something. Required.
 	Source string
-	// MaxRequestBytes is the most that a request, and so a message, may have, as [Entry.Size] counts.
+	// MaxRequestBytes is the most that a request, and so a message, may have, as [Entry.Size] counts: with its
+	// envelope, and a third more than its data where those are JSON with needless spaces, or no JSON.
 	// Some regions take 256 KB only. Default: 1,000,000.
 	MaxRequestBytes int
 }

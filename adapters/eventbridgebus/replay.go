@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
@@ -27,14 +28,14 @@ type Replay struct {
 	// Client calls AWS. Required.
 	Client ReplayAPI
 	// Name names the replay, 1 to 64 letters, digits, dots, dashes and underscores. Run with the name of one
-	// that was started goes on with it. Required.
+	// that was started goes on with it; if that was one of other events, or to another rule, Run fails. Required.
 	Name string
 	// Archive, Bus and Rule are ARNs: what to replay, the bus that it was archived from, and the only rule that
 	// shall see it, with [ReplayPattern] and the queue of Consumer as target. Required.
 	Archive, Bus, Rule string
 	// From and To say which events: those of whose time, in the publisher's store, From is at or before, and To
 	// after. To must be 10 minutes ago at least: what is newer may not be in the archive yet. From is required.
-	// Default of To: 10 minutes ago.
+	// Default of To: 10 minutes ago, or that of the replay that was started.
 	From, To time.Time
 	// Consumer takes the events from the queue; its Handle is that of Inbox, if it has none. Required.
 	Consumer Consumer
@@ -90,13 +91,10 @@ func (r Replay) ready() (Replay, error) {
 	if !r.Inbox.Replays {
 		return r, errors.New("eventbridgebus.Replay: the inbox drops replayed events; set its Replays, unless a saga or a relay reads it")
 	}
-	latest := time.Now().Add(-ArchiveDelay).UTC().Truncate(time.Second)
-	if r.To.IsZero() {
-		r.To = latest
-	}
-	if r.To.After(latest) || !r.From.Before(r.To) {
+	latest := latestTo()
+	if to := r.toOr(latest); to.After(latest) || !r.From.Before(to) {
 		return r, fmt.Errorf("eventbridgebus.Replay: From is %s and To %s; want From before To, and To not after %s, for what is newer may not be in the archive yet",
-			r.From.Format(time.RFC3339), r.To.Format(time.RFC3339), latest.Format(time.RFC3339))
+			r.From.Format(time.RFC3339), to.Format(time.RFC3339), latest.Format(time.RFC3339))
 	}
 	if r.Consumer.Handle == nil {
 		r.Consumer.Handle = r.Inbox.Handle
@@ -104,10 +102,21 @@ func (r Replay) ready() (Replay, error) {
 	return r, r.Consumer.check()
 }
 
+// latestTo is the newest To: what is newer may not be in the archive yet.
+func latestTo() time.Time { return time.Now().Add(-ArchiveDelay).UTC().Truncate(time.Second) }
+
+func (r Replay) toOr(latest time.Time) time.Time {
+	if r.To.IsZero() {
+		return latest
+	}
+	return r.To
+}
+
 // start starts it, or finds that it was started.
 func (r Replay) start(ctx context.Context) error {
+	to := r.toOr(latestTo())
 	_, err := r.Client.StartReplay(ctx, &eventbridge.StartReplayInput{
-		ReplayName: &r.Name, EventSourceArn: &r.Archive, EventStartTime: &r.From, EventEndTime: &r.To,
+		ReplayName: &r.Name, EventSourceArn: &r.Archive, EventStartTime: &r.From, EventEndTime: &to,
 		Destination: &types.ReplayDestination{Arn: &r.Bus, FilterArns: []string{r.Rule}},
 	})
 	if _, there := errors.AsType[*types.ResourceAlreadyExistsException](err); !there {
@@ -117,14 +126,21 @@ func (r Replay) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if text(was.EventSourceArn) != r.Archive || was.Destination == nil || text(was.Destination.Arn) != r.Bus {
+	switch {
+	case text(was.EventSourceArn) != r.Archive || was.Destination == nil || text(was.Destination.Arn) != r.Bus:
 		return fmt.Errorf("there is a replay of that name, of %s; choose another name", text(was.EventSourceArn))
-	}
-	if was.EventStartTime != nil && was.EventStartTime.Unix() != r.From.Unix() {
+	case !slices.Equal(was.Destination.FilterArns, []string{r.Rule}):
+		return fmt.Errorf("there is a replay of that name, to the rules %v; choose another name", was.Destination.FilterArns)
+	case isOther(was.EventStartTime, r.From):
 		return fmt.Errorf("there is a replay of that name, from %s on; choose another name", was.EventStartTime.UTC().Format(time.RFC3339))
+	case !r.To.IsZero() && isOther(was.EventEndTime, r.To):
+		return fmt.Errorf("there is a replay of that name, up to %s; choose another name", was.EventEndTime.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
+
+// isOther compares a time with one of AWS's, which has seconds.
+func isOther(was *time.Time, want time.Time) bool { return was != nil && was.Unix() != want.Unix() }
 
 // await waits until the archive has delivered everything.
 func (r Replay) await(ctx context.Context) error {
@@ -152,7 +168,7 @@ func (r Replay) report(out *eventbridge.DescribeReplayOutput) {
 		return
 	}
 	p := ReplayProgress{State: string(out.State), From: r.From, To: r.To}
-	if out.EventStartTime != nil && out.EventEndTime != nil { // it may be one that was started before
+	if out.EventStartTime != nil && out.EventEndTime != nil { // of one that was started before, perhaps
 		p.From, p.To = *out.EventStartTime, *out.EventEndTime
 	}
 	switch {
