@@ -131,6 +131,9 @@ func TestPlantedMistakesAreFound(t *testing.T) {
 	}
 	t.Run("parameters", func(t *testing.T) {
 		t.Parallel()
+		work := load(t, "container")
+		set("work,--listen,:80", "Parameters", "WorkerCommand", "Default")(t, work)
+		assert.Contains(t, strings.Join(findings(t, "container", work), "\n"), "WorkerCommand is work,--listen,:80 by default")
 		tmpl := load(t, "kinesis-store")
 		set(24, "Parameters", "RetentionHours", "MinValue")(t, tmpl)
 		set(nil, "Parameters", "Image", "Description")(t, tmpl)

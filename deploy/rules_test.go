@@ -34,6 +34,7 @@ func findings(t testing.TB, name string, tmpl template) []string {
 	say := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
 	parametersAreDocumented(tmpl, say)
 	tasks(tmpl, budget(t), say)
+	workers(tmpl, say)
 	services(tmpl, say)
 	functions(tmpl, say)
 	kept(tmpl, say)
@@ -106,6 +107,17 @@ func tasks(tmpl template, budget int, say sayf) {
 		if fmt.Sprint(at(c, "HealthCheck", "Command")) != fmt.Sprintf("[CMD /health http://127.0.0.1:%d/healthz]", port) {
 			say("%s: health check is not what the image has", task.name)
 		}
+	}
+}
+
+// workers: what they are told to do by default is the verb work, on the port that is asked for their health.
+func workers(tmpl template, say sayf) {
+	p := at(tmpl, "Parameters", "WorkerCommand")
+	if p == nil {
+		return
+	}
+	if command, want := at(p, "Default"), fmt.Sprintf("work,--listen,:%d", port); command != want {
+		say("WorkerCommand is %v by default, want %s", command, want)
 	}
 }
 

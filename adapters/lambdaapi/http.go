@@ -108,8 +108,8 @@ func requestOf(ctx context.Context, event events.APIGatewayV2HTTPRequest, prefix
 	if len(body) == 0 {
 		r.Body = http.NoBody
 	}
-	r.URL = urlOf(pathOf(event, prefix), event.RawQueryString)
-	r.RequestURI = r.URL.RequestURI()
+	path := pathOf(event, prefix)
+	r.URL, r.RequestURI = urlOf(path, event.RawQueryString), requestURI(path, event.RawQueryString)
 	r.Header = headerOf(event)
 	r.Host = r.Header.Get("Host")
 	r.Header.Del("Host")
@@ -133,6 +133,14 @@ func urlOf(path, query string) *url.URL {
 		}
 	}
 	return u
+}
+
+// requestURI is what stood on the wire: a quote that was not escaped is not escaped here either.
+func requestURI(path, query string) string {
+	if query != "" {
+		path += "?" + query
+	}
+	return path
 }
 
 // pathOf returns the escaped path without what stands for the stage and the mapping.

@@ -129,6 +129,7 @@ func FuzzAHandlerAnswersAsItDoesInAContainer(f *testing.F) {
 	f.Add("GET", "/echo/%41%2f%", "a=b&c;d", "X-A", "1, 2", "body")
 	f.Add("POST", "/commands/account.deposit", "", "Content-Type", "application/json", `{"account":"a","cents":1}`)
 	f.Add("OPTIONS", "//echo/./..//x", "%", "Cookie", "a=1;b", "\xff")
+	f.Add("GET", "/\"", "\"", "X-A", "1", "not escaped")
 	there, here := container(f, http.HandlerFunc(echo)), http.HandlerFunc(echo)
 	f.Fuzz(func(t *testing.T, method, path, query, name, value, body string) {
 		header := name + ": " + value
