@@ -3,6 +3,7 @@ package eventbridgebus_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -102,15 +103,17 @@ func (s *shipping) isAt(t testing.TB, part string, log eventstore.LogReader) boo
 
 // once returns an error unless there was one command and one message for each of so many events.
 func (s *shipping) once(want int) error {
-	for what, about := range map[string]map[string]int{"command": s.sent, "message": s.told} {
-		for event, times := range about {
-			if times != 1 {
-				return fmt.Errorf("%d %ss for %s", times, what, event)
-			}
+	return errors.Join(eachOnce("commands", s.sent, want), eachOnce("messages", s.told, want))
+}
+
+func eachOnce(what string, about map[string]int, want int) error {
+	for event, times := range about {
+		if times != 1 {
+			return fmt.Errorf("%d %s for %s", times, what, event)
 		}
-		if len(about) != want {
-			return fmt.Errorf("%ss for %d events, want %d", what, len(about), want)
-		}
+	}
+	if len(about) != want {
+		return fmt.Errorf("%s for %d events, want %d", what, len(about), want)
 	}
 	return nil
 }
@@ -131,6 +134,7 @@ func TestAReplayFiresNoSideEffects(t *testing.T) {
 			err := replayBesideEffects(t, func(testing.TB) receiver { return inMemory() }, 5, locks.ruleOpen, locks.inboxOpen)
 			if locks.acts {
 				require.ErrorContains(t, err, "commands for 100 events, want 0", "the planted bug was not caught")
+				require.ErrorContains(t, err, "messages for 100 events, want 0", "the planted bug was not caught")
 				return
 			}
 			require.NoError(t, err)

@@ -138,7 +138,7 @@ func TestAnEmulatorOfSQSGivesNobodyWhatIsBeingHandled(t *testing.T) {
 				}
 			})
 			<-began
-			out, err := q.client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &q.url, WaitTimeSeconds: 4}) // twice the visibility
+			out, err := q.client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &q.url, WaitTimeSeconds: 3}) // longer than the visibility
 			require.NoError(t, err)
 			for _, m := range out.Messages { // the twin's: nobody else has a use for it
 				_, err := q.client.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: &q.url, ReceiptHandle: m.ReceiptHandle})
@@ -184,7 +184,7 @@ func TestAnEmulatorOfSQSIsAFIFOQueueToo(t *testing.T) {
 		handled.Add(1)
 		return inbox.Handle(ctx, event)
 	}).Drain(t.Context()))
-	require.EqualValues(t, p.count, handled.Load())
+	require.Equal(t, p.count, handled.Load())
 	require.NoError(t, r.project(t.Context(), inbox, 1))
 	require.NoError(t, r.check(t.Context(), 1, p.want))
 }
