@@ -285,3 +285,21 @@ func begin(t testing.TB, index *kinesisstore.Index) {
 }
 
 type batchOf = consumer.Batch
+
+// impatient is Kinesis for a caller whose context ends as soon as his record is on the stream.
+type impatient struct {
+	client
+
+	end context.CancelFunc
+}
+
+func (i *impatient) PutRecord(ctx context.Context, in *kinesis.PutRecordInput, o ...func(*kinesis.Options)) (*kinesis.PutRecordOutput, error) {
+	defer i.end()
+	return i.client.PutRecord(ctx, in, o...)
+}
+
+// gone returns a context that ends with the next record that is put.
+func (i *impatient) gone(ctx context.Context) context.Context {
+	ctx, i.end = context.WithCancel(ctx)
+	return ctx
+}

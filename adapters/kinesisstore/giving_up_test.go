@@ -83,15 +83,14 @@ func TestARefusalForGoodEndsAnAppendThatIsInDoubt(t *testing.T) {
 
 func TestAnOutcomeThatIsUnknownSaysAtWhichVersion(t *testing.T) {
 	t.Parallel()
-	c := unlimited(nil)
+	c := &impatient{client: unlimited(nil), end: func() {}}
 	index, store := alone(t, c)
 	stop := follow(t, reader{client: c, stream: index.Stream().Name, target: index})
 	_, err := store.Append(t.Context(), to("order-1", eventstore.NoStream, event("a"), event("b")))
 	require.NoError(t, err)
 	stop()
 	for name, expected := range map[string]eventstore.ExpectedVersion{"any": eventstore.Any, "2": eventstore.Exactly(2)} {
-		ctx, cancel := context.WithTimeout(kinesisstore.WithCommit(t.Context(), kinesisstore.NewCommitID()), 50*time.Millisecond)
-		defer cancel()
+		ctx := c.gone(kinesisstore.WithCommit(t.Context(), kinesisstore.NewCommitID()))
 		for try := range 2 { // the second one ends before it has put anything
 			_, err = store.Append(ctx, to("order-1", expected, event("c")))
 			unknown := &kinesisstore.OutcomeUnknownError{}
