@@ -17,6 +17,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leftfold/leftfold/adapters/redisstore"
 	"github.com/leftfold/leftfold/eventstore/eventstoretest"
 	"github.com/leftfold/leftfold/internal/testservers"
 	"github.com/leftfold/leftfold/projection"
@@ -171,7 +172,10 @@ func TestConnectionsThatBreakAtAnyByteLoseNothingAndRepeatNothing(t *testing.T) 
 	})
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
 	name := prefix()
-	sink := openAs(t, client, name)
+	var sink *redisstore.Sink
+	for err = errors.New("not opened"); err != nil; {
+		sink, err = redisstore.Open(t.Context(), client, redisstore.Options{Prefix: name, Logger: silent})
+	}
 	log := newLog(t)
 	log.happen(t, 3000)
 	for err := errors.New("not started"); err != nil; {
