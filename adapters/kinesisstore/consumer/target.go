@@ -43,7 +43,8 @@ type Checkpoint struct {
 	Ended bool
 	// Seen is a moment for which this holds: what arrived at the shard before it has been taken
 	// in, or had gone before the consumer first began. In UTC, with whole seconds; the zero time in a
-	// shard that was never begun.
+	// shard that was never begun. It is of the clock of the machine that reads, which must not differ from
+	// Kinesis's by an hour or more: that much is kept free before a record may be trimmed.
 	Seen time.Time
 }
 
