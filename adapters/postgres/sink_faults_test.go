@@ -126,7 +126,7 @@ var names atomic.Int64
 
 // The server's process ends, or loses its client, before or behind any message of a commit: of
 // the first one, which prepares the statement, and of the next.
-func TestACommitThatIsCutAnywhereTakesEffectOnce(t *testing.T) {
+func TestTortureACommitThatIsCutAnywhereTakesEffectOnce(t *testing.T) {
 	t.Parallel()
 	pool := newPool(t)
 	store := openOn(t, pool, postgres.Options{})

@@ -268,7 +268,7 @@ func TestNoStatementOfAViewScansItsTable(t *testing.T) {
 	require.Less(t, read, 20_000, "no more than was asked for")
 }
 
-func TestSinkThroughPgBouncer(t *testing.T) {
+func TestTortureSinkThroughPgBouncer(t *testing.T) {
 	t.Parallel()
 	newPool(t) // skips, or fails, where there is no Postgres
 	server, err := testservers.SharedPostgres()

@@ -55,7 +55,7 @@ func verify(ctx context.Context, out io.Writer) (passed bool, err error) {
 
 	strict := os.Getenv("LEFTFOLD_TEST") == "all"
 	demo := demo{dir: filepath.Join(scratch, "demo")}
-	race, tortures := newGoTest(12*time.Minute), newGoTest(6*time.Minute)
+	race, tortures := newGoTest(15*time.Minute), newGoTest(8*time.Minute)
 	stages := []stage{
 		{"gofmt", time.Minute, formatted},
 		{"go.mod is tidy", 5 * time.Minute, command("go", "mod", "tidy", "-diff").run},
