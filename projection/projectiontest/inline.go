@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 	"testing"
 
 	"github.com/leftfold/leftfold/eventstore"
@@ -779,7 +780,8 @@ func (p Parts) comesNear(ctx context.Context, of projection.Generation, lag int6
 	return err
 }
 
-// changesUntil looks after each commit whether it is as it should be.
+// changesUntil looks after each commit whether it is as it should be, and now and then: of the last
+// commit of a process that was killed nobody may have told.
 func (p Parts) changesUntil(ctx context.Context, reached func() (bool, error)) error {
 	for {
 		changed := p.Sink.Changed()
@@ -788,6 +790,7 @@ func (p Parts) changesUntil(ctx context.Context, reached func() (bool, error)) e
 		}
 		select {
 		case <-changed:
+		case <-time.After(time.Second):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
