@@ -79,7 +79,10 @@ var importTable = []rule{
 
 	// What puts the parts together.
 	{pkg: "examples/...", own: everything, modules: list(pgx, aws, "github.com/aws/aws-lambda-go")}, // to open a pool: ADR 0019; a client: ADR 0031
-	{pkg: "cmd/...", own: everything, modules: list("github.com/spf13/cobra", "github.com/jedib0t/go-pretty/v6", "golang.org/x/term", pgx)},
+	{pkg: "cli", own: core, modules: list(cobra, pretty, "golang.org/x/term")}, // ADR 0033, as the next two
+	{pkg: "cli/stores", own: append(list("cli", "adapters/postgres", "adapters/sqlite"), core...), modules: list(cobra, pgx)},
+	{pkg: "cli/storecmd", own: append(list("cli", "cli/stores", "eventstore/schema", "adapters/postgres"), core...), modules: list(cobra, pretty, pgx)},
+	{pkg: "cmd/...", own: everything, modules: list(cobra, pretty, "golang.org/x/term", pgx)},
 
 	// Parts that several packages share, and our own tools.
 	{pkg: "internal/wake"},
@@ -137,6 +140,8 @@ const (
 	pgx       = "github.com/jackc/pgx/v5"
 	aws       = "github.com/aws/aws-sdk-go-v2" // and its services
 	smithy    = "github.com/aws/smithy-go"     // its errors
+	cobra     = "github.com/spf13/cobra"
+	pretty    = "github.com/jedib0t/go-pretty/v6"
 	addToIt   = "add it to the table in deps_test.go with an ADR"
 )
 

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/adapters/sqlite"
+	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/examples/shop/retail"
 	"github.com/leftfold/leftfold/projection"
@@ -40,11 +41,11 @@ func TestAWrongCommandLineIsExplained(t *testing.T) {
 		"an unknown verb":          {[]string{"dance"}, `unknown command "dance"`},
 		"an unknown flag":          {[]string{"demo", "--fast"}, "unknown flag: --fast"},
 		"a flag without its value": {[]string{"demo", "--dir"}, "flag needs an argument: --dir"},
-		"an unknown output format": {[]string{"demo", "-o", "xml"}, `unknown output format "xml": want text or json`},
+		"an unknown output format": {[]string{"demo", "-o", "xml"}, `unknown output format "xml": want table or json`},
 		"a stray argument":         {[]string{"demo", "orders.csv"}, `unexpected argument "orders.csv"; give files with --data`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			leftfold(t.Context(), c.args...).refuses(t, exitUsage, c.says, "leftfold --help")
+			leftfold(t.Context(), c.args...).refuses(t, cli.ExitUsage, c.says, "--help' to see what there is")
 		})
 	}
 }
@@ -67,7 +68,7 @@ func TestAFileThatCannotBeImportedIsExplained(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "demo")
-			leftfold(t.Context(), demoArgs(dir, c.file)...).refuses(t, exitFailed, c.says...)
+			leftfold(t.Context(), demoArgs(dir, c.file)...).refuses(t, cli.ExitFailed, c.says...)
 			assert.NoDirExists(t, dir, "nothing is begun")
 		})
 	}
@@ -75,7 +76,7 @@ func TestAFileThatCannotBeImportedIsExplained(t *testing.T) {
 
 func TestATypoInTheLastFileIsFoundBeforeTheFirstIsImported(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "demo")
-	leftfold(t.Context(), demoArgs(dir, file(t, bought), "oders.csv")...).refuses(t, exitFailed, "oders.csv")
+	leftfold(t.Context(), demoArgs(dir, file(t, bought), "oders.csv")...).refuses(t, cli.ExitFailed, "oders.csv")
 	assert.NoDirExists(t, dir)
 }
 
@@ -86,7 +87,7 @@ func TestAFileWithNothingInItIsNotedAndFine(t *testing.T) {
 		retail.Header + "\n\n": "has no rows: there was nothing to import",
 	} {
 		r := leftfold(t.Context(), demoArgs(t.TempDir(), raw(t, content))...)
-		assert.Equal(t, exitOK, r.code, r.stderr)
+		assert.Equal(t, cli.ExitOK, r.code, r.stderr)
 		assert.Contains(t, r.stderr, note)
 		s := r.summary(t)
 		assert.Equal(t, [2]int64{0, 0}, [2]int64{int64(s.Rows), s.Events})
@@ -104,7 +105,7 @@ func TestQuotesThatNeverCloseCostOneRowAndTheExitCode(t *testing.T) {
 	rows := append([]string{bought, broken}, strings.Split(strings.Repeat(strings.Replace(bought, "1,", "3,", 1)+"\n", 30), "\n")[:30]...)
 	dir := t.TempDir()
 	r := leftfold(t.Context(), demoArgs(dir, file(t, rows...))...)
-	assert.Equal(t, exitFailed, r.code)
+	assert.Equal(t, cli.ExitFailed, r.code)
 	assert.Contains(t, r.stderr, "line 3:")
 	assert.Contains(t, r.stderr, "correct the quotes and import the file again")
 	s := r.summary(t)
@@ -128,7 +129,7 @@ func TestAPlaceThatCannotHoldTheShopIsExplained(t *testing.T) {
 		"a name too long": {strings.Repeat("x", 300), "too long"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			leftfold(t.Context(), demoArgs(c.dir, file(t, bought))...).refuses(t, exitFailed, c.says, "--dir")
+			leftfold(t.Context(), demoArgs(c.dir, file(t, bought))...).refuses(t, cli.ExitFailed, c.says, "--dir")
 		})
 	}
 	content, err := os.ReadFile(taken)
@@ -185,7 +186,7 @@ func TestAFileThatIsNoShopIsLeftAsItIs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := c.damage(bytes.Clone(whole))
 			dir, path := placed(t, before)
-			leftfold(t.Context(), demoArgs(dir, orders)...).refuses(t, exitFailed, path, c.says, "--dir")
+			leftfold(t.Context(), demoArgs(dir, orders)...).refuses(t, cli.ExitFailed, path, c.says, "--dir")
 			after, err := os.ReadFile(path)
 			require.NoError(t, err)
 			assert.True(t, bytes.Equal(before, after), "the file was changed")
@@ -213,20 +214,20 @@ func TestTortureADamagedFileIsFoundOrDoesNotMatter(t *testing.T) {
 	}
 	for n := 1; n <= 8; n++ {
 		at := n * pages / 9 * page
-		damages["overwritten from "+thousands(at)] = overwrite(at, at+page, 0xff)
-		damages["zeroed from "+thousands(at)] = overwrite(at, at+page, 0)
+		damages["overwritten from "+cli.Thousands(at)] = overwrite(at, at+page, 0xff)
+		damages["zeroed from "+cli.Thousands(at)] = overwrite(at, at+page, 0)
 	}
 	found := 0
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
 			dir, path := placed(t, damage(bytes.Clone(whole)))
 			r := finish(process(t, demoArgs(dir, orders)...))
-			if r.code == exitOK {
+			if r.code == cli.ExitOK {
 				require.NoError(t, r.summary(t).agrees(want))
 				return
 			}
 			found++
-			r.refuses(t, exitFailed, path, "restore a backup")
+			r.refuses(t, cli.ExitFailed, path, "restore a backup")
 		})
 	}
 	assert.Greater(t, found, len(damages)/2, "the damage did not hit what is read")
@@ -254,9 +255,9 @@ func TestAnEventOfAnUnknownTypeIsNamed(t *testing.T) {
 			dir := t.TempDir()
 			orders, _ := firstRows(t, 30)
 			plant(t, dir, stream)
-			for _, format := range []string{"json", "text"} { // with --check or without
+			for _, format := range []string{"json", "table"} { // with --check or without
 				leftfold(t.Context(), "demo", "-o", format, "--dir", dir, "--data", orders).
-					refuses(t, exitFailed, "order.gift_wrapped", "position 1 ", string(stream), "deploy the newer version")
+					refuses(t, cli.ExitFailed, "order.gift_wrapped", "position 1 ", string(stream), "deploy the newer version")
 			}
 		})
 	}
@@ -287,7 +288,7 @@ func TestAFileThatAnotherProcessKeepsLockedIsExplained(t *testing.T) {
 	checked(t, dir, file(t, bought))
 	locked(t, dir, func() {
 		leftfold(t.Context(), demoArgs(dir, file(t, returned))...).
-			refuses(t, exitFailed, "locked by another process", "shop.db", "try again")
+			refuses(t, cli.ExitFailed, "locked by another process", "shop.db", "try again")
 	})
 	assert.Equal(t, 1, checked(t, dir, file(t, returned)).AcceptedRows, "afterwards it goes on")
 }

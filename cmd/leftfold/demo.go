@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/leftfold/leftfold/adapters/sqlite"
+	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/examples/shop/app"
 	"github.com/leftfold/leftfold/query"
@@ -22,7 +23,7 @@ import (
 type demo struct {
 	dir    string
 	files  []string
-	output string
+	output cli.Output
 	check  bool
 
 	stdout, stderr io.Writer
@@ -38,27 +39,28 @@ log is replayed into a second read model and both are compared, row by row.
 A second run on the same --dir goes on where the first ended: what was imported stays,
 and importing it again changes nothing. So does a run after kill -9.`
 
-func demoCommand(stdout, stderr io.Writer) *cobra.Command {
-	d := &demo{stdout: stdout, stderr: stderr}
+func demoCommand() *cobra.Command {
+	d := &demo{}
 	cmd := &cobra.Command{
-		Use:   "demo",
-		Short: "Run a shop on real orders",
-		Long:  demoHelp,
+		Use:     "demo",
+		Short:   "Run a shop on real orders",
+		Long:    demoHelp,
+		Example: "  leftfold demo --check",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return misused(cmd, fmt.Errorf("unexpected argument %q; give files with --data", args[0]))
-			}
-			if d.output != "text" && d.output != "json" {
-				return misused(cmd, fmt.Errorf("unknown output format %q: want text or json", d.output))
+				return cli.Misused(cmd, fmt.Errorf("unexpected argument %q; give files with --data", args[0]))
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return d.run(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d.stdout, d.stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
+			return d.run(cmd.Context())
+		},
 	}
 	cmd.Flags().StringVar(&d.dir, "dir", "leftfold-demo", "directory of the SQLite files; created if missing")
 	cmd.Flags().StringArrayVar(&d.files, "data", nil, "CSV export to import instead of the bundled one; may be repeated")
-	cmd.Flags().StringVarP(&d.output, "output", "o", "text", "text, or json for one object on stdout")
 	cmd.Flags().BoolVar(&d.check, "check", false, "exit with 1 if any check does not hold")
+	cli.OutputFlag(cmd, &d.output, cli.Table, cli.JSON)
 	return cmd
 }
 
@@ -173,16 +175,16 @@ func (d *demo) importAll(ctx context.Context, shop *app.App, exports exports) (s
 }
 
 func (d *demo) importOne(ctx context.Context, shop *app.App, export *export) (app.Report, error) {
-	bar := newBar(d.stderr, "import "+export.name, export.size)
+	bar := cli.NewBar(d.stderr, "import "+export.name, export.size)
 	goesOn := false // where an earlier import had ended
 	report, err := shop.Import(ctx, export.reader, func(r app.Report) {
 		if r.Repeated > 0 && r.Appended > 0 && !goesOn {
 			goesOn = true
-			bar.sayf("%s rows had been imported before, going on from there", thousands(r.Rows-r.Appended))
+			bar.Sayf("%s rows had been imported before, going on from there", cli.Thousands(r.Rows-r.Appended))
 		}
-		bar.set(export.read.n, fmt.Sprintf("%s rows, %s rejected", thousands(r.Rows), thousands(len(r.Rejected))))
+		bar.Set(export.read.n, fmt.Sprintf("%s rows, %s rejected", cli.Thousands(r.Rows), cli.Thousands(len(r.Rejected))))
 	})
-	bar.finish(err == nil)
+	bar.Finish(err == nil)
 	switch {
 	case err != nil:
 	case export.read.n == 0:

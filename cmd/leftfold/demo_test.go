@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/examples/shop/data"
 	"github.com/leftfold/leftfold/examples/shop/straightline"
 )
@@ -15,7 +16,7 @@ import (
 func TestTortureTheBundledOrdersComeToTheirFigures(t *testing.T) {
 	dir := t.TempDir()
 	first := finish(process(t, demoArgs(dir)...))
-	require.Equal(t, exitOK, first.code, first.stderr)
+	require.Equal(t, cli.ExitOK, first.code, first.stderr)
 	s := first.summary(t)
 
 	want, err := straightline.Compute(data.Open())
@@ -31,7 +32,7 @@ func TestTortureTheBundledOrdersComeToTheirFigures(t *testing.T) {
 	assert.True(t, s.ViewsEqual)
 
 	second := finish(process(t, demoArgs(dir)...))
-	require.Equal(t, exitOK, second.code, second.stderr)
+	require.Equal(t, cli.ExitOK, second.code, second.stderr)
 	again := second.summary(t)
 	require.NoError(t, again.agrees(want))
 	assert.Equal(t, 0, again.EventsAppended)
@@ -48,7 +49,7 @@ func sum(days map[string]int64) (total int64) {
 func TestTheJSONHasWhatProgramsRelyOn(t *testing.T) {
 	orders, _ := firstRows(t, 500)
 	r := leftfold(t.Context(), demoArgs(t.TempDir(), orders)...)
-	require.Equal(t, exitOK, r.code, r.stderr)
+	require.Equal(t, cli.ExitOK, r.code, r.stderr)
 
 	var object map[string]json.RawMessage
 	require.NoError(t, json.Unmarshal([]byte(r.stdout), &object))
@@ -112,7 +113,7 @@ func TestTheSameFileTwiceInOneRunIsARepeat(t *testing.T) {
 func TestTheTextIsForPeople(t *testing.T) {
 	orders, _ := firstRows(t, 500)
 	r := leftfold(t.Context(), "demo", "--check", "--dir", t.TempDir(), "--data", orders)
-	require.Equal(t, exitOK, r.code, r.stderr)
+	require.Equal(t, cli.ExitOK, r.code, r.stderr)
 
 	for _, text := range []string{
 		"Sales by day", "Best customers", "Most sold items", "Largest orders", "Rejected rows",
@@ -137,7 +138,7 @@ func TestTheTextIsForPeople(t *testing.T) {
 func TestWhatAFileSaysCannotMoveTheCursor(t *testing.T) {
 	orders := file(t, "1,A,\x1b[2Jlamp\a,5,01/12/2010 08:26,2.00,7,\x1b]0;owned\x07", "2,A,\x1b[2J,x,01/12/2010 08:26,2.00,7,France")
 	r := leftfold(t.Context(), "demo", "--dir", t.TempDir(), "--data", orders)
-	require.Equal(t, exitOK, r.code, r.stderr)
+	require.Equal(t, cli.ExitOK, r.code, r.stderr)
 	assert.NotContains(t, r.stdout, "\x1b")
 	assert.NotContains(t, r.stdout, "\a")
 	assert.Contains(t, r.stdout, "malformed")
@@ -146,7 +147,7 @@ func TestWhatAFileSaysCannotMoveTheCursor(t *testing.T) {
 func TestWithoutACommandTheHelpIsPrinted(t *testing.T) {
 	for _, args := range [][]string{nil, {"--help"}, {"demo", "--help"}} {
 		r := leftfold(t.Context(), args...)
-		assert.Equal(t, exitOK, r.code)
+		assert.Equal(t, cli.ExitOK, r.code)
 		assert.Contains(t, r.stdout, "Usage:")
 		assert.Empty(t, r.stderr)
 	}

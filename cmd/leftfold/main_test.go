@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/examples/shop/app"
 	"github.com/leftfold/leftfold/examples/shop/data"
 	"github.com/leftfold/leftfold/examples/shop/retail"
@@ -49,7 +50,7 @@ func (r ran) summary(t *testing.T) (s summary) {
 func checked(t *testing.T, dir string, files ...string) summary {
 	t.Helper()
 	r := leftfold(t.Context(), demoArgs(dir, files...)...)
-	require.Equal(t, exitOK, r.code, "stderr:\n%s", r.stderr)
+	require.Equal(t, cli.ExitOK, r.code, "stderr:\n%s", r.stderr)
 	return r.summary(t)
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/adapters/sqlite"
+	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/examples/shop/app"
 	"github.com/leftfold/leftfold/examples/shop/retail"
@@ -30,7 +31,7 @@ func TestOrdersMayComeThroughStdin(t *testing.T) {
 	cmd := process(t, demoArgs(t.TempDir(), "/dev/stdin")...)
 	cmd.Stdin = bytes.NewReader(content) // a pipe
 	r := finish(cmd)
-	require.Equal(t, exitOK, r.code, r.stderr)
+	require.Equal(t, cli.ExitOK, r.code, r.stderr)
 	assert.NoError(t, r.summary(t).agrees(want))
 }
 
@@ -70,7 +71,7 @@ func TestCtrlCStopsTheImportAndTheNextRunGoesOn(t *testing.T) {
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
 
 	r := end()
-	r.refuses(t, exitInterrupted, "interrupted", "nothing is lost", "run the same command again")
+	r.refuses(t, cli.ExitInterrupted, "interrupted", "nothing is lost", "run the same command again")
 	s := checked(t, dir, orders)
 	require.NoError(t, s.agrees(want))
 	assert.Positive(t, s.CommandsRepeated, "what was imported stays")
@@ -94,7 +95,7 @@ func TestAnEndedContextStopsTheImportAndTheNextRunGoesOn(t *testing.T) {
 	require.NoError(t, err)
 	awaitEvents(t, dir, 50)
 	cancel()
-	(<-ended).refuses(t, exitInterrupted, "nothing is lost")
+	(<-ended).refuses(t, cli.ExitInterrupted, "nothing is lost")
 	require.NoError(t, checked(t, dir, orders).agrees(want))
 }
 
@@ -142,7 +143,7 @@ func TestWhatAUserMayNotDoIsExplained(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cmd := process(t, demoArgs(c.dir, c.file)...)
 			asNobody(cmd)
-			finish(cmd).refuses(t, exitFailed, c.says...)
+			finish(cmd).refuses(t, cli.ExitFailed, c.says...)
 		})
 	}
 }
@@ -161,7 +162,7 @@ func TestTwoDemosAtOnceInOneDirectory(t *testing.T) {
 	running.Wait()
 	appended := 0
 	for _, r := range runs {
-		require.Equal(t, exitOK, r.code, r.stderr)
+		require.Equal(t, cli.ExitOK, r.code, r.stderr)
 		s := r.summary(t)
 		require.NoError(t, s.agrees(want))
 		appended += s.EventsAppended
@@ -188,7 +189,7 @@ func TestALogThatGrowsWhileItIsCheckedIsNotTakenForAWrongOne(t *testing.T) {
 	dir, orders := t.TempDir(), file(t, bought)
 	var stdout bytes.Buffer
 	stderr := &watched{word: "replay: started", seen: func() { imports(t, dir, returned) }}
-	assert.Equal(t, exitFailed, run(t.Context(), demoArgs(dir, orders), &stdout, stderr))
+	assert.Equal(t, cli.ExitFailed, run(t.Context(), demoArgs(dir, orders), &stdout, stderr))
 	assert.Contains(t, stderr.String(), "the log went from 1 events to 2 while it was checked")
 	assert.NotContains(t, stderr.String(), "differ")
 	checked(t, dir, orders)
@@ -203,7 +204,7 @@ func TestAReplayWaitsForItsPlaceNoLongerThanItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var stdout bytes.Buffer
 	stderr := &watched{word: "waiting for another demo", seen: cancel}
-	assert.Equal(t, exitInterrupted, run(ctx, demoArgs(dir, orders), &stdout, stderr), "%s", stderr)
+	assert.Equal(t, cli.ExitInterrupted, run(ctx, demoArgs(dir, orders), &stdout, stderr), "%s", stderr)
 
 	require.NoError(t, place.leave())
 	checked(t, dir, orders)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/leftfold/leftfold/adapters/sqlite"
+	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/examples/shop/app"
 )
@@ -42,10 +43,10 @@ func (d *demo) replay(ctx context.Context, shop *app.App, store *sqlite.Store) (
 
 	start := time.Now()
 	runner := shop.ProjectionsInto(second)
-	bar := newBar(d.stderr, "replay", int64(head.Position)*int64(len(runner.Tasks)))
-	runner.OnProgress = bar.follow(start)
+	bar := cli.NewBar(d.stderr, "replay", int64(head.Position)*int64(len(runner.Tasks)))
+	runner.OnProgress = bar.Follow(start)
 	err = runner.CatchUp(ctx)
-	bar.finish(err == nil)
+	bar.Finish(err == nil)
 	if err != nil {
 		return r, fmt.Errorf("replay: %w", err)
 	}

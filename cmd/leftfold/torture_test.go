@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/adapters/sqlite"
+	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/examples/shop/data"
 	"github.com/leftfold/leftfold/examples/shop/straightline"
@@ -123,10 +124,10 @@ func TestTortureKilledDemo(t *testing.T) {
 	want, err := straightline.Compute(data.Open())
 	require.NoError(t, err)
 	end := finish(process(t, demoArgs(dir)...))
-	require.Equal(t, exitOK, end.code, end.stderr)
+	require.Equal(t, cli.ExitOK, end.code, end.stderr)
 	require.NoError(t, end.summary(t).agrees(want), "lost or duplicated")
 	once := finish(process(t, demoArgs(dir)...))
-	require.Equal(t, exitOK, once.code, once.stderr)
+	require.Equal(t, cli.ExitOK, once.code, once.stderr)
 	require.NoError(t, once.summary(t).agrees(want))
 	assert.Equal(t, 0, once.summary(t).EventsAppended)
 }

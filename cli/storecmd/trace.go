@@ -1,14 +1,16 @@
-package main
+package storecmd
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/leftfold/leftfold/cli"
+	"github.com/leftfold/leftfold/cli/stores"
 )
 
 // trace is one run of the verb: what to look for, and where.
@@ -17,7 +19,7 @@ type trace struct {
 	store  string
 	since  string
 	last   int64
-	output string
+	output cli.Output
 
 	stdout, stderr io.Writer
 }
@@ -32,37 +34,32 @@ the log is read, at 150,000 to 450,000 events a second. An ID that is a UUID wit
 7), as those of the command bus and of events are, is looked for from ten minutes before that
 time on. Anything else is looked for in the whole log, unless --since or --last say less.`
 
-func traceCommand(stdout, stderr io.Writer) *cobra.Command {
-	t := &trace{stdout: stdout, stderr: stderr}
+func traceCommand() *cobra.Command {
+	t := &trace{}
 	cmd := &cobra.Command{
-		Use:   "trace ID",
-		Short: "Show who did what when in one conversation",
-		Long:  traceHelp,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 || args[0] == "" {
-				return misused(cmd, errors.New("want the id of one conversation, command or event"))
-			}
-			t.id = args[0]
-			if t.output != "text" && t.output != "json" && t.output != "jsonl" {
-				return misused(cmd, fmt.Errorf("unknown output format %q: want text, json or jsonl", t.output))
-			}
-			return nil
+		Use:     "trace ID",
+		Short:   "Show who did what when in one conversation",
+		Long:    traceHelp,
+		Example: "  leftfold trace checkout-7 --store sqlite:shop.db",
+		Args:    cli.OneArgument("the id of one conversation, command or event"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			t.id, t.stdout, t.stderr = args[0], cmd.OutOrStdout(), cmd.ErrOrStderr()
+			return t.run(cmd.Context())
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return t.run(cmd.Context()) },
 	}
-	storeFlag(cmd, &t.store)
+	stores.Flag(cmd, &t.store)
 	cmd.Flags().StringVar(&t.since, "since", "", "look from this time on: 24h, 2026-11-26 or 2026-11-26T18:00:00Z; all: the whole log")
 	cmd.Flags().Int64Var(&t.last, "last", 0, "look in the newest so many events only")
-	cmd.Flags().StringVarP(&t.output, "output", "o", "text", "text, json for one object, or jsonl for an object a line")
+	cli.OutputFlag(cmd, &t.output, cli.Table, cli.JSON, cli.JSONLines)
 	return cmd
 }
 
 func (t *trace) run(ctx context.Context) (err error) {
 	since, err := sinceTime(t.since, t.id, time.Now())
 	if err != nil {
-		return &usageError{err}
+		return &cli.UsageError{Err: err}
 	}
-	store, err := openStore(ctx, t.store)
+	store, err := stores.Open(ctx, t.store)
 	if err != nil {
 		return err
 	}
@@ -78,13 +75,11 @@ func (t *trace) run(ctx context.Context) (err error) {
 }
 
 func (t *trace) print(found traced) error {
-	encoder := json.NewEncoder(t.stdout)
-	encoder.SetEscapeHTML(false)
 	switch t.output {
-	case "json":
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(found)
-	case "jsonl":
+	case cli.JSON:
+		return cli.PrintJSON(t.stdout, found)
+	case cli.JSONLines:
+		encoder := cli.NewEncoder(t.stdout)
 		for _, e := range found.Events {
 			if err := encoder.Encode(e); err != nil {
 				return err

@@ -1,4 +1,4 @@
-package main
+package storecmd
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"math/bits"
 	"time"
 
+	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/eventstore"
 )
 
@@ -86,8 +87,8 @@ func (t *trace) find(ctx context.Context, log eventstore.LogReader, since time.T
 		return found, err
 	}
 	found.Through = read.Through.Position
-	bar := newBar(t.stderr, fmt.Sprintf("read from position %d", found.After+1), int64(found.Through-found.After))
-	defer func() { bar.finish(err == nil) }()
+	bar := cli.NewBar(t.stderr, fmt.Sprintf("read from position %d", found.After+1), int64(found.Through-found.After))
+	defer func() { bar.Finish(err == nil) }()
 	wanted := newWanted(t.id)
 	for e, err := range read.Events() {
 		if err != nil {
@@ -97,7 +98,7 @@ func (t *trace) find(ctx context.Context, log eventstore.LogReader, since time.T
 			found.Events = append(found.Events, event)
 		}
 		if done := e.Position - found.After; done%tellEvery == 0 || e.Position == found.Through {
-			bar.set(int64(done), fmt.Sprintf("%s of %s events, %d found", thousands(done), thousands(found.Through-found.After), len(found.Events)))
+			bar.Set(int64(done), fmt.Sprintf("%s of %s events, %d found", cli.Thousands(done), cli.Thousands(found.Through-found.After), len(found.Events)))
 		}
 	}
 	return found, nil

@@ -1,4 +1,4 @@
-package main
+package storecmd
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"github.com/leftfold/leftfold/adapters/postgres"
 	"github.com/leftfold/leftfold/adapters/postgres/postgrestest"
 	"github.com/leftfold/leftfold/adapters/sqlite"
+	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/eventstore/schema"
 )
@@ -46,13 +47,13 @@ func TestACensusOfAFile(t *testing.T) {
 	sold(t, store)
 
 	r := leftfold(t.Context(), "schema", "census", "--store", "sqlite:"+file, "-o", "json")
-	require.Equal(t, exitOK, r.code, r.stderr)
+	require.Equal(t, cli.ExitOK, r.code, r.stderr)
 	var census schema.Census
 	require.NoError(t, json.Unmarshal([]byte(r.stdout), &census))
 	assert.Equal(t, ofSales, census)
 
 	r = leftfold(t.Context(), "schema", "census", "--store", "sqlite:"+file)
-	require.Equal(t, exitOK, r.code, r.stderr)
+	require.Equal(t, cli.ExitOK, r.code, r.stderr)
 	assert.Equal(t, `
 1,501 events in 3 shapes
  event type   version  events  first   last     some are at
@@ -69,7 +70,7 @@ func TestACensusOfADatabase(t *testing.T) {
 	defer store.Close(context.Background())
 	sold(t, store)
 	r := leftfold(t.Context(), "schema", "census", "--store", pool.Config().ConnString(), "-o", "json")
-	require.Equal(t, exitOK, r.code, r.stderr)
+	require.Equal(t, cli.ExitOK, r.code, r.stderr)
 	var census schema.Census
 	require.NoError(t, json.Unmarshal([]byte(r.stdout), &census))
 	assert.Equal(t, ofSales, census)
@@ -82,11 +83,11 @@ func TestACensusOfNothing(t *testing.T) {
 		"say which store":       {"schema", "census"},
 		"want a verb: census":   {"schema"},
 		"unknown output format": {"schema", "census", "-o", "xml", "--store", "sqlite:" + missing},
-		"it takes no arguments": {"schema", "census", "all"},
+		"unknown argument \"all\"": {"schema", "census", "all"},
 		"unknown store":         {"schema", "census", "--store", "file.db"},
 	} {
 		r := leftfold(t.Context(), args...)
-		assert.NotEqual(t, exitOK, r.code, args)
+		assert.NotEqual(t, cli.ExitOK, r.code, args)
 		assert.Contains(t, r.stderr, says)
 		assert.Empty(t, r.stdout)
 	}

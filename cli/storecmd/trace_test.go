@@ -1,4 +1,4 @@
-package main
+package storecmd
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"github.com/leftfold/leftfold/adapters/postgres"
 	"github.com/leftfold/leftfold/adapters/postgres/postgrestest"
 	"github.com/leftfold/leftfold/adapters/sqlite"
+	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/command"
 	"github.com/leftfold/leftfold/eventstore"
 )
@@ -88,7 +89,7 @@ func TestTraceShowsAConversationAsATreeOfCauses(t *testing.T) {
 	require.NoError(t, err)
 	for _, id := range []string{m[eventstore.MetadataCorrelationID], "checkout-7"} {
 		r := leftfold(t.Context(), "trace", id, "--store", store)
-		require.Equal(t, exitOK, r.code, r.stderr)
+		require.Equal(t, cli.ExitOK, r.code, r.stderr)
 		got := times.ReplaceAllStringFunc(r.stdout, func(s string) string {
 			return map[byte]string{'f': "FROM", 't': "LATER", '+': "AT"}[s[0]]
 		})
@@ -100,7 +101,7 @@ func TestTraceOfAnEventIsItsConversation(t *testing.T) {
 	t.Parallel()
 	store, placed := sqliteStore(t)
 	r := leftfold(t.Context(), "trace", placed.ID.String(), "--store", store, "-o", "json")
-	require.Equal(t, exitOK, r.code, r.stderr)
+	require.Equal(t, cli.ExitOK, r.code, r.stderr)
 	var got traced
 	require.NoError(t, json.Unmarshal([]byte(r.stdout), &got))
 	assert.Equal(t, placed.ID.String(), got.ID)
@@ -126,12 +127,12 @@ func TestTraceLooksOnlyWhereItIsTold(t *testing.T) {
 	t.Parallel()
 	store, _ := sqliteStore(t)
 	r := leftfold(t.Context(), "trace", "checkout-7", "--store", store, "--last", "2")
-	assert.Equal(t, exitFailed, r.code)
+	assert.Equal(t, cli.ExitFailed, r.code)
 	assert.Contains(t, r.stderr, `no event of "checkout-7" after position 5, up to 7; to look in all of them say --since all`)
 	r = leftfold(t.Context(), "trace", "checkout-7", "--store", store, "--since", "2100-01-01")
 	assert.Contains(t, r.stderr, "after position 7, up to 7;")
 	r = leftfold(t.Context(), "trace", "checkout-7", "--store", store, "--since", "1h")
-	assert.Equal(t, exitOK, r.code)
+	assert.Equal(t, cli.ExitOK, r.code)
 	tomorrow := eventstore.EventID{6: 0x70}
 	copy(tomorrow[:6], []byte{0x0f, 0xff, 0xff, 0xff, 0xff, 0xff})
 	r = leftfold(t.Context(), "trace", tomorrow.String(), "--store", store)
@@ -147,12 +148,12 @@ func TestTraceIsToldWhatIsWrong(t *testing.T) {
 		code int
 		text string
 	}{
-		{[]string{"trace"}, exitUsage, "want the id of one conversation"},
-		{[]string{"trace", "x"}, exitUsage, "say which store: --store sqlite:FILE"},
-		{[]string{"trace", "x", "--store", "mysql://me:secret@here/db"}, exitUsage, "unknown store \"mysql://me:xxxxx@here/db\""},
-		{[]string{"trace", "x", "--store", "sqlite:" + filepath.Join(t.TempDir(), "none.db")}, exitFailed, "there is no file"},
-		{[]string{"trace", "x", "--store", "sqlite:x", "-o", "xml"}, exitUsage, "unknown output format"},
-		{[]string{"trace", "x", "--store", "sqlite:x", "--since", "-3h"}, exitUsage, "--since -3h is neither a time"},
+		{[]string{"trace"}, cli.ExitUsage, "want the id of one conversation"},
+		{[]string{"trace", "x"}, cli.ExitUsage, "say which store: --store sqlite:FILE"},
+		{[]string{"trace", "x", "--store", "mysql://me:secret@here/db"}, cli.ExitUsage, "unknown store \"mysql://me:xxxxx@here/db\""},
+		{[]string{"trace", "x", "--store", "sqlite:" + filepath.Join(t.TempDir(), "none.db")}, cli.ExitFailed, "there is no file"},
+		{[]string{"trace", "x", "--store", "sqlite:x", "-o", "xml"}, cli.ExitUsage, "unknown output format"},
+		{[]string{"trace", "x", "--store", "sqlite:x", "--since", "-3h"}, cli.ExitUsage, "--since -3h is neither a time"},
 	} {
 		r := leftfold(t.Context(), c.args...)
 		assert.Equal(t, c.code, r.code, c.args)
@@ -170,7 +171,7 @@ func TestTraceReadsAPostgresStore(t *testing.T) {
 	defer store.Close(context.WithoutCancel(t.Context()))
 	conversation(t, store)
 	r := leftfold(t.Context(), "trace", "checkout-7", "--store", pool.Config().ConnString()+"&schema=leftfold", "-o", "jsonl")
-	require.Equal(t, exitOK, r.code, r.stderr)
+	require.Equal(t, cli.ExitOK, r.code, r.stderr)
 	assert.Equal(t, 4, strings.Count(r.stdout, "\n"))
 }
 

@@ -1,4 +1,4 @@
-package main
+package storecmd
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/list"
 
+	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/eventstore"
 )
 
@@ -23,8 +24,8 @@ func tree(found traced) string {
 		effects[e.Causation] = append(effects[e.Causation], e)
 	}
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s: %s events in %s streams, from %s\n", printable(found.ID),
-		thousands(len(found.Events)), thousands(len(streams)), first.RecordedAt.UTC().Format(time.RFC3339Nano))
+	fmt.Fprintf(&out, "%s: %s events in %s streams, from %s\n", cli.Printable(found.ID),
+		cli.Thousands(len(found.Events)), cli.Thousands(len(streams)), first.RecordedAt.UTC().Format(time.RFC3339Nano))
 	if took := last.RecordedAt.Sub(first.RecordedAt); took > 0 {
 		fmt.Fprintf(&out, "the last one %v later\n", took)
 	}
@@ -64,16 +65,16 @@ func cause(id string) string {
 	if id == "" {
 		return "(no cause given)"
 	}
-	return "caused by " + printable(id)
+	return "caused by " + cli.Printable(id)
 }
 
 func line(e tracedEvent, start time.Time) string {
 	text := fmt.Sprintf("%s  %s@%d", e.Type, e.Stream, e.Version)
 	if e.Command != "" {
-		text += "  " + printable(e.Command)
+		text += "  " + cli.Printable(e.Command)
 	}
 	if e.Actor != "" {
-		text += "  by " + printable(e.Actor)
+		text += "  by " + cli.Printable(e.Actor)
 	}
 	return fmt.Sprintf("%s  +%v  position %d", text, e.RecordedAt.Sub(start), e.Position)
 }

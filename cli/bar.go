@@ -1,21 +1,19 @@
-package main
+package cli
 
 import (
 	"fmt"
 	"io"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/progress"
-	"golang.org/x/term"
 
 	"github.com/leftfold/leftfold/projection"
 )
 
-// bar shows how far a task is: live on a terminal; elsewhere by a line when it starts,
+// Bar shows how far a task is: live on a terminal; elsewhere by a line when it starts,
 // every few seconds and when it is done, so that logs stay readable.
-type bar struct {
+type Bar struct {
 	title string
 	live  progress.Writer // nil if there is no terminal
 	shown chan struct{}   // closed when live has stopped
@@ -25,7 +23,7 @@ type bar struct {
 	mu   sync.Mutex
 	next time.Time
 	note string
-	at   map[string]int64 // position of each projection, see follow
+	at   map[string]int64 // position of each projection, see Follow
 }
 
 const (
@@ -34,9 +32,10 @@ const (
 	wide       = 110 // columns with room for a long bar and the time
 )
 
-func newBar(out io.Writer, title string, total int64) *bar {
-	b := &bar{title: title, out: out, next: time.Now().Add(plainEvery), at: map[string]int64{}}
-	width, ok := terminalWidth(out)
+// NewBar starts a bar. Nobody knows the total if it is 0. End it with Finish.
+func NewBar(out io.Writer, title string, total int64) *Bar {
+	b := &Bar{title: title, out: out, next: time.Now().Add(plainEvery), at: map[string]int64{}}
+	width, ok := TerminalWidth(out)
 	if !ok {
 		fmt.Fprintf(out, "%s: started\n", title)
 		return b
@@ -74,14 +73,14 @@ func (w fromTheLeft) Write(frame []byte) (int, error) {
 	return w.Writer.Write(frame)
 }
 
-// set says how much of the total is done.
-func (b *bar) set(done int64, note string) {
+// Set says how much of the total is done.
+func (b *Bar) Set(done int64, note string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.note = note + ", "
 	if b.live != nil {
 		b.task.UpdateMessage(b.title + ": " + note)
-		b.task.SetValue(min(done, max(b.task.Total-1, 0))) // finish ends it
+		b.task.SetValue(min(done, max(b.task.Total-1, 0))) // Finish ends it
 		return
 	}
 	if now := time.Now(); now.After(b.next) {
@@ -90,8 +89,8 @@ func (b *bar) set(done int64, note string) {
 	}
 }
 
-// follow returns a callback that shows several projections as one task.
-func (b *bar) follow(start time.Time) func(projection.Progress) {
+// Follow returns a callback that shows several projections as one task.
+func (b *Bar) Follow(start time.Time) func(projection.Progress) {
 	var mu sync.Mutex
 	return func(p projection.Progress) {
 		mu.Lock()
@@ -103,12 +102,12 @@ func (b *bar) follow(start time.Time) func(projection.Progress) {
 			done += position
 			least = min(least, position)
 		}
-		b.set(done, fmt.Sprintf("%s events, %s/s", thousands(least), thousands(rate(least, time.Since(start)))))
+		b.Set(done, fmt.Sprintf("%s events, %s/s", Thousands(least), Thousands(Rate(least, time.Since(start)))))
 	}
 }
 
-// sayf prints a line of its own, above the bar if that is live.
-func (b *bar) sayf(format string, args ...any) {
+// Sayf prints a line of its own, above the bar if that is live.
+func (b *Bar) Sayf(format string, args ...any) {
 	if b.live != nil {
 		b.live.Log(format, args...)
 		return
@@ -116,8 +115,8 @@ func (b *bar) sayf(format string, args ...any) {
 	fmt.Fprintf(b.out, "%s: %s\n", b.title, fmt.Sprintf(format, args...))
 }
 
-// finish ends the bar. It returns when nothing more will be written.
-func (b *bar) finish(ok bool) {
+// Finish ends the bar. It returns when nothing more will be written.
+func (b *Bar) Finish(ok bool) {
 	if b.live == nil {
 		if ok {
 			fmt.Fprintf(b.out, "%s: %sdone\n", b.title, b.note)
@@ -133,18 +132,8 @@ func (b *bar) finish(ok bool) {
 	<-b.shown
 }
 
-// terminalWidth returns how many columns there are, false if out is no terminal that
-// can move its cursor.
-func terminalWidth(out io.Writer) (columns int, ok bool) {
-	file, ok := out.(*os.File)
-	if !ok || os.Getenv("TERM") == "dumb" {
-		return 0, false
-	}
-	columns, _, err := term.GetSize(int(file.Fd()))
-	return columns, err == nil && columns > 0
-}
-
-func rate[N ~int | ~int64](n N, took time.Duration) int64 {
+// Rate returns how many a second that is.
+func Rate[N ~int | ~int64](n N, took time.Duration) int64 {
 	if n <= 0 || took <= 0 {
 		return 0
 	}

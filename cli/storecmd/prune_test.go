@@ -1,11 +1,9 @@
-package main
+package storecmd
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +14,7 @@ import (
 	"github.com/leftfold/leftfold/adapters/postgres"
 	"github.com/leftfold/leftfold/adapters/postgres/postgrestest"
 	"github.com/leftfold/leftfold/adapters/sqlite"
+	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/eventstore"
 )
 
@@ -51,12 +50,12 @@ func TestCommandsPruneForgetsTheOldOnes(t *testing.T) {
 	t.Parallel()
 	file := oldAndYoung(t)
 	r := leftfold(t.Context(), "commands", "prune", "--older-than", "90d", "--store", "sqlite:"+file, "--yes")
-	require.Equal(t, exitOK, r.code, r.stderr)
+	require.Equal(t, cli.ExitOK, r.code, r.stderr)
 	assert.Regexp(t, `^Forgot 1 command ids of before \S+Z\. One of these commands that is sent again will be carried out a second time\.\n$`, r.stdout)
 	assert.Empty(t, r.stderr)
 
 	r = leftfold(t.Context(), "commands", "prune", "--older-than", "2160h", "--store", "sqlite:"+file, "--yes", "-o", "json")
-	require.Equal(t, exitOK, r.code, r.stderr)
+	require.Equal(t, cli.ExitOK, r.code, r.stderr)
 	var got pruned
 	require.NoError(t, json.Unmarshal([]byte(r.stdout), &got))
 	assert.Zero(t, got.Pruned)
@@ -73,7 +72,7 @@ func TestCommandsPruneForgetsNothingUnlessItIsTold(t *testing.T) {
 	t.Parallel()
 	file := oldAndYoung(t)
 	r := leftfold(t.Context(), "commands", "prune", "--older-than", "90d", "--store", "sqlite:"+file)
-	assert.Equal(t, exitUsage, r.code)
+	assert.Equal(t, cli.ExitUsage, r.code)
 	assert.Contains(t, r.stderr, "nothing was forgotten: there is no terminal to ask at; say --yes")
 	store, err := sqlite.Open(t.Context(), file, sqlite.Options{})
 	require.NoError(t, err)
@@ -81,16 +80,12 @@ func TestCommandsPruneForgetsNothingUnlessItIsTold(t *testing.T) {
 	assert.True(t, placedAgain(t, store, "old"))
 }
 
-func TestCommandsPruneTakesYesForAnAnswerAndNothingElse(t *testing.T) {
+func TestCommandsPruneSaysWhatItIsAbout(t *testing.T) {
 	t.Parallel()
-	for answer, agreed := range map[string]bool{"yes\n": true, " yes \r\n": true, "yes": true, "y\n": false, "\n": false, "": false, "no\nyes\n": false, "yes please\n": false} {
-		var stderr bytes.Buffer
-		p := prune{stderr: &stderr}
-		err := p.ask(time.Date(2026, 8, 28, 0, 0, 0, 0, time.UTC), strings.NewReader(answer))
-		assert.Equal(t, agreed, err == nil, "%q", answer)
-		assert.Contains(t, stderr.String(), "of before 2026-08-28T00:00:00Z")
-		assert.Contains(t, stderr.String(), "will be carried out a second time. This cannot be undone.")
-	}
+	p := prune{}
+	asks := p.confirmation(time.Date(2026, 8, 28, 0, 0, 0, 0, time.UTC)).Question
+	assert.Contains(t, asks, "of before 2026-08-28T00:00:00Z")
+	assert.Contains(t, asks, "will be carried out a second time. This cannot be undone.")
 }
 
 func TestCommandsPruneIsToldWhatIsWrong(t *testing.T) {
@@ -101,18 +96,18 @@ func TestCommandsPruneIsToldWhatIsWrong(t *testing.T) {
 		code int
 		text string
 	}{
-		{[]string{"commands"}, exitUsage, "want a verb: prune"},
-		{[]string{"commands", "forget"}, exitUsage, "want a verb: prune"},
-		{prune("--store", "sqlite:x"), exitUsage, "say how old: --older-than 90d"},
-		{prune("--older-than", "90d"), exitUsage, "say which store"},
-		{prune("--older-than", "90d", "--store", "sqlite:"+filepath.Join(t.TempDir(), "none.db"), "--yes"), exitFailed, "there is no file"},
-		{prune("--older-than", "90d", "--store", "sqlite:x", "-o", "xml"), exitUsage, "unknown output format"},
-		{prune("--older-than", "90d", "all"), exitUsage, "unknown argument"},
-		{prune("--older-than", "0d", "--store", "sqlite:x"), exitUsage, "--older-than 0d is not how long ago"},
-		{prune("--older-than", "-90d", "--store", "sqlite:x"), exitUsage, "is not how long ago"},
-		{prune("--older-than", "90", "--store", "sqlite:x"), exitUsage, "is not how long ago"},
-		{prune("--older-than", "1.5d", "--store", "sqlite:x"), exitUsage, "is not how long ago"},
-		{prune("--older-than", "106752d", "--store", "sqlite:x"), exitUsage, "is not how long ago"},
+		{[]string{"commands"}, cli.ExitUsage, "want a verb: prune"},
+		{[]string{"commands", "forget"}, cli.ExitUsage, "want a verb: prune"},
+		{prune("--store", "sqlite:x"), cli.ExitUsage, "say how old: --older-than 90d"},
+		{prune("--older-than", "90d"), cli.ExitUsage, "say which store"},
+		{prune("--older-than", "90d", "--store", "sqlite:"+filepath.Join(t.TempDir(), "none.db"), "--yes"), cli.ExitFailed, "there is no file"},
+		{prune("--older-than", "90d", "--store", "sqlite:x", "-o", "xml"), cli.ExitUsage, "unknown output format"},
+		{prune("--older-than", "90d", "all"), cli.ExitUsage, "unknown argument"},
+		{prune("--older-than", "0d", "--store", "sqlite:x"), cli.ExitUsage, "--older-than 0d is not how long ago"},
+		{prune("--older-than", "-90d", "--store", "sqlite:x"), cli.ExitUsage, "is not how long ago"},
+		{prune("--older-than", "90", "--store", "sqlite:x"), cli.ExitUsage, "is not how long ago"},
+		{prune("--older-than", "1.5d", "--store", "sqlite:x"), cli.ExitUsage, "is not how long ago"},
+		{prune("--older-than", "106752d", "--store", "sqlite:x"), cli.ExitUsage, "is not how long ago"},
 	} {
 		r := leftfold(t.Context(), c.args...)
 		assert.Equal(t, c.code, r.code, c.args)
@@ -134,7 +129,7 @@ func TestCommandsPruneWorksOnPostgres(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, placedAgain(t, store, "young"))
 	r := leftfold(t.Context(), "commands", "prune", "--older-than", "90d", "--store", pool.Config().ConnString(), "--yes", "-o", "json")
-	require.Equal(t, exitOK, r.code, r.stderr)
+	require.Equal(t, cli.ExitOK, r.code, r.stderr)
 	assert.Contains(t, r.stdout, `"pruned": 1`)
 	assert.True(t, placedAgain(t, store, "young"))
 	assert.False(t, placedAgain(t, store, "old"))

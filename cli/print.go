@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"golang.org/x/term"
+)
+
+// Printer prints for people. No line of a table is wider than Width.
+type Printer struct {
+	Out   io.Writer
+	Width int // columns
+}
+
+const plainWidth = 80 // where there is no terminal to ask
+
+// NewPrinter prints to out, as wide as its terminal is.
+func NewPrinter(out io.Writer) Printer {
+	if width, ok := TerminalWidth(out); ok {
+		return Printer{out, width}
+	}
+	return Printer{out, plainWidth}
+}
+
+// Row is a line of a table, or its header.
+type Row = table.Row
+
+// Table prints rows under a title. Columns after the first `left` hold numbers.
+func (p Printer) Table(title string, left int, header Row, rows []Row) {
+	t := table.NewWriter()
+	t.SetOutputMirror(p.Out)
+	t.SetStyle(table.StyleLight)
+	t.Style().Options = table.OptionsNoBordersAndSeparators
+	t.Style().Format.Header = text.FormatDefault
+	t.Style().Size.WidthMax = p.Width
+	t.SuppressTrailingSpaces()
+	t.AppendHeader(header)
+	t.AppendRows(rows)
+	var columns []table.ColumnConfig
+	for n := left + 1; n <= len(header); n++ {
+		columns = append(columns, table.ColumnConfig{Number: n, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	}
+	t.SetColumnConfigs(columns)
+	fmt.Fprintf(p.Out, "\n%s\n", title)
+	t.Render()
+}
+
+// Snip cuts text that is wider than so many columns.
+func Snip(s string, columns int) string { return text.Snip(s, columns, "…") }
+
+// Printable keeps what a store or a file says from moving the cursor.
+func Printable(said string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, said)
+}
+
+// Thousands writes a number with separators.
+func Thousands[N ~int | ~int32 | ~int64](n N) string {
+	digits := strconv.FormatInt(int64(n), 10)
+	sign := ""
+	if n < 0 {
+		sign, digits = "-", digits[1:]
+	}
+	for at := len(digits) - 3; at > 0; at -= 3 {
+		digits = digits[:at] + "," + digits[at:]
+	}
+	return sign + digits
+}
+
+// TerminalWidth returns how many columns there are, false if out is no terminal that
+// can move its cursor.
+func TerminalWidth(out io.Writer) (columns int, ok bool) {
+	file, ok := out.(*os.File)
+	if !ok || os.Getenv("TERM") == "dumb" {
+		return 0, false
+	}
+	columns, _, err := term.GetSize(int(file.Fd()))
+	return columns, err == nil && columns > 0
+}
+
+// Coloured reports whether out may have colour.
+func Coloured(out io.Writer) bool {
+	_, terminal := TerminalWidth(out)
+	return terminal && os.Getenv("NO_COLOR") == ""
+}
