@@ -46,6 +46,7 @@ const (
 	EmptyAppends   Part = "appends without events"
 	Deletion       Part = "deletion of streams"    // of a store that is no StreamDeleter, too
 	Pruning        Part = "pruning of command ids" // of a store that is no CommandPruner, too
+	Importing      Part = "imports of logs"        // of a store that is not Portable, too
 )
 
 // CommandScope is how far a command id is known.
@@ -89,8 +90,8 @@ func (c Capabilities) Check(r AppendRequest) error {
 }
 
 // CapabilitiesOf asks the store what it can do. One that does not say has the whole contract,
-// without deletion unless it is a [StreamDeleter], and without pruning unless it is a
-// [CommandPruner].
+// without deletion unless it is a [StreamDeleter], without pruning unless it is a
+// [CommandPruner], and without imports unless it is [Portable].
 func CapabilitiesOf(ctx context.Context, store Appender) (Capabilities, error) {
 	if c, ok := store.(Capable); ok {
 		return c.Capabilities(ctx)
@@ -101,6 +102,9 @@ func CapabilitiesOf(ctx context.Context, store Appender) (Capabilities, error) {
 	}
 	if _, ok := store.(CommandPruner); !ok {
 		can.Excluded = append(can.Excluded, Pruning)
+	}
+	if _, ok := store.(Portable); !ok {
+		can.Excluded = append(can.Excluded, Importing)
 	}
 	return can, nil
 }

@@ -43,11 +43,12 @@ func TestAnAppendThatNeedsAnExcludedPartIsNamedSo(t *testing.T) {
 func TestAStoreThatDoesNotSayIsHeldToTheContract(t *testing.T) {
 	can, err := eventstore.CapabilitiesOf(t.Context(), struct{ eventstore.Store }{memory.NewStore()})
 	require.NoError(t, err)
-	require.Equal(t, eventstore.Capabilities{Excluded: []eventstore.Part{eventstore.Deletion, eventstore.Pruning}}, can)
+	require.Equal(t, eventstore.Capabilities{Excluded: []eventstore.Part{eventstore.Deletion, eventstore.Pruning, eventstore.Importing}}, can)
 	can, err = eventstore.CapabilitiesOf(t.Context(), struct {
 		eventstore.Store
 		eventstore.StreamDeleter
 		eventstore.CommandPruner
+		eventstore.Portable
 	}{})
 	require.NoError(t, err)
 	require.Zero(t, can)

@@ -37,6 +37,11 @@ var (
 	// ErrUnsupported: the store does not have this part of the contract, see
 	// [UnsupportedError]; nothing was done. It matches [errors.ErrUnsupported] too.
 	ErrUnsupported = fmt.Errorf("store: %w", errors.ErrUnsupported)
+	// ErrImporting: an import into the store is under way, or was not finished. Nothing was
+	// appended; finish the import.
+	ErrImporting = errors.New("an import into the store is not finished")
+	// ErrNotEmpty: a log can be imported into an empty store only.
+	ErrNotEmpty = errors.New("store is not empty")
 	// ErrClosed: the store was closed; nothing was appended.
 	ErrClosed = errors.New("store is closed")
 	// ErrForeignToken: the token belongs to a store that is not read here.

@@ -33,7 +33,7 @@ type Appender interface {
 	// [ErrVersionConflict], [ErrConditionFailed], [ErrConditionTooWide], [ErrAheadOfLog],
 	// [ErrIdempotencyMismatch], [ErrStreamDeleted], [ErrInvalid], [ErrTooLarge],
 	// [ErrDiverged] and [ErrForeignToken] (see [AppendRequest].Life),
-	// [ErrStoreBusy] (not appended, try again), [ErrClosed] (not appended), the error of
+	// [ErrStoreBusy] (not appended, try again), [ErrImporting] (not appended), [ErrClosed] (not appended), the error of
 	// ctx (not appended) and [ErrOutcomeUnknown]. Any other error means not appended. A store
 	// that says so by [Capabilities] may refuse a part of the contract: [ErrUnsupported].
 	//

@@ -151,7 +151,7 @@ func either(err error) error {
 	if limit, ok := errors.AsType[*eventstore.LimitError](err); ok {
 		return caused(err, TypeInvalid, http.StatusUnprocessableEntity, limit.Error())
 	}
-	if errors.Is(err, eventstore.ErrStoreBusy) || errors.Is(err, eventstore.ErrClosed) {
+	if errors.Is(err, eventstore.ErrStoreBusy) || errors.Is(err, eventstore.ErrImporting) || errors.Is(err, eventstore.ErrClosed) {
 		return later(err, TypeUnavailable, "the server is too busy or is stopping; try again, a command with the same Idempotency-Key")
 	}
 	return err

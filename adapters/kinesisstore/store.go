@@ -169,7 +169,7 @@ func (s *Store) repeated(ctx context.Context, c eventstore.Command, first accept
 // excluded are the parts of the port that a shard's order cannot decide: an append is one record, to one
 // stream, of at least one event, and the fold never forgets a command id.
 var excluded = eventstore.Capabilities{
-	Excluded:     []eventstore.Part{eventstore.Conditions, eventstore.SeveralStreams, eventstore.EmptyAppends, eventstore.Pruning},
+	Excluded:     []eventstore.Part{eventstore.Conditions, eventstore.SeveralStreams, eventstore.EmptyAppends, eventstore.Pruning, eventstore.Importing},
 	CommandScope: eventstore.OneStream,
 }
 

@@ -76,5 +76,5 @@ func conforms(t *testing.T, next func() place) {
 // suite is what the contract means for a store whose log is a stream of Kinesis.
 var suite = eventstoretest.Options{
 	Divisor: 100, EventBytes: kinesisstore.DefaultEventBytes,
-	Without: []string{string(eventstore.Conditions), string(eventstore.SeveralStreams), string(eventstore.EmptyAppends), "eventstore.CommandPruner"},
+	Without: []string{string(eventstore.Conditions), string(eventstore.SeveralStreams), string(eventstore.EmptyAppends), "eventstore.CommandPruner", "eventstore.Portable"},
 }

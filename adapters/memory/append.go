@@ -75,6 +75,14 @@ func (s *Store) DeleteStream(ctx context.Context, id eventstore.StreamID, expect
 // accepting reports why no append is taken at all. It is asked under the lock: a
 // caller that gave up while waiting for it must not find its events in the log.
 func (s *Store) accepting(ctx context.Context) error {
+	err := s.open(ctx)
+	if err == nil && s.importing {
+		return eventstore.ErrImporting
+	}
+	return err
+}
+
+func (s *Store) open(ctx context.Context) error {
 	if s.closed {
 		return eventstore.ErrClosed
 	}

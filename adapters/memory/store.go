@@ -9,23 +9,24 @@ import (
 )
 
 // Store is an [eventstore.Store] in memory. It can also wake readers
-// ([eventstore.Notifier]), delete streams ([eventstore.StreamDeleter]) and forget command ids
-// ([eventstore.CommandPruner]). It is safe for concurrent use.
+// ([eventstore.Notifier]), delete streams ([eventstore.StreamDeleter]), forget command ids
+// ([eventstore.CommandPruner]) and be exported and imported ([eventstore.Portable]). It is safe for concurrent use.
 type Store struct {
-	identity eventstore.Identity
-	limits   eventstore.Limits
-	now      func() time.Time
+	limits eventstore.Limits
+	now    func() time.Time
 
 	// mu makes an append one atomic step. Readers hold it only to copy slice headers:
 	// what is stored is never changed, and appends write behind every copied length,
 	// so a reader may walk its copy while others append.
-	mu       sync.RWMutex
-	closed   bool
-	log      []eventstore.Recorded // the event at position p is log[p-1]
-	streams  map[eventstore.StreamID]stream
-	tagged   map[eventstore.Tag][]eventstore.Position
-	commands map[eventstore.CommandID]outcome
-	appended chan struct{} // closed, and replaced, when the log has grown
+	mu        sync.RWMutex
+	identity  eventstore.Identity // an import changes it
+	closed    bool
+	importing bool
+	log       []eventstore.Recorded // the event at position p is log[p-1]
+	streams   map[eventstore.StreamID]stream
+	tagged    map[eventstore.Tag][]eventstore.Position
+	commands  map[eventstore.CommandID]outcome
+	appended  chan struct{} // closed, and replaced, when the log has grown
 }
 
 // stream is the index of one stream.

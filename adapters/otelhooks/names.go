@@ -69,6 +69,7 @@ var errorTypes = []struct {
 	{eventstore.ErrTooLarge, "too_large"},
 	{eventstore.ErrStoreBusy, "store_busy"},
 	{eventstore.ErrUnsupported, "unsupported"},
+	{eventstore.ErrImporting, "importing"},
 	{eventstore.ErrClosed, "closed"},
 	{eventstore.ErrDiverged, "diverged"},
 	{eventstore.ErrForeignToken, "foreign_token"},

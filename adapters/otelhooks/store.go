@@ -33,6 +33,7 @@ var (
 	_ eventstore.Notifier      = (*hooked)(nil)
 	_ eventstore.StreamDeleter = (*hooked)(nil)
 	_ eventstore.CommandPruner = (*hooked)(nil)
+	_ eventstore.Portable      = (*hooked)(nil)
 	_ eventstore.Capable       = (*hooked)(nil)
 )
 
@@ -60,6 +61,36 @@ func (s *hooked) PruneCommands(ctx context.Context, before time.Time) (int64, er
 		return 0, &eventstore.UnsupportedError{Part: eventstore.Pruning}
 	}
 	return pruner.PruneCommands(ctx, before)
+}
+
+func (s *hooked) ReadCommands(ctx context.Context, through eventstore.Position) iter.Seq2[eventstore.RememberedCommand, error] {
+	portable, can := s.Store.(eventstore.Portable)
+	if !can {
+		return func(yield func(eventstore.RememberedCommand, error) bool) {
+			yield(eventstore.RememberedCommand{}, &eventstore.UnsupportedError{Part: eventstore.Importing})
+		}
+	}
+	return portable.ReadCommands(ctx, through)
+}
+
+func (s *hooked) BeginImport(ctx context.Context, id eventstore.StoreID) error {
+	return s.portable(func(p eventstore.Portable) error { return p.BeginImport(ctx, id) })
+}
+
+func (s *hooked) Import(ctx context.Context, events []eventstore.Recorded, commands []eventstore.RememberedCommand) error {
+	return s.portable(func(p eventstore.Portable) error { return p.Import(ctx, events, commands) })
+}
+
+func (s *hooked) EndImport(ctx context.Context) error {
+	return s.portable(func(p eventstore.Portable) error { return p.EndImport(ctx) })
+}
+
+func (s *hooked) portable(do func(eventstore.Portable) error) error {
+	portable, can := s.Store.(eventstore.Portable)
+	if !can {
+		return &eventstore.UnsupportedError{Part: eventstore.Importing}
+	}
+	return do(portable)
 }
 
 func (s *hooked) Append(ctx context.Context, request eventstore.AppendRequest) (eventstore.Receipt, error) {

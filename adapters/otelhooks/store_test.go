@@ -42,6 +42,7 @@ type hooked interface {
 	eventstore.Notifier
 	eventstore.StreamDeleter
 	eventstore.CommandPruner
+	eventstore.Portable
 	eventstore.Capable
 }
 
@@ -59,6 +60,7 @@ func TestAStoreWithoutPowersGetsNone(t *testing.T) {
 	assert.Equal(t, want, got)
 	assert.True(t, got.Excludes(eventstore.Deletion))
 	assert.True(t, got.Excludes(eventstore.Pruning))
+	assert.True(t, got.Excludes(eventstore.Importing))
 	_, err = store.(eventstore.StreamDeleter).DeleteStream(t.Context(), "account-1", eventstore.Any)
 	require.ErrorIs(t, err, eventstore.ErrUnsupported)
 	_, err = store.(eventstore.CommandPruner).PruneCommands(t.Context(), time.Now())

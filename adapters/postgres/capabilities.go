@@ -26,6 +26,9 @@ func (s *Store) Capabilities(ctx context.Context) (can eventstore.Capabilities, 
 	if err != nil {
 		return eventstore.Capabilities{}, fmt.Errorf("look up the store's capabilities: %w", err)
 	}
+	if s.appender.inline != nil {
+		can.Excluded = []eventstore.Part{eventstore.Importing}
+	}
 	switch {
 	case standby:
 		can.Notes = append(can.Notes, "it is a standby: append to the primary")

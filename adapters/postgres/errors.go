@@ -54,6 +54,7 @@ const (
 	isolation
 	unsupported
 	mismatched // with what the store applies inline
+	imported   // no append is taken until the import has ended
 	stale      // the session knows a schema that is there no more
 )
 
@@ -65,6 +66,7 @@ const (
 	stateInline     = "LF006" // an append of a program that applies other projections inline
 	stateBehind     = "LF007" // the checkpoint of an inline projection is not at the head
 	stateSettings   = "LF005" // an append in a session that has not the settings for it
+	stateImporting  = "LF008" // an append while a log is being imported
 )
 
 var classes = map[string]class{
@@ -93,6 +95,7 @@ var classes = map[string]class{
 	stateIsolation:  isolation,
 	stateInline:     mismatched,
 	stateBehind:     mismatched,
+	stateImporting:  imported,
 	stateSettings:   stale, // they were set, and somebody has reset the session
 }
 
@@ -152,6 +155,7 @@ var meanings = map[class]struct {
 	unsupported:   {ErrUnsupportedServer, "PgBouncer shares its connections by statement, and a transaction needs one of its own; set pool_mode to transaction or session"},
 	stale:         {errBusy, "the schema was changed or restored under the session, or its settings were reset; it is closed now, try again"},
 	mismatched:    {projection.ErrInlineMismatch, "append with the inline projections of the store, or switch it by Store.SwitchInline"},
+	imported:      {eventstore.ErrImporting, "let the import run to its end, or run it again"},
 	isolation:     {ErrIsolation, "begin the transaction with pgx.TxOptions{IsoLevel: pgx.ReadCommitted}; behind a proxy, where the store cannot say so itself, reset default_transaction_isolation of the role and the database"},
 }
 

@@ -79,7 +79,7 @@ func TestTortureConformanceOfAStoreWithInlineProjections(t *testing.T) {
 		store := openOn(t, pool, postgres.Options{Inline: projection.Inline[pgx.Tx]{Handlers: []*projection.Handler[pgx.Tx]{seen}}})
 		require.NoError(t, store.SwitchInline(t.Context()))
 		return store
-	}, eventstoretest.Options{Divisor: 100})
+	}, eventstoretest.Options{Divisor: 100, Without: []string{string(eventstore.Importing)}})
 }
 
 // placed is an event whose payload is any bytes.

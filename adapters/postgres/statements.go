@@ -16,6 +16,9 @@ type statements struct {
 
 	findSnapshot, putSnapshot, pruneBound, pruneCommands statement
 
+	// Those of export and import.
+	readCommands, remembered, importState, beginImport, endImport, streamEnds, importEvents, importTags, importCommands, notify statement
+
 	head, command, streamEnd, streamForwards, streamBackwards statement
 
 	logStart, logBegin, logAll, logTypes, logPositions, tagged, tagSample statement
@@ -62,6 +65,17 @@ func newStatements(s schema) statements {
 
 		pruneBound:    load("prune_bound"),
 		pruneCommands: load("prune_commands"),
+
+		readCommands:   load("read_commands"),
+		remembered:     load("remembered"),
+		importState:    load("import_state"),
+		beginImport:    load("begin_import"),
+		endImport:      load("end_import"),
+		streamEnds:     load("stream_ends"),
+		importEvents:   load("import_events"),
+		importTags:     load("import_tags"),
+		importCommands: load("import_commands"),
+		notify:         load("notify"),
 
 		head:            load("head"),
 		command:         load("command"),

@@ -35,8 +35,8 @@ type Options struct {
 }
 
 // Store is an [eventstore.Store] in one schema of a Postgres database. It can also wake
-// readers ([eventstore.Notifier]), delete streams ([eventstore.StreamDeleter]) and forget command
-// ids ([eventstore.CommandPruner]). It is safe for concurrent use.
+// readers ([eventstore.Notifier]), delete streams ([eventstore.StreamDeleter]), forget command
+// ids ([eventstore.CommandPruner]) and be exported and imported ([eventstore.Portable]). It is safe for concurrent use.
 type Store struct {
 	db       *database
 	reader   reader
@@ -54,6 +54,7 @@ var (
 	_ eventstore.Notifier      = (*Store)(nil)
 	_ eventstore.StreamDeleter = (*Store)(nil)
 	_ eventstore.CommandPruner = (*Store)(nil)
+	_ eventstore.Portable      = (*Store)(nil)
 	_ eventstore.Capable       = (*Store)(nil)
 )
 

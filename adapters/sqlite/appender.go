@@ -90,7 +90,7 @@ func answer(batch []*groupcommit.Pending, err error) {
 // commit that did not happen is worth a second try even for a batch of one.
 func shouldSplit(err error, batch int) bool {
 	switch {
-	case errors.Is(err, eventstore.ErrOutcomeUnknown), errors.Is(err, ErrBusy), errors.Is(err, projection.ErrInlineMismatch):
+	case errors.Is(err, eventstore.ErrOutcomeUnknown), errors.Is(err, ErrBusy), errors.Is(err, projection.ErrInlineMismatch), errors.Is(err, eventstore.ErrImporting):
 		return false
 	case errors.Is(err, errNotCommitted):
 		return true

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -33,6 +34,9 @@ func (s *Store) SwitchInline(ctx context.Context) error {
 // flip makes the switch, in one transaction: no append comes between.
 func (s *Store) flip(ctx context.Context) error {
 	return s.sink.write(ctx, func(tx *transaction) error {
+		if _, number, err := headAndInline(ctx, tx); err != nil || number == importing {
+			return cmp.Or(err, eventstore.ErrImporting)
+		}
 		inline, err := inlineIn(ctx, tx)
 		if err != nil {
 			return err
@@ -116,6 +120,9 @@ func inlineIn(ctx context.Context, tx *transaction) (map[projection.Generation]s
 func (a *appender) checkInline(ctx context.Context, tx *transaction, number int64) error {
 	if number == a.inline.Number() {
 		return nil
+	}
+	if number == importing {
+		return fmt.Errorf("append to %s: %w", a.file.path, eventstore.ErrImporting)
 	}
 	inline, err := inlineIn(ctx, tx)
 	if err != nil {

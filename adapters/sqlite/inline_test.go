@@ -87,7 +87,7 @@ func TestTortureConformanceOfAStoreWithInlineProjections(t *testing.T) {
 			require.Zero(t, differences, "what was handled is not the log")
 		})
 		return store
-	}, eventstoretest.Options{Divisor: 10})
+	}, eventstoretest.Options{Divisor: 10, Without: []string{string(eventstore.Importing)}})
 }
 
 // appendInline is a child that appends with projections until it is killed.

@@ -36,6 +36,13 @@ var (
 	//go:embed sql/prune_commands.sql
 	pruneCommandsSQL string
 
+	//go:embed sql/read_commands.sql
+	readCommandsSQL string
+	//go:embed sql/remembered.sql
+	rememberedSQL string
+	//go:embed sql/begin_import.sql
+	beginImportSQL string
+
 	// Those of the caller's transactions.
 
 	//go:embed sql/lock.sql

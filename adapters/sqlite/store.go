@@ -27,8 +27,8 @@ type Options struct {
 }
 
 // Store is an [eventstore.Store] in one file. It can also wake readers
-// ([eventstore.Notifier]), delete streams ([eventstore.StreamDeleter]) and forget command ids
-// ([eventstore.CommandPruner]). It is safe for concurrent use.
+// ([eventstore.Notifier]), delete streams ([eventstore.StreamDeleter]), forget command ids
+// ([eventstore.CommandPruner]) and be exported and imported ([eventstore.Portable]). It is safe for concurrent use.
 type Store struct {
 	file     *file
 	limits   eventstore.Limits
@@ -44,6 +44,7 @@ var (
 	_ eventstore.Notifier      = (*Store)(nil)
 	_ eventstore.StreamDeleter = (*Store)(nil)
 	_ eventstore.CommandPruner = (*Store)(nil)
+	_ eventstore.Portable      = (*Store)(nil)
 	_ eventstore.Capable       = (*Store)(nil)
 )
 
@@ -107,13 +108,17 @@ func (s *Store) ready(ctx context.Context) error {
 
 // Capabilities implements [eventstore.Capable].
 func (s *Store) Capabilities(ctx context.Context) (eventstore.Capabilities, error) {
-	return eventstore.Capabilities{
+	can := eventstore.Capabilities{
 		Wakeups: eventstore.Polled,
 		Notes: []string{
 			fmt.Sprintf("the file is %s, at schema %d", s.file.path, latestSchema),
 			fmt.Sprintf("appends of this process wake its readers at once, those of others within %v", maxPoll),
 		},
-	}, ctx.Err()
+	}
+	if s.appender.inline != nil {
+		can.Excluded = []eventstore.Part{eventstore.Importing}
+	}
+	return can, ctx.Err()
 }
 
 // Close refuses new appends with [eventstore.ErrClosed], waits until those in the queue

@@ -129,6 +129,26 @@ const (
 	prunesWhatItNoted    bug = "pruning notes the ids, lets go of the lock, and forgets them"
 	pruningInMemory      bug = "pruning does not survive a restart"
 
+	// of export and import
+	readsCommandsInLogOrder bug = "commands are read in the order of the log"
+	readsEveryCommand       bug = "commands of later positions are read too"
+	importKeepsStore        bug = "an import leaves the store its id"
+	importKeepsIncarnation  bug = "an import begins no incarnation"
+	importsAtNow            bug = "an import records its events anew"
+	importsWithNewIDs       bug = "an import gives its events new ids"
+	importLosesTags         bug = "an import leaves the tags out"
+	importRevives           bug = "an import takes a tombstone for an event"
+	importForgetsCommands   bug = "an import leaves the commands out"
+	importLetsAppend        bug = "appends are taken during an import"
+	importsIntoAny          bug = "an import begins in any store"
+	beginsOnce              bug = "an import that is under way cannot be begun again"
+	importsWithGaps         bug = "an import takes any events"
+	importsHalf             bug = "a refused import leaves its first event"
+	importsAnyVersion       bug = "an import does not look at the streams that are there"
+	importReplacesCommands  bug = "an import replaces a command that is known"
+	importKeepsCounter      bug = "an import does not move the counter of positions"
+	importInMemory          bug = "an import under way does not survive a restart"
+
 	// of capabilities
 	excludesAndDoes     bug = "what is excluded works all the same"
 	refusesAfterWriting bug = "an excluded append is refused when its first stream is written"

@@ -57,6 +57,17 @@ var parts = map[eventstore.Part]func(c *check) error{
 		_, err := p.PruneCommands(c.ctx, time.Unix(0, 0))
 		return err
 	},
+	eventstore.Importing: func(c *check) error {
+		p, ok := c.store.(eventstore.Portable)
+		if !ok {
+			return &eventstore.UnsupportedError{Part: eventstore.Importing}
+		}
+		err := p.BeginImport(c.ctx, eventstore.NewStoreID())
+		if errors.Is(err, eventstore.ErrNotEmpty) {
+			return nil // so it is
+		}
+		return err
+	},
 }
 
 func excludedRefused(c *check) {

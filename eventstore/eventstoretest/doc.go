@@ -8,7 +8,7 @@
 // A rule of the port is a clause: a sentence and a check, in the file of its family.
 // Each clause gets an empty store of its own, opened with the port's default limits.
 // A clause about an optional power (eventstore.Notifier, eventstore.StreamDeleter,
-// eventstore.CommandPruner, eventstore.Capable, a method Close(context.Context) error) is
+// eventstore.CommandPruner, eventstore.Portable, eventstore.Capable, a method Close(context.Context) error) is
 // skipped if the store does not have it, and so is one that needs a part which the store's Capabilities exclude.
 //
 // Some clauses are tortures: many clients race, answers are lost, readers follow

@@ -19,15 +19,16 @@ type flawed struct {
 	bug      bug
 	identity eventstore.Identity
 
-	tags     sync.Mutex // held by appends with a condition, if the bug is lockPerTag
-	mu       sync.Mutex
-	closed   bool
-	log      []eventstore.Recorded // in position order; a bug may leave gaps
-	last     eventstore.Position   // the last one handed out
-	commands map[eventstore.CommandID]remembered
-	pruned   map[eventstore.CommandID]remembered
-	deleted  map[eventstore.StreamID]bool
-	appended chan struct{}
+	tags      sync.Mutex // held by appends with a condition, if the bug is lockPerTag
+	mu        sync.Mutex
+	closed    bool
+	importing bool
+	log       []eventstore.Recorded // in position order; a bug may leave gaps
+	last      eventstore.Position   // the last one handed out
+	commands  map[eventstore.CommandID]remembered
+	pruned    map[eventstore.CommandID]remembered
+	deleted   map[eventstore.StreamID]bool
+	appended  chan struct{}
 }
 
 type remembered struct {
@@ -58,6 +59,7 @@ func newFlawed(b bug) *flawed {
 func (f *flawed) reopened() *flawed {
 	again := newFlawed(f.bug)
 	again.log, again.last, again.commands, again.deleted = f.log, f.last, f.commands, f.deleted
+	again.importing = f.importing && f.bug != importInMemory
 	switch f.bug {
 	case idsInMemory:
 		again.commands = map[eventstore.CommandID]remembered{}
@@ -115,6 +117,9 @@ func (f *flawed) Append(ctx context.Context, r eventstore.AppendRequest) (events
 			f.write(r)
 		}
 		return eventstore.Receipt{}, ctx.Err()
+	}
+	if f.importing && !f.is(importLetsAppend) {
+		return eventstore.Receipt{}, eventstore.ErrImporting
 	}
 	if err := f.unsupported(r); err != nil {
 		return eventstore.Receipt{}, err

@@ -17,6 +17,8 @@ var restartClauses = []clause{
 	{"a store that is opened again goes on where it stopped", reopenedGoesOn},
 	{"a store that is opened again keeps deleted streams deleted", reopenedDeleted},
 	{"a store that is opened again has forgotten the command ids that were pruned", reopenedPruned},
+	{"a store that is opened again after an import goes on behind it", reopenedImported},
+	{"a store that is opened again during an import lets nobody append until it is finished", reopenedImporting},
 }
 
 func closedRefuses(c *check) {

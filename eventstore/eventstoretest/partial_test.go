@@ -16,7 +16,7 @@ import (
 type partial struct{ *flawed }
 
 var missing = eventstore.Capabilities{Excluded: []eventstore.Part{
-	eventstore.Conditions, eventstore.SeveralStreams, eventstore.EmptyAppends, eventstore.Deletion, eventstore.Pruning,
+	eventstore.Conditions, eventstore.SeveralStreams, eventstore.EmptyAppends, eventstore.Deletion, eventstore.Pruning, eventstore.Importing,
 }}
 
 func (partial) Capabilities(context.Context) (eventstore.Capabilities, error) { return missing, nil }
@@ -39,6 +39,10 @@ func (partial) PruneCommands(context.Context, time.Time) (int64, error) {
 	return 0, &eventstore.UnsupportedError{Part: eventstore.Pruning}
 }
 
+func (partial) BeginImport(context.Context, eventstore.StoreID) error {
+	return &eventstore.UnsupportedError{Part: eventstore.Importing}
+}
+
 // What the store excludes is skipped; all the rest of the contract still holds for it.
 func TestAStoreThatExcludesPartsPassesTheRest(t *testing.T) {
 	skipped := map[string]int{}
@@ -58,6 +62,7 @@ func TestAStoreThatExcludesPartsPassesTheRest(t *testing.T) {
 	t.Log(skipped)
 	require.Equal(t, len(deleteClauses), skipped["delete"])
 	require.Equal(t, len(pruneClauses), skipped["prune"])
+	require.Equal(t, len(portableClauses), skipped["portable"])
 	require.Equal(t, len(conditionClauses), skipped["condition"])
 	for _, whole := range []string{"capabilities", "content", "stream", "log", "windows", "lost answers"} {
 		require.Zero(t, skipped[whole], whole)

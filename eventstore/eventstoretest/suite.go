@@ -86,6 +86,7 @@ var families = []family{
 	{"notify", notifyClauses},
 	{"delete", deleteClauses},
 	{"prune", pruneClauses},
+	{"portable", portableClauses},
 	{"capabilities", capabilityClauses},
 	{"lifetime", lifetimeClauses},
 	{"restart", restartClauses},

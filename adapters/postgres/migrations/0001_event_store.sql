@@ -17,7 +17,7 @@ CREATE TABLE leftfold.store (
 	incarnation integer NOT NULL CHECK (incarnation > 0),
 	cluster     text,            -- system identifier and timeline of this life; see adopt()
 	fences      bigint  NOT NULL DEFAULT 0, -- grows with every fence; see settle()
-	inline_set  bigint  NOT NULL DEFAULT 0  -- names the projections that appends must apply; 0: none
+	inline_set  bigint  NOT NULL DEFAULT 0  -- names the projections that appends must apply; 0: none, -1: a log is being imported
 );
 
 -- Fixed-width columns stand first, so that none is padded. stream_key is the first half of
@@ -59,8 +59,9 @@ CREATE TABLE leftfold.commands (
 );
 
 -- A writer that had to find out what became of a lost batch forbids the batch here first:
--- requests of its earlier sessions, wherever they still are, are refused from then on. In
--- the normal run nobody writes this table.
+-- requests of its earlier sessions, wherever they still are, are refused from then on. An import
+-- forbids those of all writers who had the store open before: the row of writer 0, whose session
+-- is what fences was. In the normal run nobody writes this table.
 CREATE TABLE leftfold.fences (
 	writer  uuid        NOT NULL PRIMARY KEY,
 	session bigint      NOT NULL, -- the oldest one that may still append
@@ -176,6 +177,13 @@ BEGIN
 		WHERE remember.skipped IS NULL OR w.append <> ALL (remember.skipped)
 		GROUP BY w.append
 	) made USING (append);
+END $$;
+
+-- refuse_import stops an append while a log is being imported.
+CREATE FUNCTION leftfold.refuse_import() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE EXCEPTION USING ERRCODE = 'LF008', MESSAGE = 'a log is being imported into this store',
+		HINT = 'Append when the import has ended; leftfold import goes on with it.';
 END $$;
 
 -- refuse_batch stops a call of append that no program of ours makes.
@@ -298,8 +306,12 @@ BEGIN
 		-- A standby was promoted under an open session.
 		SELECT a.incarnation INTO incarnation FROM leftfold.adopt() a;
 	END IF;
+	IF inline = -1 THEN
+		PERFORM leftfold.refuse_import();
+	END IF;
 	IF fences <> fenced THEN -- apart, because an expression with a query in it is executed as one
-		IF session < (SELECT f.session FROM leftfold.fences f WHERE f.writer = append.writer) THEN
+		IF session < (SELECT f.session FROM leftfold.fences f WHERE f.writer = append.writer)
+			OR writer IS NOT NULL AND fenced < (SELECT f.session FROM leftfold.fences f WHERE f.writer = '00000000-0000-0000-0000-000000000000') THEN
 			RAISE EXCEPTION USING ERRCODE = 'LF003', MESSAGE = 'this batch was given up by its writer';
 		END IF;
 	END IF;

@@ -150,6 +150,9 @@ LANGUAGE plpgsql SECURITY DEFINER
 AS $$
 BEGIN
 	PERFORM pg_advisory_xact_lock(1818585702, leftfold.lock_key());
+	IF (SELECT s.inline_set FROM leftfold.store s) = -1 OR applies < 0 THEN
+		PERFORM leftfold.refuse_import();
+	END IF;
 	UPDATE leftfold.store s SET inline_set = applies WHERE s.inline_set <> applies;
 END $$;
 

@@ -113,8 +113,12 @@ BEGIN
 		-- A standby was promoted under an open session.
 		SELECT a.incarnation INTO incarnation FROM "leftfold".adopt() a;
 	END IF;
+	IF inline = -1 THEN
+		PERFORM "leftfold".refuse_import();
+	END IF;
 	IF fences <> fenced THEN -- apart, because an expression with a query in it is executed as one
-		IF session < (SELECT f.session FROM "leftfold".fences f WHERE f.writer = append.writer) THEN
+		IF session < (SELECT f.session FROM "leftfold".fences f WHERE f.writer = append.writer)
+			OR writer IS NOT NULL AND fenced < (SELECT f.session FROM "leftfold".fences f WHERE f.writer = '00000000-0000-0000-0000-000000000000') THEN
 			RAISE EXCEPTION USING ERRCODE = 'LF003', MESSAGE = 'this batch was given up by its writer';
 		END IF;
 	END IF;
@@ -420,6 +424,19 @@ END $$;
 
 
 --
+-- Name: refuse_import(); Type: FUNCTION; Schema: leftfold; Owner: -
+--
+
+CREATE FUNCTION leftfold.refuse_import() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+	RAISE EXCEPTION USING ERRCODE = 'LF008', MESSAGE = 'a log is being imported into this store',
+		HINT = 'Append when the import has ended; "leftfold" import goes on with it.';
+END $$;
+
+
+--
 -- Name: refuse_inline(); Type: FUNCTION; Schema: leftfold; Owner: -
 --
 
@@ -474,6 +491,9 @@ CREATE FUNCTION leftfold.set_inline(applies bigint) RETURNS void
     AS $$
 BEGIN
 	PERFORM pg_advisory_xact_lock(1818585702, "leftfold".lock_key());
+	IF (SELECT s.inline_set FROM "leftfold".store s) = -1 OR applies < 0 THEN
+		PERFORM "leftfold".refuse_import();
+	END IF;
 	UPDATE "leftfold".store s SET inline_set = applies WHERE s.inline_set <> applies;
 END $$;
 
@@ -1009,6 +1029,13 @@ REVOKE ALL ON FUNCTION leftfold.refuse_batch() FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION leftfold.refuse_change() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION refuse_import(); Type: ACL; Schema: leftfold; Owner: -
+--
+
+REVOKE ALL ON FUNCTION leftfold.refuse_import() FROM PUBLIC;
 
 
 --
