@@ -73,6 +73,13 @@ func (w fromTheLeft) Write(frame []byte) (int, error) {
 	return w.Writer.Write(frame)
 }
 
+// SetTotal says how much there is to do, where that is not known before.
+func (b *Bar) SetTotal(total int64) {
+	if b.live != nil {
+		b.task.UpdateTotal(total)
+	}
+}
+
 // Set says how much of the total is done.
 func (b *Bar) Set(done int64, note string) {
 	b.mu.Lock()

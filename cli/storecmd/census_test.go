@@ -79,12 +79,12 @@ func TestACensusOfADatabase(t *testing.T) {
 func TestACensusOfNothing(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing.db")
 	for says, args := range map[string][]string{
-		"there is no file":      {"schema", "census", "--store", "sqlite:" + missing},
-		"say which store":       {"schema", "census"},
-		"want a verb: census":   {"schema"},
-		"unknown output format": {"schema", "census", "-o", "xml", "--store", "sqlite:" + missing},
+		"there is no file":         {"schema", "census", "--store", "sqlite:" + missing},
+		"say which store":          {"schema", "census"},
+		"want a verb: census":      {"schema"},
+		"unknown output format":    {"schema", "census", "-o", "xml", "--store", "sqlite:" + missing},
 		"unknown argument \"all\"": {"schema", "census", "all"},
-		"unknown store":         {"schema", "census", "--store", "file.db"},
+		"unknown store":            {"schema", "census", "--store", "file.db"},
 	} {
 		r := leftfold(t.Context(), args...)
 		assert.NotEqual(t, cli.ExitOK, r.code, args)

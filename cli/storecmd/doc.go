@@ -5,5 +5,8 @@ import "github.com/spf13/cobra"
 
 // Commands returns the verbs.
 func Commands() []*cobra.Command {
-	return []*cobra.Command{traceCommand(), schemaCommand(), commandsCommand()}
+	return []*cobra.Command{
+		streamsCommand(), streamCommand(), eventsCommand(), tailCommand(), traceCommand(), schemaCommand(),
+		exportCommand(), importCommand(), backupCommand(), commandsCommand(),
+	}
 }

@@ -3,6 +3,7 @@ package storecmd
 import (
 	"bytes"
 	"context"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -18,8 +19,17 @@ type ran struct {
 // leftfold runs a command line in this process.
 func leftfold(ctx context.Context, args ...string) ran {
 	var stdout, stderr bytes.Buffer
+	code := cli.Run(ctx, root(), args, &stdout, &stderr)
+	return ran{code, stdout.String(), stderr.String()}
+}
+
+func root() *cobra.Command {
 	root := &cobra.Command{Use: "leftfold"}
 	root.AddCommand(Commands()...)
-	code := cli.Run(ctx, root, args, &stdout, &stderr)
-	return ran{code, stdout.String(), stderr.String()}
+	return root
+}
+
+// runTo runs a command line whose results are read while it runs.
+func runTo(ctx context.Context, stdout io.Writer, args ...string) (code int) {
+	return cli.Run(ctx, root(), args, stdout, io.Discard)
 }

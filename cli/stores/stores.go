@@ -56,6 +56,14 @@ func Open(ctx context.Context, at string) (Store, error) {
 	return nil, Unknown("store", at)
 }
 
+// OpenOrCreate is [Open], and makes a file of SQLite that is not there.
+func OpenOrCreate(ctx context.Context, at string) (Store, error) {
+	if file, isFile := SQLiteFile(at); isFile {
+		return sqlite.Open(ctx, file, sqlite.Options{})
+	}
+	return Open(ctx, at)
+}
+
 func openPostgres(ctx context.Context, at string) (Store, error) {
 	config, schema, err := Postgres(at)
 	if err != nil {
