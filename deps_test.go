@@ -82,7 +82,7 @@ var importTable = []rule{
 	{pkg: "examples/...", own: everything, modules: list(pgx, aws, "github.com/aws/aws-lambda-go")}, // to open a pool: ADR 0019; a client: ADR 0031
 	{pkg: "cli", own: core, modules: list(cobra, pretty, "golang.org/x/term")},                      // ADR 0033, as the next two
 	{pkg: "cli/stores", own: append(list("cli", "adapters/postgres", "adapters/sqlite"), core...), modules: list(cobra, pgx)},
-	{pkg: "cli/storecmd", own: append(list("cli", "cli/stores", "eventstore/schema", "eventstore/export", "adapters/postgres", "adapters/sqlite"), core...), modules: list(cobra, pretty, pgx, "github.com/klauspost/compress", redis)},
+	{pkg: "cli/storecmd", own: append(list("cli", "cli/stores", "eventstore/schema", "eventstore/export", "adapters/postgres", "adapters/sqlite"), core...), modules: list(cobra, pretty, pgx, "github.com/klauspost/compress")},
 	{pkg: "cmd/...", own: everything, modules: list(cobra, pretty, "golang.org/x/term", pgx)},
 
 	// Parts that several packages share, and our own tools.
@@ -142,7 +142,6 @@ const (
 	aws       = "github.com/aws/aws-sdk-go-v2" // and its services
 	smithy    = "github.com/aws/smithy-go"     // its errors
 	cobra     = "github.com/spf13/cobra"
-	redis     = "github.com/redis/go-redis/v9"
 	pretty    = "github.com/jedib0t/go-pretty/v6"
 	addToIt   = "add it to the table in deps_test.go with an ADR"
 )

@@ -7,6 +7,6 @@ import "github.com/spf13/cobra"
 func Commands() []*cobra.Command {
 	return []*cobra.Command{
 		streamsCommand(), streamCommand(), eventsCommand(), tailCommand(), traceCommand(), schemaCommand(),
-		exportCommand(), importCommand(), backupCommand(), commandsCommand(),
+		exportCommand(), importCommand(), backupCommand(), migrateCommand(), commandsCommand(),
 	}
 }
