@@ -57,9 +57,9 @@ func (e *exporting) run(cmd *cobra.Command, name string) error {
 			return fmt.Errorf("export to %s: %w", name, err)
 		}
 		if name == "-" {
-			return summary{"Exported", s, name}.print(cmd.ErrOrStderr(), e.form)
+			return summary{"Exported", s, name}.tell(cmd.ErrOrStderr(), e.form)
 		}
-		return summary{"Exported", s, name}.print(cmd.OutOrStdout(), e.form)
+		return summary{"Exported", s, name}.tell(cmd.OutOrStdout(), e.form)
 	})
 }
 
@@ -78,7 +78,7 @@ type summary struct {
 	file string
 }
 
-func (s summary) print(out io.Writer, form cli.Output) error {
+func (s summary) tell(out io.Writer, form cli.Output) error {
 	if form == cli.JSON {
 		return cli.PrintJSON(out, struct {
 			Store string `json:"store"`

@@ -71,7 +71,7 @@ func (i *importing) run(cmd *cobra.Command, name string) (err error) {
 	case err != nil:
 		return err
 	}
-	return summary{"Imported", s, name}.print(cmd.OutOrStdout(), i.form)
+	return summary{"Imported", s, name}.tell(cmd.OutOrStdout(), i.form)
 }
 
 // verified reads the whole file.
@@ -111,7 +111,7 @@ func backupVerifyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return summary{"Found", s, args[0]}.print(cmd.OutOrStdout(), form)
+			return summary{"Found", s, args[0]}.tell(cmd.OutOrStdout(), form)
 		},
 	}
 	cli.OutputFlag(cmd, &form, cli.Table, cli.JSON)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -222,4 +223,42 @@ func (w *watched) Write(text []byte) (int, error) {
 		w.seen()
 	}
 	return w.Buffer.Write(text)
+}
+
+// The import is killed between two of its transactions, while it waits for the rest of the file.
+func TestAnImportThatWasKilledGoesOnAndNothingComesTwice(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	source, err := sqlite.Open(t.Context(), at("source.db"), sqlite.Options{})
+	require.NoError(t, err)
+	for n := range 3 {
+		_, err := source.Append(t.Context(), eventstore.AppendRequest{
+			Command: eventstore.Command{ID: eventstore.CommandID{byte(n + 1)}},
+			Writes:  []eventstore.Write{{Stream: "note-1", Events: slices.Repeat([]eventstore.EventData{{Type: "noted"}}, 1000)}},
+		})
+		require.NoError(t, err)
+	}
+	require.NoError(t, source.Close(t.Context()))
+	require.Equal(t, cli.ExitOK, leftfold(t.Context(), "export", at("first"), "--store", "sqlite:"+at("source.db")).code)
+	content, err := os.ReadFile(at("first"))
+	require.NoError(t, err)
+
+	target := "sqlite:" + at("shop.db")
+	cmd := process(t, "import", "-", "--store", target)
+	rest, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	end := begin(cmd)
+	_, err = rest.Write(content[:len(content)*2/3])
+	require.NoError(t, err)
+	awaitEvents(t, dir, 1000)
+	require.NoError(t, cmd.Process.Kill())
+	end()
+
+	r := leftfold(t.Context(), "import", at("first"), "--store", target)
+	require.Equal(t, cli.ExitOK, r.code, r.stderr)
+	require.Equal(t, cli.ExitOK, leftfold(t.Context(), "export", at("second"), "--store", target).code)
+	again, err := os.ReadFile(at("second"))
+	require.NoError(t, err)
+	assert.Equal(t, content, again)
 }
