@@ -22,6 +22,11 @@ func (e *EventError) Error() string {
 		e.Event.Type, e.Event.Position, e.Event.Stream, e.Event.Version, e.Err)
 }
 
+// FailedAt makes it a [subscription.EventFailure].
+func (e *EventError) FailedAt() (at eventstore.Anchor, eventType string) {
+	return eventstore.Anchor{Position: e.Event.Position, EventID: e.Event.ID}, e.Event.Type
+}
+
 // Unwrap returns the cause, and marks a permanent one for the subscription.
 func (e *EventError) Unwrap() []error {
 	if e.Permanent {

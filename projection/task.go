@@ -16,9 +16,17 @@ import (
 // Task is a projection together with the sink it writes to, for a [Runner]. Make one
 // with [Into] or [On].
 type Task struct {
-	generation Generation
-	bind       func(events *codec.Set) (bound, error)
+	registration Registration
+	generation   Generation
+	sink         Checkpoints
+	bind         func(events *codec.Set) (bound, error)
 }
+
+// Registration returns what the projection is made of.
+func (t Task) Registration() Registration { return t.registration }
+
+// Sink returns where it writes.
+func (t Task) Sink() Checkpoints { return t.sink }
 
 // bound is a task whose Go types have been resolved to stored event types.
 type bound struct {
@@ -45,7 +53,7 @@ type bound struct {
 // events of one store only: what keeps two writers of a row apart is the checkpoint, and each
 // store has its own.
 func Into[R any](sink Sink, view *View[R]) Task {
-	return Task{view.generation, func(events *codec.Set) (bound, error) {
+	return Task{view.Registration(), view.generation, sink, func(events *codec.Set) (bound, error) {
 		model, types, err := view.model(events)
 		if err != nil {
 			return bound{}, err
@@ -70,7 +78,7 @@ func Into[R any](sink Sink, view *View[R]) Task {
 
 // On returns the task of running the handler in the sink's transactions.
 func On[Tx any](sink TxSink[Tx], handler *Handler[Tx]) Task {
-	return Task{handler.model.Generation, func(*codec.Set) (bound, error) {
+	return Task{handler.Registration(), handler.model.Generation, sink, func(*codec.Set) (bound, error) {
 		whole := &handlerTarget[Tx]{handler: handler, sink: sink, segment: subscription.Whole}
 		return bound{
 			model: handler.model, query: handler.query, sink: sink, divides: handler.key != nil, apart: handler.apart,

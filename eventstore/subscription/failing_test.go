@@ -252,3 +252,45 @@ func TestAWorkerGoesOnAfterACallThatHangs(t *testing.T) {
 		require.NoError(t, s.wrong(t))
 	})
 }
+
+// atEvent is a failure that one event is to blame for.
+type atEvent struct{ eventstore.Anchor }
+
+func (atEvent) Error() string                           { return "it does not fit" }
+func (e atEvent) FailedAt() (eventstore.Anchor, string) { return e.Anchor, "order.placed" }
+
+// The TTL is an hour, and a worker attends every twenty minutes.
+func TestAFailureIsSeenWithinSecondsWithItsEventAndSinceWhen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t, 50, 20)
+		var mended atomic.Bool
+		event := eventstore.Anchor{Position: 7, EventID: eventstore.EventID{7}}
+		w := s.worker(t, "a", 1)
+		w.TTL = time.Hour
+		w.Target = func(segment subscription.Segment) subscription.Target {
+			return failingTarget{segmentTarget{s, segment, s.mine(segment)}, 0, fmt.Errorf("shop: %w", atEvent{event}), &mended}
+		}
+		defer run(t, w)()
+		reported := func() subscription.Report {
+			synctest.Wait()
+			roster, err := w.Leases.Roster(t.Context())
+			require.NoError(t, err)
+			return roster.Segments[0].Report
+		}
+		time.Sleep(5 * time.Second)
+		first := reported()
+		require.Equal(t, subscription.Waiting, first.State)
+		require.Contains(t, first.Note, "it does not fit")
+		require.Equal(t, event, first.Event)
+		require.Equal(t, "order.placed", first.Type)
+
+		time.Sleep(10 * time.Minute)
+		require.Equal(t, first.At, reported().At, "it has failed since then")
+		mended.Store(true)
+		time.Sleep(time.Minute)
+		last := reported()
+		require.Equal(t, subscription.Running, last.State)
+		require.Zero(t, last.Event)
+		require.Empty(t, last.Note+last.Type)
+	})
+}

@@ -120,8 +120,12 @@ type Report struct {
 
 	State State
 	Note  string              // why, for people
+	Event eventstore.Anchor   // at which it fails, if it is one event that does; else zero
+	Type  string              // the event's
 	Head  eventstore.Position // the log's newest position when it was last read
-	At    time.Time           // when the worker said it, by its own clock
+	// At is when the worker said it, by its own clock; of a segment that fails, since when it has
+	// failed so.
+	At time.Time
 }
 
 // State is how a segment does.

@@ -292,6 +292,13 @@ func (s *Subscription) report(at, head eventstore.Position) {
 // event that does not decode. The subscription stops with it at once.
 var ErrPermanent = errors.New("permanent failure")
 
+// EventFailure is an error of a target that names the event which it could not apply, for reports.
+type EventFailure interface {
+	error
+	// FailedAt returns the event and its type.
+	FailedAt() (at eventstore.Anchor, eventType string)
+}
+
 // retry counts the tries of a failing step.
 type retry struct {
 	tries int

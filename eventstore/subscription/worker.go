@@ -60,7 +60,7 @@ type Worker struct {
 	free      map[Segment]time.Time // since when we have seen nobody hold a segment
 	settled   time.Time             // until then there are not too many segments, whatever we want
 	mergeFrom time.Time             // after a merge that failed we try none until then
-	ended     chan struct{}         // some holding has ended by itself
+	news      chan struct{}         // some holding has ended by itself, or does otherwise than before
 	seized    bool                  // somebody holds a segment who is no worker
 }
 
@@ -82,7 +82,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		w.TTL = 10 * time.Second
 	}
 	w.Segments = max(w.Segments, 1)
-	w.start, w.ended = time.Now(), make(chan struct{}, 1)
+	w.start, w.news = time.Now(), make(chan struct{}, 1)
 	w.held, w.stuck, w.free = map[Segment]*holding{}, map[Segment]*holding{}, map[Segment]time.Time{}
 	w.feed = newFeed(context.WithoutCancel(ctx), newSource(w.Log, w.Query, w.Options)) // it outlasts those who read
 	defer w.feed.close()
@@ -108,7 +108,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-w.ended:
+		case <-w.news:
 		case <-time.After(pause - rand.N(pause/5+1)): // not all workers at one moment
 		}
 	}
@@ -460,10 +460,7 @@ const (
 func (h *holding) run(ctx context.Context) {
 	defer func() {
 		close(h.done)
-		select {
-		case h.worker.ended <- struct{}{}:
-		default:
-		}
+		h.worker.wake()
 	}()
 	for rest := firstRest; ; rest = min(2*rest, maxRest) {
 		err := h.subscription().Run(ctx)
@@ -476,15 +473,15 @@ func (h *holding) run(ctx context.Context) {
 		case errors.Is(err, ErrFenced) || errors.Is(err, ErrNoSegment):
 			return
 		case errors.Is(err, eventstore.ErrDiverged):
-			h.say(Diverged, err.Error())
+			h.say(Diverged, err)
 			<-ctx.Done()
 			return
 		case errors.Is(err, ErrPermanent) || errors.Is(err, eventstore.ErrForeignToken):
-			h.say(Failed, err.Error())
+			h.say(Failed, err)
 			<-ctx.Done()
 			return
 		}
-		h.say(Waiting, err.Error())
+		h.say(Waiting, err)
 		select {
 		case <-ctx.Done():
 			return
@@ -506,7 +503,7 @@ func (h *holding) subscription() *Subscription {
 	s.feed = h.worker.feed
 	s.stillBusy = func(err error) {
 		if h.report().State == Running {
-			h.say(Waiting, err.Error())
+			h.say(Waiting, err)
 		}
 	}
 	return s
@@ -555,20 +552,41 @@ func (h *holding) progress(p Progress) {
 	h.last.Head, h.last.At = p.Head, time.Now()
 	h.mu.Unlock()
 	if recovered {
-		h.say(Running, "")
+		h.say(Running, nil)
 	}
 }
 
 // maxNote is the most bytes of a note: it is written whenever the worker attends.
 const maxNote = 2000
 
-func (h *holding) say(state State, note string) {
-	note = note[:min(len(note), maxNote)]
+// say tells others how the segment does, at once: who looks shall see a failure within seconds, however
+// long the TTL is.
+func (h *holding) say(state State, why error) {
 	h.mu.Lock()
-	h.last.State, h.last.Note, h.last.At = state, note, time.Now()
+	before := h.last
+	h.last.State, h.last.Note, h.last.Event, h.last.Type = state, "", eventstore.Anchor{}, ""
+	if why != nil {
+		note := why.Error()
+		h.last.Note = note[:min(len(note), maxNote)]
+		if at, ok := errors.AsType[EventFailure](why); ok {
+			h.last.Event, h.last.Type = at.FailedAt()
+		}
+	}
+	if state != before.State || h.last.Event != before.Event {
+		h.last.At = time.Now()
+	}
 	report := h.last
 	h.mu.Unlock()
+	h.worker.wake()
 	if h.worker.OnReport != nil {
 		h.worker.OnReport(report)
+	}
+}
+
+// wake has the worker attend now.
+func (w *Worker) wake() {
+	select {
+	case w.news <- struct{}{}:
+	default:
 	}
 }

@@ -190,7 +190,7 @@ var leaseClauses = []clause[projection.Sink]{
 		if _, err := sand.Acquire(ctx, ann, subscription.Whole, 5*short); err != nil {
 			return err
 		}
-		report := subscription.Report{Segment: mine.Segment, Fence: mine.Fence, State: subscription.Running, Note: "päivää \"x\"", Head: 7, At: time.UnixMicro(1_700_000_000_123_456).UTC()}
+		report := subscription.Report{Segment: mine.Segment, Fence: mine.Fence, State: subscription.Waiting, Note: "päivää \"x\"", Event: eventstore.Anchor{Position: 3, EventID: eventstore.EventID{7}}, Type: "order.placed", Head: 7, At: time.UnixMicro(1_700_000_000_123_456).UTC()}
 		roster, err := s.leases.Attend(ctx, ann, long, []subscription.Report{report})
 		if err := first(err, same("report", roster.Segments[0].Report, report)); err != nil {
 			return err
