@@ -66,6 +66,14 @@ type Generations interface {
 	Reset(ctx context.Context, of Generation, source eventstore.Identity) error
 }
 
+// Lister is a [Generations] that can say which names it has: for tools that do not know the program
+// which keeps them. Not every sink is one.
+type Lister interface {
+	// Names returns the names of which the sink has a generation, each once and sorted. Those
+	// of relays and of parts of sagas are among them.
+	Names(ctx context.Context) ([]string, error)
+}
+
 // Errors of generations, for errors.Is.
 var (
 	// ErrLive: the generation is live, and what was asked for is for one that is not.

@@ -20,6 +20,21 @@ func (s *Sink) Builds(ctx context.Context, name string) ([]projection.Build, err
 	return s.builds(name), nil
 }
 
+// Names implements [projection.Lister].
+func (s *Sink) Names(ctx context.Context) ([]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var names []string
+	for of := range s.models {
+		names = append(names, of.Name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
 // builds is for callers that hold the lock.
 func (s *Sink) builds(name string) (all []projection.Build) {
 	for of, m := range s.models {

@@ -27,6 +27,18 @@ func (s *Sink) Builds(ctx context.Context, name string) (all []projection.Build,
 	return all, err
 }
 
+// Names implements [projection.Lister].
+func (s *Sink) Names(ctx context.Context) (names []string, err error) {
+	err = s.on(ctx, func(on session) error {
+		names = nil
+		return on.rows(ctx, s.db.sql.readModelNames, func(row [][]byte) error {
+			names = append(names, string(row[0]))
+			return nil
+		})
+	})
+	return names, err
+}
+
 // builds returns the generations of a name, and how many indexes of each are still to be made.
 func (s *Sink) builds(ctx context.Context, on session, name string) (all []projection.Build, unindexed map[projection.Generation]int, err error) {
 	b := builds{sink: s, name: name, unindexed: map[projection.Generation]int{}}

@@ -26,7 +26,7 @@ type statements struct {
 	// Those of read models that do not depend on a view's columns; the others are made in view.go.
 	checkpoint, insertReadModel, insertCheckpoint, moveCheckpoint statement
 
-	builds, lockReadModels, lockAllSegments, putStage, putRestarted, putUnindexed, attended, show statement
+	builds, readModelNames, lockReadModels, lockAllSegments, putStage, putRestarted, putUnindexed, attended, show statement
 
 	dropReadModel, dropSegments, dropWorkers, unparkAll statement
 
@@ -97,6 +97,7 @@ func newStatements(s schema) statements {
 		moveCheckpoint:   load("move_checkpoint"),
 
 		builds:            load("builds"),
+		readModelNames:    load("read_model_names"),
 		lockReadModels:    load("lock_read_models"),
 		lockAllSegments:   load("lock_all_segments"),
 		putStage:          load("put_stage"),

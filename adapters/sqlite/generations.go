@@ -25,6 +25,27 @@ func (s *Sink) Builds(ctx context.Context, name string) (all []projection.Build,
 	return all, err
 }
 
+// Names implements [projection.Lister].
+func (s *Sink) Names(ctx context.Context) (names []string, err error) {
+	err = s.file.read(ctx, func(tx *transaction) error {
+		names = nil
+		rows, err := tx.query(ctx, readModelNamesSQL)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rows.Close() }()
+		for rows.Next() {
+			var name string
+			if err := rows.Scan(&name); err != nil {
+				return err
+			}
+			names = append(names, name)
+		}
+		return rows.Err()
+	})
+	return names, err
+}
+
 func builds(ctx context.Context, tx *transaction, name string) (all []projection.Build, err error) {
 	rows, err := tx.query(ctx, buildsSQL, name)
 	if err != nil {

@@ -115,6 +115,8 @@ var (
 
 	//go:embed sql/builds.sql
 	buildsSQL string
+	//go:embed sql/read_model_names.sql
+	readModelNamesSQL string
 	//go:embed sql/put_stage.sql
 	putStageSQL string
 	//go:embed sql/put_hash.sql

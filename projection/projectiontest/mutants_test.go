@@ -371,6 +371,21 @@ func (m hasty) Open(ctx context.Context, model projection.Model, source eventsto
 	return nil
 }
 
+// stuttering names a read model once for each of its generations.
+type stuttering struct{ mutant }
+
+func (m stuttering) Names(ctx context.Context) (all []string, err error) {
+	names, err := m.Sink.(projection.Lister).Names(ctx)
+	for _, name := range names {
+		builds, failed := m.Builds(ctx, name)
+		err = first(err, failed)
+		for range builds {
+			all = append(all, name)
+		}
+	}
+	return all, err
+}
+
 // reopening opens generations that were retired.
 type reopening struct{ mutant }
 
@@ -493,6 +508,7 @@ func TestEveryMutantSinkIsCaught(t *testing.T) {
 		{"promotes without the lock", torn(newStaged(plain())), "nobody moves the live generation past one that is promoted in that moment"},
 		{"has two live ones", both(newStaged(plain())), "a generation that is behind is not promoted, and one that is not is"},
 		{"opens a second one as live", hasty{newStaged(plain())}, "the first generation of a name is live, later ones are being built, and each tells its checkpoints"},
+		{"names each generation", stuttering{plain()}, "a sink that lists what it has"},
 		{"opens what was retired", reopening{plain()}, "an older generation is neither opened nor promoted, unless it was live"},
 		{"retires the live one", ruthless{plain()}, "the live generation, and one that is attended, are not retired"},
 		{"resets without fences", unfenced{plain()}, "a reset takes rows and parked keys, and puts all segments at position 0 under fences that nobody holds"},

@@ -74,6 +74,19 @@ var generationClauses = []clause[projection.Sink]{
 			is("reset", sink.Reset(ctx, everyKind.Generation, source), projection.ErrNotBuilt),
 			sink.Retire(ctx, everyKind.Generation))
 	}},
+	generationClause("a sink that lists what it has names each once and sorted, however many generations there are", func(ctx context.Context, one, _ *stand) error {
+		sink, lists := one.Sink.(projection.Lister)
+		if !lists {
+			return nil
+		}
+		earlier := one.model
+		earlier.Name = "a_" + earlier.Name
+		if err := one.Open(ctx, earlier, source); err != nil {
+			return err
+		}
+		names, err := sink.Names(ctx)
+		return first(err, same("names", names, []string{earlier.Name, one.model.Name}))
+	}),
 	generationClause("the first generation of a name is live, later ones are being built, and each tells its checkpoints", func(ctx context.Context, one, two *stand) error {
 		other, err := one.version(ctx, 3)
 		if err != nil {

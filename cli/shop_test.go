@@ -1,0 +1,184 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leftfold/leftfold/adapters/sqlite"
+	"github.com/leftfold/leftfold/aggregate"
+	"github.com/leftfold/leftfold/cli"
+	"github.com/leftfold/leftfold/command"
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/eventstore/codec"
+	"github.com/leftfold/leftfold/projection"
+	"github.com/leftfold/leftfold/relay"
+	"github.com/leftfold/leftfold/saga"
+)
+
+// A shop with a part of each kind: a view of its orders, a reaction that greets who has placed one, and a relay
+// to an archive.
+type (
+	order struct {
+		Cents int64
+		Paid  bool
+	}
+	orderEvent interface{ apply(o *order) }
+	placed     struct{ Cents int64 }
+	paid       struct{}
+	spoiled    struct{} // which the view cannot fold, unless it is mended
+
+	greeting struct{ Times int }
+	greeted  struct{}
+	greet    struct{ Order string }
+
+	summary struct {
+		ID     string `leftfold:"key"`
+		Cents  int64
+		Placed int64
+		Paid   bool
+	}
+)
+
+func (e placed) apply(o *order) { o.Cents += e.Cents }
+func (paid) apply(o *order)     { o.Paid = true }
+func (spoiled) apply(*order)    {}
+
+var (
+	orders = aggregate.Define("order", orderEvent.apply,
+		codec.Event[placed]("order.placed"), codec.Event[paid]("order.paid"), codec.Event[spoiled]("order.spoiled"))
+	greetings = aggregate.Define("greeting", func(_ greeted, g *greeting) { g.Times++ }, codec.Event[greeted]("greeting.sent"))
+
+	greeter = saga.React("greeter", saga.ReactOptions{Events: []*codec.Set{orders.Events()}},
+		func(_ context.Context, _ placed, m eventstore.Recorded) ([]saga.Request, error) {
+			return []saga.Request{{Name: "greeting.send", Payload: greet{m.Stream.ID()}}}, nil
+		})
+)
+
+// summaries are the view, of a version; mended, it knows what to do with what is spoiled.
+func summaries(version int, mended bool) *projection.View[summary] {
+	return projection.NewView("orders", projection.ViewOptions{Version: version},
+		projection.When(func(s *summary, e placed, _ eventstore.Recorded) { s.Cents, s.Placed = s.Cents+e.Cents, s.Placed+1 }),
+		projection.When(func(s *summary, _ paid, _ eventstore.Recorded) { s.Paid = true }),
+		projection.When(func(*summary, spoiled, eventstore.Recorded) {
+			if !mended {
+				panic("an order of minus one piece")
+			}
+		}))
+}
+
+// shop is what the tests' app is made of; its files are in a folder.
+type shop struct {
+	dir     string
+	ttl     time.Duration
+	version int
+	mended  bool
+}
+
+func newShop(t testing.TB) *shop { return &shop{dir: t.TempDir(), version: 1} }
+
+func (s *shop) file() string { return filepath.Join(s.dir, "shop.db") }
+
+func (s *shop) app() cli.App { return cli.App{Name: "shop", Open: s.open} }
+
+func (s *shop) open(ctx context.Context) (cli.Parts, error) {
+	store, err := sqlite.Open(ctx, s.file(), sqlite.Options{})
+	if err != nil {
+		return cli.Parts{}, err
+	}
+	archive, err := sqlite.Open(ctx, filepath.Join(s.dir, "archive.db"), sqlite.Options{})
+	if err != nil {
+		return cli.Parts{}, errors.Join(err, store.Close(ctx))
+	}
+	bus := command.NewBus()
+	greets := aggregate.NewRepository(store, greetings)
+	command.Handle(bus, "greeting.send", func(ctx context.Context, c greet) (eventstore.Receipt, error) {
+		return greets.Execute(ctx, c.Order, func(greeting) ([]greeted, error) { return []greeted{{}}, nil })
+	})
+	return cli.Parts{
+		Projections: []projection.Worker{{Log: store, Events: orders.Events(), TTL: s.ttl,
+			Tasks: []projection.Task{projection.Into(store.Sink(), summaries(s.version, s.mended))}}},
+		Sagas: []saga.Worker{{Store: store, Sink: store.Sink(), TTL: s.ttl, Sagas: []saga.Saga{greeter}, Dispatcher: saga.ToBus(bus)}},
+		Relays: []relay.Relay{{Name: "archive", Log: store, Sink: store.Sink(), TTL: s.ttl,
+			Query: eventstore.Types("order.placed"), Publisher: relay.StorePublisher{Store: archive}}},
+		Aggregates: []cli.Aggregate{cli.Of(store, orders), cli.Of(store, greetings)},
+		Close: func(ctx context.Context) error { return errors.Join(store.Close(ctx), archive.Close(ctx)) },
+	}, nil
+}
+
+// store opens the shop's store for the test itself.
+func (s *shop) store(t testing.TB) *sqlite.Store {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), s.file(), sqlite.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close(context.WithoutCancel(t.Context()))) })
+	return store
+}
+
+// happens appends events to an order.
+func happens(t testing.TB, store aggregate.Store, id string, events ...orderEvent) eventstore.Receipt {
+	t.Helper()
+	receipt, err := aggregate.NewRepository(store, orders).Execute(t.Context(), id, func(order) ([]orderEvent, error) { return events, nil })
+	require.NoError(t, err)
+	return receipt
+}
+
+// catchesUp applies what has happened so far.
+func (s *shop) catchesUp(t testing.TB) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	parts, err := s.open(ctx)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, parts.Close(context.WithoutCancel(ctx))) }()
+	w := parts.Projections[0]
+	head, err := w.Log.Head(ctx)
+	require.NoError(t, err)
+	w.Hooks.Progress = func(p projection.Progress) {
+		if p.Position >= head.Position {
+			stop()
+		}
+	}
+	require.NoError(t, w.Run(ctx))
+}
+
+// ran is what a user sees of a run.
+type ran struct {
+	code           int
+	stdout, stderr string
+}
+
+// run runs a command line of the shop in this process.
+func (s *shop) run(t testing.TB, args ...string) ran {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code := cli.Run(t.Context(), cli.Command(s.app()), args, &stdout, &stderr)
+	return ran{code, stdout.String(), stderr.String()}
+}
+
+// Some tests run their own binary again, as the shop's command.
+const (
+	childDir = "LEFTFOLD_CLI_CHILD_DIR"
+	childTTL = "LEFTFOLD_CLI_CHILD_TTL"
+)
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childDir); dir != "" {
+		ttl, err := strconv.Atoi(os.Getenv(childTTL))
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(cli.ExitUsage)
+		}
+		s := &shop{dir: dir, version: 1, ttl: time.Duration(ttl) * time.Second}
+		cli.Main(cli.Command(s.app()))
+	}
+	os.Exit(m.Run())
+}

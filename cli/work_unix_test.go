@@ -1,0 +1,191 @@
+//go:build unix
+
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leftfold/leftfold/adapters/sqlite"
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/projection"
+	"github.com/leftfold/leftfold/query"
+)
+
+// worker is a process that works for the shop.
+type worker struct {
+	*exec.Cmd
+
+	log *bytes.Buffer
+}
+
+// starts starts one. It ends with the test.
+func (s *shop) starts(t *testing.T, ttl time.Duration, args ...string) worker {
+	t.Helper()
+	w := worker{exec.CommandContext(t.Context(), os.Args[0], append([]string{"work"}, args...)...), &bytes.Buffer{}}
+	w.Env = append(os.Environ(), childDir+"="+s.dir, fmt.Sprintf("%s=%d", childTTL, int(ttl.Seconds())))
+	w.Stderr = w.log
+	require.NoError(t, w.Start())
+	t.Cleanup(func() { _ = w.Process.Kill(); _ = w.Wait() })
+	return w
+}
+
+// applied waits until every part has come to a position.
+func applied(t *testing.T, store *sqlite.Store, until eventstore.Receipt) {
+	t.Helper()
+	s := ask(t, store, until.Token)
+	require.NotEmpty(t, s)
+}
+
+// ask returns all orders of the view, when it has come to the token.
+func ask(t *testing.T, store *sqlite.Store, after eventstore.Token) []summary {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	type everything struct{}
+	bus := query.NewBus()
+	query.Handle(bus, "orders", func(ctx context.Context, _ everything) (all []summary, err error) {
+		for row, err := range projection.NewReader(store.Sink(), summaries(1, false)).All(ctx, projection.ListQuery{}) {
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, row)
+		}
+		return all, nil
+	}, query.Reads("orders"))
+	all, err := query.Ask[[]summary](ctx, bus, everything{}, query.After(after))
+	require.NoError(t, err)
+	return all
+}
+
+// released says which lease of the shop is still held, or who still attends.
+func released(ctx context.Context, store *sqlite.Store) error {
+	names, err := store.Sink().Names(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		all, err := projection.StatusOfAll(ctx, store, store.Sink(), name)
+		if err != nil {
+			return err
+		}
+		for _, s := range all {
+			if len(s.Workers) > 0 {
+				return fmt.Errorf("%v attends %s", s.Workers, s.Generation)
+			}
+			for _, l := range s.Segments {
+				if l.Holder != "" {
+					return fmt.Errorf("%s holds %s", l.Holder, s.Generation)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// Orders are placed all the time. Leases of the first worker last for an hour, so that whoever comes after
+// it works only if it has given them back.
+func TestWorkEndsOnSIGTERMAndOthersGoOnAtOnceAlsoAfterKill9(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	store := s.store(t)
+	var ended atomic.Bool
+	var places sync.WaitGroup
+	newest := make(chan eventstore.Receipt, 1)
+	all := 0
+	places.Go(func() {
+		for ; !ended.Load(); all++ {
+			receipt := happens(t, store, fmt.Sprintf("%d", all), placed{int64(all)}, paid{})
+			select {
+			case <-newest:
+			default:
+			}
+			newest <- receipt
+		}
+	})
+	stopPlacing := func() { ended.Store(true); places.Wait() }
+	t.Cleanup(stopPlacing)
+	first := s.starts(t, time.Hour)
+	applied(t, store, <-newest)
+	told := time.Now()
+	require.NoError(t, first.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, first.Wait(), first.log.String())
+	require.Less(t, time.Since(told), 25*time.Second)
+	require.NoError(t, released(t.Context(), store))
+	require.Contains(t, first.log.String(), "INFO stopped app=shop")
+
+	second := s.starts(t, 2*time.Second)
+	applied(t, store, <-newest)
+	require.NoError(t, second.Process.Kill())
+	require.Error(t, second.Wait())
+	require.Error(t, released(t.Context(), store), "who is killed gives nothing back: the check above would notice")
+
+	third := s.starts(t, 2*time.Second)
+	applied(t, store, <-newest)
+	stopPlacing()
+	s.isWholeAfter(t, store, all)
+	require.NoError(t, third.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, third.Wait(), third.log.String())
+	t.Logf("%d orders", all)
+}
+
+// isWholeAfter waits until everything is applied, and looks that each order took effect once.
+func (s *shop) isWholeAfter(t *testing.T, store *sqlite.Store, all int) {
+	t.Helper()
+	archive, err := sqlite.Open(t.Context(), filepath.Join(s.dir, "archive.db"), sqlite.Options{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, archive.Close(context.WithoutCancel(t.Context()))) }()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for at := eventstore.Position(0); count(t, store, "greeting.sent") < all; {
+		require.NoError(t, eventstore.WaitAppended(ctx, store, at))
+		head, err := store.Head(ctx)
+		require.NoError(t, err)
+		at = head.Position
+	}
+	head, err := archive.Head(ctx)
+	require.NoError(t, err)
+	if head.Position < eventstore.Position(all) {
+		require.NoError(t, eventstore.WaitAppended(ctx, archive, eventstore.Position(all-1)))
+	}
+	require.Equal(t, all, count(t, archive, "order.placed"))
+	require.Equal(t, all, count(t, store, "greeting.sent"))
+	head, err = store.Head(ctx)
+	require.NoError(t, err)
+	rows := ask(t, store, head)
+	require.Len(t, rows, all)
+	for _, row := range rows {
+		require.Equal(t, int64(1), row.Placed)
+		require.True(t, row.Paid)
+	}
+	for n := range all {
+		var versions int
+		for _, err := range store.ReadStream(ctx, eventstore.NewStreamID("greeting", fmt.Sprintf("%d", n)), eventstore.StreamRange{}) {
+			require.NoError(t, err)
+			versions++
+		}
+		require.Equal(t, 1, versions, "greeting %d", n)
+	}
+}
+
+func count(t *testing.T, log eventstore.LogReader, eventType string) (n int) {
+	t.Helper()
+	read, err := log.ReadLog(t.Context(), eventstore.LogQuery{Query: eventstore.Types(eventType)})
+	require.NoError(t, err)
+	for _, err := range read.Events() {
+		require.NoError(t, err)
+		n++
+	}
+	return n
+}
