@@ -17,9 +17,12 @@ func Command(app App) *cobra.Command {
 	if app.Name == "" || app.Open == nil {
 		panic("cli.Command: App.Name and App.Open are required")
 	}
-	cmd := Group(app.Name, "What "+app.Name+" is made of, at work and as it was",
-		workCommand(app))
-	return cmd
+	v := verbs{program: app.Name, look: app.look}
+	return Group(app.Name, "What "+app.Name+" is made of, at work and as it was",
+		workCommand(app),
+		Group("projections", "Read models: how they do, and what to do about it", v.projectionsList()),
+		Group("dead-letters", "Keys that are left alone because an event of theirs fails",
+			v.deadLettersList(), deadLettersRetry(app), deadLettersSkip(app)))
 }
 
 // with opens the parts for as long as do runs.

@@ -3,11 +3,13 @@ package cli_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -75,6 +77,16 @@ func summaries(version int, mended bool) *projection.View[summary] {
 		}))
 }
 
+// ledger writes nothing down, and has one order of all events: it stops at what is spoiled.
+func ledger(mended bool) *projection.Handler[*sql.Tx] {
+	return projection.NewHandler("ledger", projection.HandlerOptions{Version: 1}, func(_ context.Context, _ *sql.Tx, e eventstore.Recorded) error {
+		if e.Type == "order.spoiled" && !mended {
+			return errors.New("there is no page for it")
+		}
+		return nil
+	})
+}
+
 // shop is what the tests' app is made of; its files are in a folder.
 type shop struct {
 	dir     string
@@ -105,12 +117,12 @@ func (s *shop) open(ctx context.Context) (cli.Parts, error) {
 	})
 	return cli.Parts{
 		Projections: []projection.Worker{{Log: store, Events: orders.Events(), TTL: s.ttl,
-			Tasks: []projection.Task{projection.Into(store.Sink(), summaries(s.version, s.mended))}}},
+			Tasks: []projection.Task{projection.Into(store.Sink(), summaries(s.version, s.mended)), projection.On(store.Sink(), ledger(s.mended))}}},
 		Sagas: []saga.Worker{{Store: store, Sink: store.Sink(), TTL: s.ttl, Sagas: []saga.Saga{greeter}, Dispatcher: saga.ToBus(bus)}},
 		Relays: []relay.Relay{{Name: "archive", Log: store, Sink: store.Sink(), TTL: s.ttl,
 			Query: eventstore.Types("order.placed"), Publisher: relay.StorePublisher{Store: archive}}},
 		Aggregates: []cli.Aggregate{cli.Of(store, orders), cli.Of(store, greetings)},
-		Close: func(ctx context.Context) error { return errors.Join(store.Close(ctx), archive.Close(ctx)) },
+		Close:      func(ctx context.Context) error { return errors.Join(store.Close(ctx), archive.Close(ctx)) },
 	}, nil
 }
 
@@ -131,7 +143,7 @@ func happens(t testing.TB, store aggregate.Store, id string, events ...orderEven
 	return receipt
 }
 
-// catchesUp applies what has happened so far.
+// catchesUp applies what has happened so far to the view.
 func (s *shop) catchesUp(t testing.TB) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
@@ -140,6 +152,7 @@ func (s *shop) catchesUp(t testing.TB) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, parts.Close(context.WithoutCancel(ctx))) }()
 	w := parts.Projections[0]
+	w.Tasks = w.Tasks[:1]
 	head, err := w.Log.Head(ctx)
 	require.NoError(t, err)
 	w.Hooks.Progress = func(p projection.Progress) {
@@ -148,6 +161,30 @@ func (s *shop) catchesUp(t testing.TB) {
 		}
 	}
 	require.NoError(t, w.Run(ctx))
+}
+
+// rows returns the view.
+func (s *shop) rows(t testing.TB) (all []summary) {
+	t.Helper()
+	for row, err := range projection.NewReader(s.store(t).Sink(), summaries(s.version, s.mended)).All(t.Context(), projection.ListQuery{}) {
+		require.NoError(t, err)
+		all = append(all, row)
+	}
+	return all
+}
+
+// works runs the verb work until it is stopped, which returns what is seen of that.
+func (s *shop) works(t testing.TB, args ...string) (stop func() ran) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var stdout, stderr bytes.Buffer
+	code := make(chan int, 1)
+	go func() {
+		code <- cli.Run(ctx, cli.Command(s.app()), append([]string{"work"}, args...), &stdout, &stderr)
+	}()
+	stop = sync.OnceValue(func() ran { cancel(); return ran{<-code, stdout.String(), stderr.String()} })
+	t.Cleanup(func() { stop() })
+	return stop
 }
 
 // ran is what a user sees of a run.

@@ -125,13 +125,13 @@ func TestWorkEndsOnSIGTERMAndOthersGoOnAtOnceAlsoAfterKill9(t *testing.T) {
 	require.NoError(t, released(t.Context(), store))
 	require.Contains(t, first.log.String(), "INFO stopped app=shop")
 
-	second := s.starts(t, 2*time.Second)
+	second := s.starts(t, time.Second)
 	applied(t, store, <-newest)
 	require.NoError(t, second.Process.Kill())
 	require.Error(t, second.Wait())
 	require.Error(t, released(t.Context(), store), "who is killed gives nothing back: the check above would notice")
 
-	third := s.starts(t, 2*time.Second)
+	third := s.starts(t, time.Second)
 	applied(t, store, <-newest)
 	stopPlacing()
 	s.isWholeAfter(t, store, all)

@@ -508,7 +508,7 @@ func TestEveryMutantSinkIsCaught(t *testing.T) {
 		{"promotes without the lock", torn(newStaged(plain())), "nobody moves the live generation past one that is promoted in that moment"},
 		{"has two live ones", both(newStaged(plain())), "a generation that is behind is not promoted, and one that is not is"},
 		{"opens a second one as live", hasty{newStaged(plain())}, "the first generation of a name is live, later ones are being built, and each tells its checkpoints"},
-		{"names each generation", stuttering{plain()}, "a sink that lists what it has"},
+		{"names each generation", stuttering{plain()}, "a sink that lists what it has names each once and sorted, however many generations there are"},
 		{"opens what was retired", reopening{plain()}, "an older generation is neither opened nor promoted, unless it was live"},
 		{"retires the live one", ruthless{plain()}, "the live generation, and one that is attended, are not retired"},
 		{"resets without fences", unfenced{plain()}, "a reset takes rows and parked keys, and puts all segments at position 0 under fences that nobody holds"},
