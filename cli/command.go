@@ -19,7 +19,7 @@ func Command(app App) *cobra.Command {
 	}
 	v := verbs{program: app.Name, look: app.look}
 	return Group(app.Name, "What "+app.Name+" is made of, at work and as it was",
-		workCommand(app),
+		workCommand(app), stateAtCommand(app), diffCommand(app),
 		Group("projections", "Read models: how they do, and what to do about it", v.projectionsList()),
 		Group("dead-letters", "Keys that are left alone because an event of theirs fails",
 			v.deadLettersList(), deadLettersRetry(app), deadLettersSkip(app)))

@@ -14,6 +14,7 @@ type moment struct {
 	version  eventstore.Version  // that has been reached
 	position eventstore.Position // of the log, up to which
 	time     time.Time           // by when it was recorded
+	start    bool                // before the first event
 }
 
 func (m moment) isNow() bool { return m == moment{} }
@@ -21,6 +22,8 @@ func (m moment) isNow() bool { return m == moment{} }
 // has reports whether an event is at or before the moment.
 func (m moment) has(e eventstore.Recorded) bool {
 	switch {
+	case m.start:
+		return false
 	case m.version > 0:
 		return e.Version <= m.version
 	case m.position > 0:
@@ -43,12 +46,15 @@ func (m moment) String() string {
 	return "now"
 }
 
-const momentForms = "a version such as 3, a position such as @120, or a time such as 2026-11-26T18:00:00Z, 2026-11-26 or 24h (ago)"
+const momentForms = "a version such as 3 (0: before the first event), a position such as @120, a time such as 2026-11-26T18:00:00Z, 2026-11-26 or 24h (ago), or now"
 
 // parseMoment reads a moment as people write it.
 func parseMoment(text string, now time.Time) (m moment, err error) {
-	if text == "now" {
+	switch text {
+	case "now":
 		return m, nil
+	case "0":
+		return moment{start: true}, nil
 	}
 	if digits, isPosition := strings.CutPrefix(text, "@"); isPosition {
 		if m.position, err = parsePositive[eventstore.Position](digits); err == nil {

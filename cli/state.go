@@ -15,8 +15,8 @@ type state struct {
 	Stream     eventstore.StreamID `json:"stream"`
 	Version    eventstore.Version  `json:"version"`
 	Position   eventstore.Position `json:"position"`
-	RecordedAt time.Time           `json:"recorded_at"`
-	Type       string              `json:"type"`
+	RecordedAt time.Time           `json:"recorded_at,omitzero"`
+	Type       string              `json:"type,omitempty"`
 	State      json.RawMessage     `json:"state"`
 }
 
@@ -41,7 +41,7 @@ func (t *typed[S, E]) stateAt(ctx context.Context, id string, at moment) (state,
 	if err != nil {
 		return state{}, fmt.Errorf("show the state of %s: %w", last.Stream, err)
 	}
-	return state{last.Stream, last.Version, last.Position, last.RecordedAt, last.Type, text}, nil
+	return state{t.Stream(id), last.Version, last.Position, last.RecordedAt, last.Type, text}, nil
 }
 
 // lastOf returns the last event of the longest beginning of a stream that is all at or before a moment:
@@ -63,6 +63,8 @@ func lastOf(ctx context.Context, store eventstore.StreamReader, stream eventstor
 		last = e
 	}
 	switch {
+	case at.start && first != nil:
+		return eventstore.Recorded{Stream: stream}, nil
 	case last.Version == 0 && first == nil:
 		return last, fmt.Errorf("there is no stream %s", stream)
 	case last.Version == 0:
