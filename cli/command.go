@@ -20,7 +20,8 @@ func Command(app App) *cobra.Command {
 	v := verbs{program: app.Name, look: app.look}
 	return Group(app.Name, "What "+app.Name+" is made of, at work and as it was",
 		workCommand(app), stateAtCommand(app), diffCommand(app),
-		Group("projections", "Read models: how they do, and what to do about it", v.projectionsList()),
+		Group("projections", "Read models: how they do, and what to do about it",
+			v.projectionsList(), v.pause(), v.resume(), rebuildCommand(app), v.rollback(), v.retire()),
 		Group("dead-letters", "Keys that are left alone because an event of theirs fails",
 			v.deadLettersList(), deadLettersRetry(app), deadLettersSkip(app)))
 }
