@@ -23,7 +23,10 @@ func Command(app App) *cobra.Command {
 		Group("projections", "Read models: how they do, and what to do about it",
 			v.projectionsList(), v.pause(), v.resume(), rebuildCommand(app), v.rollback(), v.retire()),
 		Group("dead-letters", "Keys that are left alone because an event of theirs fails",
-			v.deadLettersList(), deadLettersRetry(app), deadLettersSkip(app)))
+			v.deadLettersList(), deadLettersRetry(app), deadLettersSkip(app)),
+		Group("sagas", "Instances of sagas: how they do, and what happened to them",
+			v.sagasList(app.lookAtSagas), v.sagasShow(app.lookAtSagas), sagasResume(app)),
+		v.timers(app.lookAtSagas), v.lag())
 }
 
 // with opens the parts for as long as do runs.

@@ -93,6 +93,7 @@ type shop struct {
 	ttl     time.Duration
 	version int
 	mended  bool
+	unkind  bool // greetings fail
 }
 
 func newShop(t testing.TB) *shop { return &shop{dir: t.TempDir(), version: 1} }
@@ -113,6 +114,9 @@ func (s *shop) open(ctx context.Context) (cli.Parts, error) {
 	bus := command.NewBus()
 	greets := aggregate.NewRepository(store, greetings)
 	command.Handle(bus, "greeting.send", func(ctx context.Context, c greet) (eventstore.Receipt, error) {
+		if s.unkind {
+			return eventstore.Receipt{}, errors.New("nobody is kind today")
+		}
 		return greets.Execute(ctx, c.Order, func(greeting) ([]greeted, error) { return []greeted{{}}, nil })
 	})
 	return cli.Parts{

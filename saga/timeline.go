@@ -71,10 +71,14 @@ func (e Entry) String() string {
 // Timeline returns all that has happened to an instance, oldest first: what it was told, the
 // commands that it requested with every attempt and its outcome, its timers, and how it ended.
 // One that never began has no entries.
-func (t *Type[S]) Timeline(ctx context.Context, store eventstore.StreamReader, id string) (entries []Entry, err error) {
-	for m, err := range store.ReadStream(ctx, t.Stream(id), eventstore.StreamRange{}) {
+func (t *Type[S]) Timeline(ctx context.Context, store eventstore.StreamReader, id string) ([]Entry, error) {
+	return timelineOf(ctx, store, t.Stream(id))
+}
+
+func timelineOf(ctx context.Context, store eventstore.StreamReader, stream eventstore.StreamID) (entries []Entry, err error) {
+	for m, err := range store.ReadStream(ctx, stream, eventstore.StreamRange{}) {
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", t.Stream(id), err)
+			return nil, fmt.Errorf("read %s: %w", stream, err)
 		}
 		values, err := records.Decode(m)
 		if err != nil {

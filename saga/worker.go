@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/leftfold/leftfold/aggregate"
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/eventstore/subscription"
 	"github.com/leftfold/leftfold/projection"
@@ -22,6 +23,10 @@ type Saga interface {
 	Timers() *projection.View[Timer]
 	// Instances returns the view of the instances.
 	Instances() *projection.View[Instance]
+	// Timeline returns all that has happened to an instance, see [Type.Timeline].
+	Timeline(ctx context.Context, store eventstore.StreamReader, id string) ([]Entry, error)
+	// Resume has a stuck instance try again, see [Type.Resume].
+	Resume(ctx context.Context, store aggregate.Store, id, note string) error
 
 	stored() []string
 	engine(w Worker) engine
