@@ -26,7 +26,7 @@ func Command(app App) *cobra.Command {
 			v.deadLettersList(), deadLettersRetry(app), deadLettersSkip(app)),
 		Group("sagas", "Instances of sagas: how they do, and what happened to them",
 			v.sagasList(app.lookAtSagas), v.sagasShow(app.lookAtSagas), sagasResume(app)),
-		v.timers(app.lookAtSagas), v.lag())
+		v.timers(app.lookAtSagas), v.lag(), v.top())
 }
 
 // with opens the parts for as long as do runs.

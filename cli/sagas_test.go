@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,4 +113,21 @@ func TestSagasTimersAndLagSayWhatIsWrong(t *testing.T) {
 		assert.Contains(t, r.stderr, c.says, c.line)
 		assert.Empty(t, r.stdout)
 	}
+}
+
+func TestTopPrintsALineNowAndThenWhereThereIsNoTerminal(t *testing.T) {
+	t.Parallel()
+	s := built(t)
+	happens(t, s.store(t), "1", placed{1})
+	r := s.run(t, "top", "--every", "10ms", "--for", "100ms")
+	require.Equal(t, cli.ExitOK, r.code, r.stderr)
+	lines := strings.Split(strings.TrimSuffix(r.stdout, "\n"), "\n")
+	assert.Greater(t, len(lines), 1)
+	assert.Regexp(t, `^\d\d:\d\d:\d\d  0 events/s appended, orders@1 is 1 events behind \(\S+\), 0 failing, 0 dead letters$`, lines[0])
+	var got struct {
+		Projections []standing
+	}
+	r = s.run(t, "top", "--for", "1ns", "-o", "jsonl")
+	require.NoError(t, json.Unmarshal([]byte(r.stdout), &got), r.stderr)
+	assert.Equal(t, 1, got.Projections[0].Lag)
 }

@@ -17,6 +17,8 @@ type standing struct {
 	Version int              `json:"version"`
 	Kind    kind             `json:"kind,omitempty"`
 	Stage   projection.Stage `json:"stage"` // empty: it was never opened
+	// Source is the store that it follows, if it was opened.
+	Source string `json:"source,omitempty"`
 
 	// State is that of the segment which does worst: one of [subscription.State], inline, stopped (nobody works
 	// on it) or new (it was never opened).
@@ -89,6 +91,9 @@ func (m model) standing(s projection.Status) standing {
 		Owners: []string{}, Segments: len(s.Segments), Position: s.Position, Head: s.Head, Lag: s.Lag(),
 		BehindSeconds: s.Behind.Seconds(), Failures: []failure{}, DeadLetters: len(s.Parked),
 	}
+	if len(s.Segments) > 0 {
+		is.Source = s.Segments[0].Source.Store.String()
+	}
 	for n, l := range s.Segments {
 		state := stateOf(l)
 		if n == 0 || slices.Index(worst, state) > slices.Index(worst, is.State) {
@@ -109,6 +114,9 @@ func (m model) standing(s projection.Status) standing {
 	}
 	return is
 }
+
+// key tells a generation and its source from all others.
+func (s standing) key() string { return s.generation() + " " + s.Source }
 
 // stateOf returns how a segment does. A report of an earlier holder does not count.
 func stateOf(l subscription.Lease) subscription.State {

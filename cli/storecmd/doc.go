@@ -5,8 +5,8 @@ import "github.com/spf13/cobra"
 
 // Commands returns the verbs.
 func Commands() []*cobra.Command {
-	return []*cobra.Command{
+	return append(keptCommands(),
 		streamsCommand(), streamCommand(), eventsCommand(), tailCommand(), traceCommand(), schemaCommand(),
 		exportCommand(), importCommand(), backupCommand(), migrateCommand(), commandsCommand(),
-	}
+	)
 }
