@@ -10,9 +10,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/adapters/sqlite"
@@ -21,6 +23,7 @@ import (
 	"github.com/leftfold/leftfold/command"
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/eventstore/codec"
+	"github.com/leftfold/leftfold/eventstore/subscription"
 	"github.com/leftfold/leftfold/projection"
 	"github.com/leftfold/leftfold/relay"
 	"github.com/leftfold/leftfold/saga"
@@ -93,7 +96,9 @@ type shop struct {
 	ttl     time.Duration
 	version int
 	mended  bool
-	unkind  bool // greetings fail
+	unkind  bool         // greetings fail
+	reports atomic.Int32 // that the program's own hook was told
+	other   bool         // the view has other rules, under the same version
 }
 
 func newShop(t testing.TB) *shop { return &shop{dir: t.TempDir(), version: 1} }
@@ -119,9 +124,15 @@ func (s *shop) open(ctx context.Context) (cli.Parts, error) {
 		}
 		return greets.Execute(ctx, c.Order, func(greeting) ([]greeted, error) { return []greeted{{}}, nil })
 	})
+	view := summaries(s.version, s.mended)
+	if s.other {
+		view = projection.NewView("orders", projection.ViewOptions{Version: s.version},
+			projection.When(func(s *summary, e placed, _ eventstore.Recorded) { s.Cents += e.Cents }))
+	}
 	return cli.Parts{
 		Projections: []projection.Worker{{Log: store, Events: orders.Events(), TTL: s.ttl,
-			Tasks: []projection.Task{projection.Into(store.Sink(), summaries(s.version, s.mended)), projection.On(store.Sink(), ledger(s.mended))}}},
+			Hooks: projection.Hooks{Segment: func(projection.Generation, subscription.Report) { s.reports.Add(1) }},
+			Tasks: []projection.Task{projection.Into(store.Sink(), view), projection.On(store.Sink(), ledger(s.mended))}}},
 		Sagas: []saga.Worker{{Store: store, Sink: store.Sink(), TTL: s.ttl, Sagas: []saga.Saga{greeter}, Dispatcher: saga.ToBus(bus)}},
 		Relays: []relay.Relay{{Name: "archive", Log: store, Sink: store.Sink(), TTL: s.ttl,
 			Query: eventstore.Types("order.placed"), Publisher: relay.StorePublisher{Store: archive}}},
@@ -181,12 +192,9 @@ func (s *shop) rows(t testing.TB) (all []summary) {
 func (s *shop) works(t testing.TB, args ...string) (stop func() ran) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	var stdout, stderr bytes.Buffer
-	code := make(chan int, 1)
-	go func() {
-		code <- cli.Run(ctx, cli.Command(s.app()), append([]string{"work"}, args...), &stdout, &stderr)
-	}()
-	stop = sync.OnceValue(func() ran { cancel(); return ran{<-code, stdout.String(), stderr.String()} })
+	ended := make(chan ran, 1)
+	go func() { ended <- runs(ctx, cli.Command(s.app()), append([]string{"work"}, args...)...) }()
+	stop = sync.OnceValue(func() ran { cancel(); return <-ended })
 	t.Cleanup(func() { stop() })
 	return stop
 }
@@ -200,8 +208,12 @@ type ran struct {
 // run runs a command line of the shop in this process.
 func (s *shop) run(t testing.TB, args ...string) ran {
 	t.Helper()
+	return runs(t.Context(), cli.Command(s.app()), args...)
+}
+
+func runs(ctx context.Context, cmd *cobra.Command, args ...string) ran {
 	var stdout, stderr bytes.Buffer
-	code := cli.Run(t.Context(), cli.Command(s.app()), args, &stdout, &stderr)
+	code := cli.Run(ctx, cmd, args, &stdout, &stderr)
 	return ran{code, stdout.String(), stderr.String()}
 }
 

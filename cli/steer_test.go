@@ -64,6 +64,26 @@ func TestRebuildReplacesTheLiveGenerationAndRollbackBringsItBack(t *testing.T) {
 	assert.NotContains(t, s.list(t), "orders@1")
 }
 
+// The new program parks a key that the old one has not come to.
+func TestARebuildThatCannotBeLiveSaysWhy(t *testing.T) {
+	t.Parallel()
+	s := built(t)
+	happens(t, s.store(t), "7", spoiled{})
+	s.version = 2
+	r := s.run(t, "projections", "rebuild", "orders")
+	assert.Equal(t, cli.ExitFailed, r.code)
+	assert.Contains(t, r.stderr, `key "7" is parked since position 101, and not in orders@1: event order.spoiled at position 101`)
+	assert.NotContains(t, r.stderr, "done\n")
+	assert.Equal(t, "building", s.list(t)["orders@2"].Stage)
+	assert.Empty(t, r.stdout)
+
+	s.mended = true
+	require.Equal(t, cli.ExitOK, s.run(t, "dead-letters", "retry", "orders", "--all").code)
+	r = s.run(t, "projections", "rebuild", "orders")
+	require.Equal(t, cli.ExitOK, r.code, r.stderr)
+	assert.Contains(t, r.stdout, "orders@2 is live, at position 101")
+}
+
 func TestRebuildInPlaceFillsTheViewAgain(t *testing.T) {
 	t.Parallel()
 	s := built(t)
