@@ -79,13 +79,8 @@ var importTable = []rule{
 	{pkg: "adapters/eventbridgebus", own: core, modules: list(aws, smithy)}, // ADR 0030
 
 	// What puts the parts together.
-<<<<<<< HEAD
-	{pkg: "examples/...", own: everything, modules: list(pgx, aws, "github.com/aws/aws-lambda-go")},                 // to open a pool: ADR 0019; a client: ADR 0031
-	{pkg: "cli", own: append(list("adapters/httpapi"), core...), modules: list(cobra, pretty, "golang.org/x/term")}, // ADR 0033, as the next two
-=======
-	{pkg: "examples/...", own: everything, modules: list(pgx, aws, "github.com/aws/aws-lambda-go")}, // to open a pool: ADR 0019; a client: ADR 0031
+	{pkg: "examples/...", own: everything, modules: list(pgx, aws, "github.com/aws/aws-lambda-go")},                                                     // to open a pool: ADR 0019; a client: ADR 0031
 	{pkg: "cli", own: append(list("adapters/httpapi"), core...), modules: list(cobra, pretty, "golang.org/x/term", "github.com/guptarohit/asciigraph")}, // ADR 0033, as the next two
->>>>>>> 3c9242e (cli: top, and leftfold has the verbs about read models and sagas)
 	{pkg: "cli/stores", own: append(list("cli", "adapters/postgres", "adapters/sqlite"), core...), modules: list(cobra, pgx)},
 	{pkg: "cli/storecmd", own: append(list("cli", "cli/stores", "eventstore/schema", "eventstore/export", "adapters/postgres", "adapters/sqlite"), core...), modules: list(cobra, pretty, pgx, "github.com/klauspost/compress")},
 	{pkg: "cmd/...", own: everything, modules: list(cobra, pretty, "golang.org/x/term", pgx)},

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leftfold/leftfold/adapters/postgres/postgrestest"
 	"github.com/leftfold/leftfold/adapters/sqlite"
 	"github.com/leftfold/leftfold/aggregate"
 	"github.com/leftfold/leftfold/cli"
@@ -93,6 +95,7 @@ func ledger(mended bool) *projection.Handler[*sql.Tx] {
 // shop is what the tests' app is made of; its files are in a folder.
 type shop struct {
 	dir     string
+	url     string // of a Postgres database for the log and the read models, in place of a file
 	ttl     time.Duration
 	version int
 	mended  bool
@@ -107,8 +110,30 @@ func (s *shop) file() string { return filepath.Join(s.dir, "shop.db") }
 
 func (s *shop) app() cli.App { return cli.App{Name: "shop", Open: s.open} }
 
-func (s *shop) open(ctx context.Context) (cli.Parts, error) {
+// kept is a store with its sink.
+type kept interface {
+	eventstore.Store
+	eventstore.Notifier
+	Close(ctx context.Context) error
+}
+
+func (s *shop) openStore(ctx context.Context) (kept, projection.Sink, error) {
+	if s.url != "" {
+		store, err := postgrestest.Reopen(ctx, s.url)
+		if err != nil {
+			return nil, nil, err
+		}
+		return store, store.Sink(), nil
+	}
 	store, err := sqlite.Open(ctx, s.file(), sqlite.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	return store, store.Sink(), nil
+}
+
+func (s *shop) open(ctx context.Context) (cli.Parts, error) {
+	store, sink, err := s.openStore(ctx)
 	if err != nil {
 		return cli.Parts{}, err
 	}
@@ -129,12 +154,16 @@ func (s *shop) open(ctx context.Context) (cli.Parts, error) {
 		view = projection.NewView("orders", projection.ViewOptions{Version: s.version},
 			projection.When(func(s *summary, e placed, _ eventstore.Recorded) { s.Cents += e.Cents }))
 	}
+	tasks := []projection.Task{projection.Into(sink, view)}
+	if file, ok := sink.(*sqlite.Sink); ok {
+		tasks = append(tasks, projection.On(file, ledger(s.mended)))
+	}
 	return cli.Parts{
 		Projections: []projection.Worker{{Log: store, Events: orders.Events(), TTL: s.ttl,
 			Hooks: projection.Hooks{Segment: func(projection.Generation, subscription.Report) { s.reports.Add(1) }},
-			Tasks: []projection.Task{projection.Into(store.Sink(), view), projection.On(store.Sink(), ledger(s.mended))}}},
-		Sagas: []saga.Worker{{Store: store, Sink: store.Sink(), TTL: s.ttl, Sagas: []saga.Saga{greeter}, Dispatcher: saga.ToBus(bus)}},
-		Relays: []relay.Relay{{Name: "archive", Log: store, Sink: store.Sink(), TTL: s.ttl,
+			Tasks: tasks}},
+		Sagas: []saga.Worker{{Store: store, Sink: sink, TTL: s.ttl, Sagas: []saga.Saga{greeter}, Dispatcher: saga.ToBus(bus)}},
+		Relays: []relay.Relay{{Name: "archive", Log: store, Sink: sink, TTL: s.ttl,
 			Query: eventstore.Types("order.placed"), Publisher: relay.StorePublisher{Store: archive}}},
 		Aggregates: []cli.Aggregate{cli.Of(store, orders), cli.Of(store, greetings)},
 		Close:      func(ctx context.Context) error { return errors.Join(store.Close(ctx), archive.Close(ctx)) },
@@ -220,6 +249,7 @@ func runs(ctx context.Context, cmd *cobra.Command, args ...string) ran {
 // Some tests run their own binary again, as the shop's command.
 const (
 	childDir = "LEFTFOLD_CLI_CHILD_DIR"
+	childURL = "LEFTFOLD_CLI_CHILD_URL"
 	childTTL = "LEFTFOLD_CLI_CHILD_TTL"
 )
 
@@ -230,7 +260,11 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(cli.ExitUsage)
 		}
-		s := &shop{dir: dir, version: 1, ttl: time.Duration(ttl) * time.Second}
+		go func() { // it does not outlive the test
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			os.Exit(cli.ExitInterrupted)
+		}()
+		s := &shop{dir: dir, url: os.Getenv(childURL), version: 1, ttl: time.Duration(ttl) * time.Second}
 		cli.Main(cli.Command(s.app()))
 	}
 	os.Exit(m.Run())

@@ -85,7 +85,7 @@ func (t *top) run(ctx context.Context, models []model, out io.Writer, screen boo
 	for {
 		if err := t.look(asking, models); err != nil {
 			if asking.Err() != nil {
-				return nil //nolint:nilerr // Ctrl-C is how it is told to stop
+				return nil // Ctrl-C is how it is told to stop
 			}
 			return err
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/leftfold/leftfold/adapters/postgres/postgrestest"
 	"github.com/leftfold/leftfold/adapters/sqlite"
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/projection"
@@ -34,29 +35,30 @@ type worker struct {
 func (s *shop) starts(t *testing.T, ttl time.Duration, args ...string) worker {
 	t.Helper()
 	w := worker{exec.CommandContext(t.Context(), os.Args[0], append([]string{"work"}, args...)...), &bytes.Buffer{}}
-	w.Env = append(os.Environ(), childDir+"="+s.dir, fmt.Sprintf("%s=%d", childTTL, int(ttl.Seconds())))
+	w.Env = append(os.Environ(), childDir+"="+s.dir, childURL+"="+s.url, fmt.Sprintf("%s=%d", childTTL, int(ttl.Seconds())))
 	w.Stderr = w.log
+	_, err := w.StdinPipe() // which ends with this process
+	require.NoError(t, err)
 	require.NoError(t, w.Start())
 	t.Cleanup(func() { _ = w.Process.Kill(); _ = w.Wait() })
 	return w
 }
 
 // applied waits until every part has come to a position.
-func applied(t *testing.T, store *sqlite.Store, until eventstore.Receipt) {
+func applied(t *testing.T, sink projection.Sink, until eventstore.Receipt) {
 	t.Helper()
-	s := ask(t, store, until.Token)
-	require.NotEmpty(t, s)
+	require.NotEmpty(t, ask(t, sink, until.Token))
 }
 
 // ask returns all orders of the view, when it has come to the token.
-func ask(t *testing.T, store *sqlite.Store, after eventstore.Token) []summary {
+func ask(t *testing.T, sink projection.Sink, after eventstore.Token) []summary {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	type everything struct{}
 	bus := query.NewBus()
 	query.Handle(bus, "orders", func(ctx context.Context, _ everything) (all []summary, err error) {
-		for row, err := range projection.NewReader(store.Sink(), summaries(1, false)).All(ctx, projection.ListQuery{}) {
+		for row, err := range projection.NewReader(sink, summaries(1, false)).All(ctx, projection.ListQuery{}) {
 			if err != nil {
 				return nil, err
 			}
@@ -70,13 +72,13 @@ func ask(t *testing.T, store *sqlite.Store, after eventstore.Token) []summary {
 }
 
 // released says which lease of the shop is still held, or who still attends.
-func released(ctx context.Context, store *sqlite.Store) error {
-	names, err := store.Sink().Names(ctx)
+func released(ctx context.Context, log eventstore.LogReader, sink projection.Sink) error {
+	names, err := sink.(projection.Lister).Names(ctx)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		all, err := projection.StatusOfAll(ctx, store, store.Sink(), name)
+		all, err := projection.StatusOfAll(ctx, log, sink, name)
 		if err != nil {
 			return err
 		}
@@ -98,8 +100,23 @@ func released(ctx context.Context, store *sqlite.Store) error {
 // it works only if it has given them back.
 func TestWorkEndsOnSIGTERMAndOthersGoOnAtOnceAlsoAfterKill9(t *testing.T) {
 	t.Parallel()
-	s := newShop(t)
-	store := s.store(t)
+	t.Run("SQLite", func(t *testing.T) {
+		t.Parallel()
+		newShop(t).losesWorkers(t)
+	})
+	t.Run("Postgres", func(t *testing.T) {
+		t.Parallel()
+		s := newShop(t)
+		s.url = postgrestest.Pool(t).Config().ConnString()
+		s.losesWorkers(t)
+	})
+}
+
+func (s *shop) losesWorkers(t *testing.T) {
+	t.Helper()
+	store, sink, err := s.openStore(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close(context.WithoutCancel(t.Context()))) })
 	var ended atomic.Bool
 	var places sync.WaitGroup
 	newest := make(chan eventstore.Receipt, 1)
@@ -117,31 +134,31 @@ func TestWorkEndsOnSIGTERMAndOthersGoOnAtOnceAlsoAfterKill9(t *testing.T) {
 	stopPlacing := func() { ended.Store(true); places.Wait() }
 	t.Cleanup(stopPlacing)
 	first := s.starts(t, time.Hour)
-	applied(t, store, <-newest)
+	applied(t, sink, <-newest)
 	told := time.Now()
 	require.NoError(t, first.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, first.Wait(), first.log.String())
 	require.Less(t, time.Since(told), 25*time.Second)
-	require.NoError(t, released(t.Context(), store))
+	require.NoError(t, released(t.Context(), store, sink))
 	require.Contains(t, first.log.String(), "INFO stopped app=shop")
 
 	second := s.starts(t, time.Second)
-	applied(t, store, <-newest)
+	applied(t, sink, <-newest)
 	require.NoError(t, second.Process.Kill())
 	require.Error(t, second.Wait())
-	require.Error(t, released(t.Context(), store), "who is killed gives nothing back: the check above would notice")
+	require.Error(t, released(t.Context(), store, sink), "who is killed gives nothing back: the check above would notice")
 
 	third := s.starts(t, time.Second)
-	applied(t, store, <-newest)
+	applied(t, sink, <-newest)
 	stopPlacing()
-	s.isWholeAfter(t, store, all)
+	s.isWholeAfter(t, store, sink, all)
 	require.NoError(t, third.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, third.Wait(), third.log.String())
 	t.Logf("%d orders", all)
 }
 
 // isWholeAfter waits until everything is applied, and looks that each order took effect once.
-func (s *shop) isWholeAfter(t *testing.T, store *sqlite.Store, all int) {
+func (s *shop) isWholeAfter(t *testing.T, store kept, sink projection.Sink, all int) {
 	t.Helper()
 	archive, err := sqlite.Open(t.Context(), filepath.Join(s.dir, "archive.db"), sqlite.Options{})
 	require.NoError(t, err)
@@ -166,7 +183,7 @@ func (s *shop) isWholeAfter(t *testing.T, store *sqlite.Store, all int) {
 	}
 	head, err = store.Head(ctx)
 	require.NoError(t, err)
-	rows := ask(t, store, head)
+	rows := ask(t, sink, head)
 	require.Len(t, rows, all)
 	for _, row := range rows {
 		require.Equal(t, int64(1), row.Placed)

@@ -253,11 +253,11 @@ func TestAWorkerGoesOnAfterACallThatHangs(t *testing.T) {
 	})
 }
 
-// atEvent is a failure that one event is to blame for.
-type atEvent struct{ eventstore.Anchor }
+// eventError is a failure that one event is to blame for.
+type eventError struct{ eventstore.Anchor }
 
-func (atEvent) Error() string                           { return "it does not fit" }
-func (e atEvent) FailedAt() (eventstore.Anchor, string) { return e.Anchor, "order.placed" }
+func (eventError) Error() string                           { return "it does not fit" }
+func (e eventError) FailedAt() (eventstore.Anchor, string) { return e.Anchor, "order.placed" }
 
 // The TTL is an hour, and a worker attends every twenty minutes.
 func TestAFailureIsSeenWithinSecondsWithItsEventAndSinceWhen(t *testing.T) {
@@ -268,7 +268,7 @@ func TestAFailureIsSeenWithinSecondsWithItsEventAndSinceWhen(t *testing.T) {
 		w := s.worker(t, "a", 1)
 		w.TTL = time.Hour
 		w.Target = func(segment subscription.Segment) subscription.Target {
-			return failingTarget{segmentTarget{s, segment, s.mine(segment)}, 0, fmt.Errorf("shop: %w", atEvent{event}), &mended}
+			return failingTarget{segmentTarget{s, segment, s.mine(segment)}, 0, fmt.Errorf("shop: %w", eventError{event}), &mended}
 		}
 		defer run(t, w)()
 		reported := func() subscription.Report {
