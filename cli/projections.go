@@ -43,18 +43,23 @@ func (v verbs) add(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-const listHelp = `Shows how each read model does, whichever process works on it; relays and the parts of sagas too. A
-generation is "name@version": while a new one is built, and until the old one is retired, there are several
-of a name.
+const listHelp = `Shows how each read model does, whichever process works on it; relays and the parts of sagas
+too. A generation is "name@version": while a new one is built, and until the old one is
+retired, there are several of a name.
 
-  stage     live: readers see it; building: it will be live when it has caught up; kept: it was live
-  status    running, or what keeps it: waiting (it is tried again), failed (for good, until its cause is mended
-            and projections pause and resume have it tried anew), diverged (the log is no longer the one that it has
-            read: rebuild it), paused, stopped (nobody works on it), new (it was never opened); inline: appends apply it
-  lag       how many events it is behind the newest, and for how long
+stage   live: readers see it; building: it will be live when it has caught up; kept: it was live
+status  running, or what keeps it:
+          waiting   it is tried again
+          failed    for good, until its cause is mended; pause and resume have it tried anew
+          diverged  the log is not the one any more that it has read: rebuild it
+          paused    until somebody resumes it
+          stopped   no worker attends it (a projection.Runner does not say that it is there)
+          new       it was never opened
+          inline    appends apply it
+lag     how many events it is behind the newest, and behind for how long
 
-Why one fails is told below the table: at which event, why, and since when. So are dead letters: keys that
-are left alone because an event of theirs fails, while the others go on.`
+Why one fails is told below the table: at which event, why, and since when. So are dead letters:
+keys that are left alone because an event of theirs fails, while the others go on.`
 
 func (v verbs) projectionsList() *cobra.Command {
 	var output Output

@@ -201,7 +201,7 @@ func (t *top) line() string {
 // How a screen is drawn again: each line over the old one, and what is below is erased.
 const (
 	hideCursor = "\x1b[?25l\x1b[2J"
-	showCursor = "\x1b[?25h"
+	showCursor = "\x1b[?25h\r\n"
 )
 
 func redraw(screen string) string {
@@ -229,7 +229,7 @@ func (t *top) screen(width, height int) string {
 	const columns = "%-24s %-23s %9s %8s %9s %12s  %s\n"
 	fmt.Fprintf(&text, columns, "name", "status", "lag", "behind", "events/s", "position", "stage")
 	for _, s := range all {
-		fmt.Fprintf(&text, columns, s.generation(), s.status(), Thousands(s.Lag), ago(s.behind()),
+		fmt.Fprintf(&text, columns, Snip(s.generation(), 24), s.status(), Thousands(s.Lag), ago(s.behind()),
 			Thousands(int64(t.rates[s.key()]+0.5)), Thousands(s.Position), orDash(string(s.Stage)))
 	}
 	lines := strings.Split(strings.TrimRight(text.String(), "\n"), "\n")

@@ -3,6 +3,7 @@ package cli_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -103,21 +104,20 @@ func TestWorkEndsThoughAHandlerDoesNotReturn(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	s.store(t)
-	came, letGo := make(chan struct{}), make(chan struct{})
-	var once, closed sync.Once
-	var returned sync.WaitGroup
+	came, letGo, returned := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	var comes, returns sync.Once
 	hangs := projection.NewHandler("hangs", projection.HandlerOptions{Version: 1}, func(context.Context, *sql.Tx, eventstore.Recorded) error {
-		returned.Add(1)
-		defer returned.Done()
-		once.Do(func() { close(came) })
+		defer returns.Do(func() { close(returned) })
+		comes.Do(func() { close(came) })
 		<-letGo
 		return nil
 	})
-	t.Cleanup(func() { closed.Do(func() { close(letGo) }); returned.Wait() })
+	closes := func(context.Context) error { return nil }
 	app := cli.App{Name: "shop", Open: func(ctx context.Context) (cli.Parts, error) {
 		parts, err := s.open(ctx)
 		w := &parts.Projections[0]
 		w.Tasks = append(w.Tasks, projection.On(w.Tasks[0].Sink().(projection.TxSink[*sql.Tx]), hangs))
+		closes, parts.Close = parts.Close, func(context.Context) error { return errors.New("it closes what is in use") }
 		return parts, err
 	}}
 	happens(t, s.store(t), "1", placed{1})
@@ -129,7 +129,10 @@ func TestWorkEndsThoughAHandlerDoesNotReturn(t *testing.T) {
 	stop()
 	r := <-ended
 	assert.Equal(t, cli.ExitFailed, r.code)
-	assert.Contains(t, r.stderr, "it was cut off: a handler does not return though its context ended 100ms ago")
+	assert.Equal(t, "shop: it was cut off: a handler does not return though its context ended 100ms ago; its work goes on elsewhere when its leases have ended\n", r.stderr)
+	close(letGo)
+	<-returned
+	require.NoError(t, closes(t.Context()))
 }
 
 func TestEveryVerbHasAnExampleAndSaysWhatItDoes(t *testing.T) {
