@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leftfold/leftfold/adapters/memory"
 	"github.com/leftfold/leftfold/adapters/postgres/postgrestest"
 	"github.com/leftfold/leftfold/adapters/sqlite"
 	"github.com/leftfold/leftfold/aggregate"
@@ -94,14 +95,15 @@ func ledger(mended bool) *projection.Handler[*sql.Tx] {
 
 // shop is what the tests' app is made of; its files are in a folder.
 type shop struct {
-	dir     string
-	url     string // of a Postgres database for the log and the read models, in place of a file
-	ttl     time.Duration
-	version int
-	mended  bool
-	unkind  bool         // greetings fail
-	reports atomic.Int32 // that the program's own hook was told
-	other   bool         // the view has other rules, under the same version
+	dir      string
+	archives bool   // in a file
+	url      string // of a Postgres database for the log and the read models, in place of a file
+	ttl      time.Duration
+	version  int
+	mended   bool
+	unkind   bool         // greetings fail
+	reports  atomic.Int32 // that the program's own hook was told
+	other    bool         // the view has other rules, under the same version
 }
 
 func newShop(t testing.TB) *shop { return &shop{dir: t.TempDir(), version: 1} }
@@ -137,9 +139,14 @@ func (s *shop) open(ctx context.Context) (cli.Parts, error) {
 	if err != nil {
 		return cli.Parts{}, err
 	}
-	archive, err := sqlite.Open(ctx, filepath.Join(s.dir, "archive.db"), sqlite.Options{})
-	if err != nil {
-		return cli.Parts{}, errors.Join(err, store.Close(ctx))
+	var archive eventstore.Appender = memory.NewStore() // that is gone with the process
+	closes := store.Close
+	if s.archives {
+		file, err := sqlite.Open(ctx, filepath.Join(s.dir, "archive.db"), sqlite.Options{})
+		if err != nil {
+			return cli.Parts{}, errors.Join(err, store.Close(ctx))
+		}
+		archive, closes = file, func(ctx context.Context) error { return errors.Join(store.Close(ctx), file.Close(ctx)) }
 	}
 	bus := command.NewBus()
 	greets := aggregate.NewRepository(store, greetings)
@@ -166,7 +173,7 @@ func (s *shop) open(ctx context.Context) (cli.Parts, error) {
 		Relays: []relay.Relay{{Name: "archive", Log: store, Sink: sink, TTL: s.ttl,
 			Query: eventstore.Types("order.placed"), Publisher: relay.StorePublisher{Store: archive}}},
 		Aggregates: []cli.Aggregate{cli.Of(store, orders), cli.Of(store, greetings)},
-		Close:      func(ctx context.Context) error { return errors.Join(store.Close(ctx), archive.Close(ctx)) },
+		Close:      closes,
 	}, nil
 }
 
@@ -264,7 +271,7 @@ func TestMain(m *testing.M) {
 			_, _ = io.Copy(io.Discard, os.Stdin)
 			os.Exit(cli.ExitInterrupted)
 		}()
-		s := &shop{dir: dir, url: os.Getenv(childURL), version: 1, ttl: time.Duration(ttl) * time.Second}
+		s := &shop{dir: dir, url: os.Getenv(childURL), archives: true, version: 1, ttl: time.Duration(ttl) * time.Second}
 		cli.Main(cli.Command(s.app()))
 	}
 	os.Exit(m.Run())
