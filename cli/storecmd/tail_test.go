@@ -36,24 +36,26 @@ func TestTailGoesOnWhenPostgresHasCrashedAndComesBack(t *testing.T) {
 	defer pool.Close()
 	_, err = postgres.Migrate(t.Context(), pool, postgres.MigrateOptions{})
 	require.NoError(t, err)
-	append := func() {
+	appendOne := func() {
 		store, err := postgres.Open(t.Context(), pool, postgres.Options{})
 		require.NoError(t, err)
 		noted(t, store)
 		require.NoError(t, store.Close(t.Context()))
 	}
 
-	append()
+	appendOne()
 	ctx, stop := context.WithCancel(t.Context())
 	out, ended := make(lines), make(chan int, 1)
-	go func() { ended <- runTo(ctx, out, "tail", "-f", "--after", "0", "-o", "jsonl", "--store", server.URL(database)) }()
+	go func() {
+		ended <- runTo(ctx, out, "tail", "-f", "--after", "0", "-o", "jsonl", "--store", server.URL(database))
+	}()
 	for n := 1; n <= 3; n++ {
 		require.Contains(t, <-out, fmt.Sprintf(`"position":%d`, n))
 		if n < 3 {
 			require.NoError(t, server.Crash(t.Context()))
 			require.NoError(t, server.Restart(t.Context()))
 			pool.Reset()
-			append()
+			appendOne()
 		}
 	}
 	stop()
