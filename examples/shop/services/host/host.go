@@ -1,0 +1,167 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/leftfold/leftfold/adapters/discovery"
+	"github.com/leftfold/leftfold/adapters/httpapi"
+	"github.com/leftfold/leftfold/command"
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/examples/shop/services/api"
+	"github.com/leftfold/leftfold/projection"
+	"github.com/leftfold/leftfold/query"
+	"github.com/leftfold/leftfold/relay"
+	"github.com/leftfold/leftfold/saga"
+)
+
+// Options say how a service runs.
+type Options struct {
+	// Found finds the other services. Required.
+	Found discovery.Resolver
+	// Sagas are those that run here. Default: none.
+	Sagas []saga.Saga
+	// Tells are the services that hear its events. Default: none.
+	Tells []string
+	// Feed is a bus that its events go on to. Default: none.
+	Feed relay.Publisher
+	// Faults, if there are any, can be switched by commands. Kill is what faults.kill does.
+	Faults *Faults
+	Kill   func()
+	// Lease is for how long a part that was killed is missed. Default: 10 s.
+	Lease time.Duration
+}
+
+// Parts are what runs beside the server.
+type Parts struct {
+	Projections []projection.Worker
+	Sagas       []saga.Worker
+	Relays      []relay.Relay
+}
+
+// Parts returns what the service runs beside its server, on its store.
+func (s Service) Parts(store *Store, o Options) (parts Parts) {
+	if !store.Inline && len(s.Views) > 0 {
+		worker := projection.Worker{Log: store, Events: api.Events, TTL: o.Lease}
+		for _, view := range s.Views {
+			worker.Tasks = append(worker.Tasks, view.Into(store.Sink))
+		}
+		parts.Projections = append(parts.Projections, worker)
+	}
+	if len(o.Sagas) > 0 {
+		parts.Sagas = append(parts.Sagas, saga.Worker{
+			Store: store, Sink: store.Sink, Sagas: o.Sagas, TTL: o.Lease, Segments: 8,
+			Dispatcher: s.routes(store, o.Found),
+		})
+	}
+	for _, other := range o.Tells {
+		parts.Relays = append(parts.Relays, s.relay("to_"+other, store, listener{Client(other, o.Found)}, o))
+	}
+	if o.Feed != nil {
+		parts.Relays = append(parts.Relays, s.relay("feed", store, o.Feed, o))
+	}
+	return parts
+}
+
+// relay publishes what the service has decided, and not what it was told.
+func (s Service) relay(name string, store *Store, to relay.Publisher, o Options) relay.Relay {
+	var own []string
+	for _, t := range s.Events.Types() {
+		own = append(own, t.Name)
+	}
+	return relay.Relay{Name: name, Log: store, Sink: store.Sink, Publisher: to, Query: eventstore.Types(own...), TTL: o.Lease}
+}
+
+// routes leads the commands of sagas to those who handle them: itself, or the service that they name.
+func (s Service) routes(store *Store, found discovery.Resolver) saga.Dispatcher {
+	handles := map[string]string{"order": "order", "stock": "inventory", "payment": "payment", "shipment": "shipping"}
+	routes := saga.Routes{}
+	for what, service := range handles {
+		if service == s.Name {
+			routes[what] = saga.ToBus(s.commands(store, Options{}))
+		} else {
+			routes[what] = httpapi.ToService(Client(service, found))
+		}
+	}
+	return routes
+}
+
+// commands returns the bus of the service.
+func (s Service) commands(store *Store, o Options) *command.Bus {
+	bus := command.NewBus(command.Recover(), command.Validate(), command.Retry(3))
+	s.Commands(bus, store)
+	hear(bus, store)
+	if o.Faults != nil {
+		o.Faults.admin(bus, o.Kill)
+	}
+	return bus
+}
+
+// Handler returns what the service serves.
+func (s Service) Handler(store *Store, o Options) http.Handler {
+	queries := query.NewBus()
+	queries.Follow(query.NewHead(store))
+	s.Queries(queries, store.Sink)
+	both := http.NewServeMux()
+	both.Handle("/commands/", httpapi.Commands(s.commands(store, o), httpapi.Options{}))
+	both.Handle("/queries/", httpapi.Queries(queries, httpapi.Options{}))
+	if s.Routes != nil {
+		for pattern, handler := range s.Routes(both) {
+			both.Handle(pattern, handler)
+		}
+	}
+	if o.Faults != nil {
+		return o.Faults.slow(both)
+	}
+	return both
+}
+
+// Run runs the service until ctx ends and the last request has been answered, or a part fails.
+func (s Service) Run(ctx context.Context, listener net.Listener, store *Store, o Options) error {
+	log := slog.With("service", s.Name)
+	parts := s.Parts(store, o)
+	var run []func(context.Context) error
+	for _, w := range parts.Projections {
+		w.Hooks.Failed = func(of projection.Generation, err error) {
+			log.Error("a read model is held up", "name", of.Name, "error", err)
+		}
+		run = append(run, w.Run)
+	}
+	for _, w := range parts.Sagas {
+		w.Hooks.Failed = func(name string, err error) { log.Error("a saga is held up", "name", name, "error", err) }
+		run = append(run, w.Run)
+	}
+	for _, r := range parts.Relays {
+		r.OnError = func(err error) { log.Error("a relay is held up", "name", r.Name, "error", err) }
+		run = append(run, r.Run)
+	}
+	working, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	serving, stopServing := context.WithCancel(ctx)
+	defer stopServing()
+	ended := make(chan error, len(run))
+	for _, part := range run {
+		go func() {
+			err := part(working)
+			stopServing()
+			ended <- err
+		}()
+	}
+	errs := []error{httpapi.Serve(serving, listener, s.Handler(store, o), httpapi.ServerOptions{})}
+	stop()
+	for range run {
+		errs = append(errs, <-ended)
+	}
+	return errors.Join(slices.DeleteFunc(errs, func(err error) bool { return err == nil })...)
+}
+
+// Client returns a client of the service of the name.
+func Client(service string, found discovery.Resolver) *httpapi.Client {
+	transport := discovery.NewTransport(found, discovery.TransportOptions{})
+	return &httpapi.Client{URL: "http://" + service, HTTP: discovery.NewClient(transport)}
+}

@@ -1,0 +1,99 @@
+package host
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"path/filepath"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/leftfold/leftfold/adapters/postgres"
+	"github.com/leftfold/leftfold/adapters/sqlite"
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/examples/shop/services/api"
+	"github.com/leftfold/leftfold/projection"
+)
+
+// Where says where stores are: a SQLite file for each service, or a schema of a Postgres database.
+type Where struct {
+	Dir      string // of the files
+	Postgres string // URL; empty: files
+	// Inline has the read models written in the transactions of the appends.
+	Inline bool
+}
+
+// Store is where a service keeps its events and its read models.
+type Store struct {
+	eventstore.Store
+
+	Sink   projection.Sink
+	Inline bool
+	// Postgres and Pool are nil in a file.
+	Postgres *postgres.Store
+	Pool     *pgxpool.Pool
+
+	close func(ctx context.Context) error
+}
+
+// Close closes it.
+func (s *Store) Close(ctx context.Context) error { return s.close(ctx) }
+
+// Open opens the store of a service. Close it.
+func (w Where) Open(ctx context.Context, of Service) (*Store, error) {
+	if w.Postgres != "" {
+		return w.openPostgres(ctx, of)
+	}
+	store, err := sqlite.Open(ctx, filepath.Join(w.Dir, of.Name+".db"), sqlite.Options{Inline: inline[*sql.Tx](w, of)})
+	if err != nil {
+		return nil, err
+	}
+	if w.Inline {
+		err = store.SwitchInline(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, store.Close(ctx))
+	}
+	return &Store{Store: store, Sink: store.Sink(), Inline: w.Inline, close: store.Close}, nil
+}
+
+func (w Where) openPostgres(ctx context.Context, of Service) (_ *Store, err error) {
+	pool, err := pgxpool.New(ctx, w.Postgres)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			pool.Close()
+		}
+	}()
+	if _, err := postgres.Migrate(ctx, pool, postgres.MigrateOptions{Schema: of.Name}); err != nil {
+		return nil, err
+	}
+	store, err := postgres.Open(ctx, pool, postgres.Options{Schema: of.Name, Inline: inline[pgx.Tx](w, of)})
+	if err != nil {
+		return nil, err
+	}
+	if w.Inline {
+		err = store.SwitchInline(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, store.Close(ctx))
+	}
+	return &Store{store, store.Sink(), w.Inline, store, pool, func(ctx context.Context) error {
+		defer pool.Close()
+		return store.Close(ctx)
+	}}, nil
+}
+
+func inline[Tx any](w Where, of Service) (all projection.Inline[Tx]) {
+	if !w.Inline {
+		return all
+	}
+	all.Events = api.Events
+	for _, view := range of.Views {
+		all.Views = append(all.Views, view)
+	}
+	return all
+}
