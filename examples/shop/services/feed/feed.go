@@ -2,6 +2,7 @@
 package feed
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,7 +72,7 @@ func Place(ctx context.Context, gateway *httpapi.Client, orders iter.Seq2[api.Or
 	defer stop(nil)
 	waiting := make(chan api.Order)
 	var clients sync.WaitGroup
-	for range max(o.Clients, 8) {
+	for range cmp.Or(o.Clients, 8) {
 		clients.Go(func() {
 			for order := range waiting {
 				if err := send(ctx, gateway, "order.place", api.Place(order), "order "+order.ID); err != nil {

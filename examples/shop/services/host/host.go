@@ -26,13 +26,17 @@ type Options struct {
 	Found discovery.Resolver
 	// Sagas are those that run here. Default: none.
 	Sagas []saga.Saga
+	// Segments is how many instances of a saga may wait for an answer at a time. Default: 1.
+	Segments int
 	// Tells are the services that hear its events. Default: none.
 	Tells []string
 	// Feed is a bus that its events go on to. Default: none.
 	Feed relay.Publisher
-	// Faults, if there are any, can be switched by commands. Kill is what faults.kill does.
-	Faults *Faults
-	Kill   func()
+	// Faults, if there are any, are those of the server. With Switches they can be switched by
+	// commands, and Kill is what faults.kill does.
+	Faults   *Faults
+	Switches bool
+	Kill     func()
 	// Lease is for how long a part that was killed is missed. Default: 10 s.
 	Lease time.Duration
 }
@@ -55,7 +59,7 @@ func (s Service) Parts(store *Store, o Options) (parts Parts) {
 	}
 	if len(o.Sagas) > 0 {
 		parts.Sagas = append(parts.Sagas, saga.Worker{
-			Store: store, Sink: store.Sink, Sagas: o.Sagas, TTL: o.Lease, Segments: 8,
+			Store: store, Sink: store.Sink, Sagas: o.Sagas, TTL: o.Lease, Segments: max(o.Segments, 1),
 			Dispatcher: s.routes(store, o.Found),
 		})
 	}
@@ -96,7 +100,7 @@ func (s Service) commands(store *Store, o Options) *command.Bus {
 	bus := command.NewBus(command.Recover(), command.Validate(), command.Retry(3))
 	s.Commands(bus, store)
 	hear(bus, store)
-	if o.Faults != nil {
+	if o.Switches {
 		o.Faults.admin(bus, o.Kill)
 	}
 	return bus

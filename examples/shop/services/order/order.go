@@ -71,13 +71,11 @@ func Service(placing Placing) host.Service {
 		Views:  []host.View{host.Keep(Summaries), host.Keep(AllTotals)},
 		Commands: func(bus *command.Bus, store aggregate.Store) {
 			orders := aggregate.NewRepository(store, Orders)
-			if placing == nil {
-				placing = func(ctx context.Context, o api.Order) (eventstore.Receipt, error) {
-					return orders.Execute(ctx, o.ID, Place(o))
-				}
-			}
 			command.Handle(bus, "order.place", func(ctx context.Context, c api.Place) (eventstore.Receipt, error) {
-				return placing(ctx, api.Order(c))
+				if placing != nil {
+					return placing(ctx, api.Order(c))
+				}
+				return orders.Execute(ctx, c.ID, Place(api.Order(c)))
 			})
 			command.Handle(bus, "order.accept", func(ctx context.Context, c api.Accept) (eventstore.Receipt, error) {
 				return orders.Execute(ctx, c.Order, become(api.Accepted{}))

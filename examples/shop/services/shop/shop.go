@@ -31,8 +31,13 @@ type Config struct {
 	Where host.Where
 	// Choreographed has nobody direct the services; else a saga of the order service does.
 	Choreographed bool
-	// Faults can be switched by commands, if there are any: by the name of the service.
-	Faults map[string]*host.Faults
+	// SharedDB has orders placed in one transaction over the schemas of all services, with their read
+	// models, in the Postgres database of Where: there is nothing left to direct.
+	SharedDB bool
+	// Faults are those of each service by its name. Default: none. With Switches they can be switched
+	// by commands.
+	Faults   map[string]*host.Faults
+	Switches bool
 	// Feed is a bus that the events of the four services go on to. Default: none.
 	Feed relay.Publisher
 	// Lease is for how long a part that was killed is missed. Default: 10 s.
@@ -62,6 +67,9 @@ func (c Config) Service(name string, found discovery.Resolver) (host.Service, er
 
 // listens says whose events each service hears.
 func (c Config) listens() map[string][]string {
+	if c.SharedDB {
+		return nil
+	}
 	if c.Choreographed {
 		return choreography.Listens
 	}
@@ -69,14 +77,15 @@ func (c Config) listens() map[string][]string {
 }
 
 func (c Config) options(name string, found discovery.Resolver) host.Options {
-	o := host.Options{Found: found, Faults: c.Faults[name], Kill: killProcess, Lease: c.Lease}
+	o := host.Options{Found: found, Faults: c.Faults[name], Switches: c.Switches, Kill: killProcess, Lease: c.Lease}
 	switch {
 	case name == "gateway":
 		return o
+	case c.SharedDB:
 	case c.Choreographed:
 		o.Sagas = choreography.Reactions[name]
 	case name == "order":
-		o.Sagas = []saga.Saga{order.Fulfilment}
+		o.Sagas, o.Segments = []saga.Saga{order.Fulfilment}, 4 // it waits for other services
 	}
 	o.Feed, o.Tells = c.Feed, []string{"gateway"}
 	for listener, to := range c.listens() {
@@ -95,13 +104,23 @@ func killProcess() {
 	}
 }
 
+// where says where stores are: with a shared database, read models are written with the events.
+func (c Config) where() host.Where {
+	at := c.Where
+	at.Inline = c.SharedDB
+	return at
+}
+
 // Serve opens the store of a service and runs it until ctx ends.
 func (c Config) Serve(ctx context.Context, name string, listener net.Listener, found discovery.Resolver) (err error) {
+	if c.SharedDB && name == "order" {
+		return c.serveShared(ctx, listener, found)
+	}
 	service, err := c.Service(name, found)
 	if err != nil {
 		return err
 	}
-	store, err := c.Where.Open(ctx, service)
+	store, err := c.where().Open(ctx, service)
 	if err != nil {
 		return err
 	}
@@ -124,7 +143,7 @@ func (c Config) Books(ctx context.Context) (all books.Services, closing func() e
 		if err != nil {
 			return nil, nil, errors.Join(err, closing())
 		}
-		store, err := c.Where.Open(ctx, service)
+		store, err := c.where().Open(ctx, service)
 		if err != nil {
 			return nil, nil, errors.Join(err, closing())
 		}
@@ -187,6 +206,16 @@ func (a *All) run(name string, listener net.Listener) {
 		defer close(r.ended)
 		r.err = a.config.Serve(ctx, name, listener, a.found)
 	}()
+}
+
+// Wait waits until ctx ends or a service fails, stops all and returns their errors.
+func (a *All) Wait() error {
+	ended := make(chan struct{}, len(Names))
+	for _, r := range a.runs {
+		go func() { <-r.ended; ended <- struct{}{} }()
+	}
+	<-ended
+	return a.Close()
 }
 
 // Stop stops a service and returns when it has ended, with its error.

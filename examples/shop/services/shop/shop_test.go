@@ -2,13 +2,16 @@ package shop_test
 
 import (
 	"context"
+	"iter"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/adapters/httpapi"
+	"github.com/leftfold/leftfold/adapters/postgres/postgrestest"
 	"github.com/leftfold/leftfold/examples/shop/data"
+	"github.com/leftfold/leftfold/examples/shop/services/api"
 	"github.com/leftfold/leftfold/examples/shop/services/books"
 	"github.com/leftfold/leftfold/examples/shop/services/feed"
 	"github.com/leftfold/leftfold/examples/shop/services/host"
@@ -25,6 +28,17 @@ func faults() map[string]*host.Faults {
 	return all
 }
 
+// small are real orders with no more lines than that.
+func small(lines int) iter.Seq2[api.Order, error] {
+	return func(yield func(api.Order, error) bool) {
+		for o, err := range feed.Orders(data.Open()) {
+			if (err != nil || len(o.Lines) <= lines) && !yield(o, err) {
+				return
+			}
+		}
+	}
+}
+
 func runs(t *testing.T, c shop.Config, orders int, meanwhile func(all *shop.All)) books.Report {
 	t.Helper()
 	ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -33,9 +47,11 @@ func runs(t *testing.T, c shop.Config, orders int, meanwhile func(all *shop.All)
 	require.NoError(t, err)
 	ledger, closing, err := c.Books(ctx)
 	require.NoError(t, err)
-	placed, err := feed.Place(ctx, &httpapi.Client{URL: all.URLs["gateway"]}, feed.Orders(data.Open()), feed.Options{Most: orders, Stock: 200})
+	begun := time.Now()
+	placed, err := feed.Place(ctx, &httpapi.Client{URL: all.URLs["gateway"]}, small(6), feed.Options{Most: orders, Stock: 200})
 	require.NoError(t, err)
 	require.Equal(t, orders, placed)
+	t.Log("placed after", time.Since(begun))
 	start := time.Now()
 	report, err := books.Wait(ctx, ledger)
 	t.Logf("%+v %v", report, time.Since(start))
@@ -52,5 +68,11 @@ func TestTheBooksAddUpWhenASagaDirects(t *testing.T) {
 
 func TestTheBooksAddUpWhenNobodyDirects(t *testing.T) {
 	r := runs(t, shop.Config{Where: host.Where{Dir: t.TempDir()}, Faults: faults(), Choreographed: true}, 100, nil)
+	require.Positive(t, r.Fulfilled)
+}
+
+func TestTheBooksAddUpWhenOneTransactionSpansTheServices(t *testing.T) {
+	url := postgrestest.Pool(t).Config().ConnString()
+	r := runs(t, shop.Config{Where: host.Where{Postgres: url}, SharedDB: true, Faults: faults()}, 100, nil)
 	require.Positive(t, r.Fulfilled)
 }

@@ -12,7 +12,7 @@ import (
 
 // Run twice: everything has happened already. The program itself takes all the rows;
 // here it is the first thousand.
-func Example() {
+func Example_import() {
 	dir, err := os.MkdirTemp("", "shop")
 	check(err)
 	defer os.RemoveAll(dir)
@@ -21,7 +21,7 @@ func Example() {
 	lines := bytes.SplitAfterN(bundled, []byte("\n"), 1002)
 	for range 2 {
 		orders := bytes.NewReader(bytes.Join(lines[:1001], nil))
-		check(run(context.Background(), filepath.Join(dir, "shop.db"), orders))
+		check(importInto(context.Background(), filepath.Join(dir, "shop.db"), orders))
 	}
 	// Output:
 	// 1000 rows: 991 accepted, 9 rejected, 1000 events appended
