@@ -204,7 +204,10 @@ func (a *All) run(name string, listener net.Listener) {
 	a.runs[name] = r
 	go func() {
 		defer close(r.ended)
-		r.err = a.config.Serve(ctx, name, listener, a.found)
+		err := a.config.Serve(ctx, name, listener, a.found)
+		if ctx.Err() == nil || !errors.Is(err, context.Canceled) { // it was stopped before it had begun
+			r.err = err
+		}
 	}()
 }
 
