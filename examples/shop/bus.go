@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -45,7 +46,7 @@ func keysOfEnvironment(context.Context) (aws.Credentials, error) {
 		SessionToken: os.Getenv("AWS_SESSION_TOKEN"), Source: "environment",
 	}
 	if !keys.HasKeys() {
-		return keys, fmt.Errorf("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+		return keys, errors.New("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 	}
 	return keys, nil
 }

@@ -88,7 +88,7 @@ func parse(args []string) (*options, error) {
 	flags.Func("service", "`name=URL` of another service; may be repeated", func(text string) error {
 		name, url, ok := strings.Cut(text, "=")
 		if !ok || !slices.Contains(shop.Names, name) {
-			return fmt.Errorf("want the name of a service and its URL, such as order=http://localhost:8081")
+			return errors.New("want the name of a service and its URL, such as order=http://localhost:8081")
 		}
 		o.services[name] = append(o.services[name], url)
 		return nil

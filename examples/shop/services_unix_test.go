@@ -42,6 +42,7 @@ func TestMain(m *testing.M) {
 // Real orders come in while services are killed (kill -9) and started again: the one that directs, or the
 // one that is asked for money. In the end the books add up, whoever directs.
 func TestTortureTheBooksAddUpThoughServicesAreKilled(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		config func(t *testing.T) shop.Config
 		args   []string

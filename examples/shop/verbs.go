@@ -17,7 +17,7 @@ func (o *options) place(ctx context.Context) error {
 	placed, err := feed.Place(ctx, &httpapi.Client{URL: o.gateway}, feed.Orders(data.Open()), o.feed)
 	fmt.Printf("%d orders were placed\n", placed)
 	if ctx.Err() != nil {
-		return nil // somebody has had enough
+		return nil //nolint:nilerr // somebody has had enough
 	}
 	return err
 }
@@ -30,7 +30,7 @@ func (o *options) books(ctx context.Context) error {
 		return err
 	}
 	report, err := books.Wait(ctx, all)
-	text, _ := json.MarshalIndent(report, "", "  ") // numbers
+	text, failed := json.MarshalIndent(report, "", "  ")
 	fmt.Printf("%s\n", text)
-	return errors.Join(err, closing())
+	return errors.Join(err, failed, closing())
 }

@@ -87,7 +87,7 @@ func read(ctx context.Context, store eventstore.LogReader) (log []eventstore.Rec
 }
 
 // check is what holds of the sums.
-func (r Report) check() error {
+func (r *Report) check() error {
 	var wrong []error
 	is := func(holds bool, format string, values ...any) {
 		if !holds {

@@ -221,5 +221,5 @@ func TestRealInvoicesBecomeOrders(t *testing.T) {
 		orders, lines, pence = orders+1, lines+int64(len(o.Lines)), pence+o.Pence()
 	}
 	assert.EqualValues(t, 51_536_464, pence, "as the import has it")
-	assert.EqualValues(t, []int64{955, 26_136}, []int64{orders, lines})
+	assert.Equal(t, []int64{955, 26_136}, []int64{orders, lines})
 }
