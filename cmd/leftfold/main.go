@@ -10,6 +10,7 @@ import (
 
 	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/cli/storecmd"
+	"github.com/leftfold/leftfold/examples/shop/importcmd"
 )
 
 func main() { cli.Main(root()) }
@@ -17,7 +18,9 @@ func main() { cli.Main(root()) }
 func root() *cobra.Command {
 	cmd := &cobra.Command{Use: "leftfold", Short: "Event sourcing and CQRS for Go"}
 	cmd.AddCommand(storecmd.Commands()...)
-	cmd.AddCommand(demoCommand())
+	demo := importcmd.Command() // the shop's, until there is one of our own
+	demo.Use, demo.Short, demo.Example = "demo", "Run a shop on real orders", "  leftfold demo --check"
+	cmd.AddCommand(demo)
 	return cmd
 }
 

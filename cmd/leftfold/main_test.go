@@ -3,13 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 
@@ -17,10 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/cli"
-	"github.com/leftfold/leftfold/examples/shop/app"
-	"github.com/leftfold/leftfold/examples/shop/data"
-	"github.com/leftfold/leftfold/examples/shop/retail"
-	"github.com/leftfold/leftfold/examples/shop/straightline"
 )
 
 // ran is what a user sees of a run.
@@ -36,79 +29,21 @@ func leftfold(ctx context.Context, args ...string) ran {
 	return ran{code, stdout.String(), stderr.String()}
 }
 
-// summary returns the one object that -o json prints, and fails if there is anything else.
-func (r ran) summary(t *testing.T) (s summary) {
-	t.Helper()
-	decoder := json.NewDecoder(strings.NewReader(r.stdout))
-	decoder.DisallowUnknownFields()
-	require.NoError(t, decoder.Decode(&s), "exit code %d, stderr:\n%s", r.code, r.stderr)
-	require.ErrorIs(t, decoder.Decode(&struct{}{}), io.EOF, "stdout has more than one object")
-	return s
-}
-
-// checked runs demo --check on the files, which must succeed, and returns its figures.
-func checked(t *testing.T, dir string, files ...string) summary {
-	t.Helper()
-	r := leftfold(t.Context(), demoArgs(dir, files...)...)
-	require.Equal(t, cli.ExitOK, r.code, "stderr:\n%s", r.stderr)
-	return r.summary(t)
-}
-
-func demoArgs(dir string, files ...string) []string {
-	args := []string{"demo", "--check", "-o", "json", "--dir", dir}
-	for _, file := range files {
-		args = append(args, "--data", file)
+func TestWithoutACommandTheHelpIsPrinted(t *testing.T) {
+	for _, args := range [][]string{nil, {"--help"}, {"demo", "--help"}} {
+		r := leftfold(t.Context(), args...)
+		assert.Equal(t, cli.ExitOK, r.code)
+		assert.Contains(t, r.stdout, "Usage:")
+		assert.Empty(t, r.stderr)
 	}
-	return args
 }
 
-// agrees says what in the summary is not what the straight-line program found, and
-// whether events were lost or duplicated: an accounted row is one event.
-func (s summary) agrees(want straightline.Result) error {
-	rejections := map[retail.Reason]int{}
-	for reason, n := range want.Rejections {
-		rejections[retail.Reason(reason)] = n
-	}
-	type figures struct {
-		Rows, Accepted, Rejected int
-		Rejections               map[retail.Reason]int
-		Totals                   app.Totals
-		Events                   int64
-		ViewsEqual               bool
-		Findings                 []string
-	}
-	got := figures{s.Rows, s.AcceptedRows, s.RejectedRows, s.Rejections, s.Totals, s.Events, s.ViewsEqual, s.Findings}
-	expected := figures{want.Rows, want.Accepted, want.Rows - want.Accepted, rejections, app.Totals(want.Totals), int64(want.Rows), true, []string{}}
-	if !assert.ObjectsAreEqual(expected, got) {
-		return fmt.Errorf("got  %+v\nwant %+v", got, expected)
-	}
-	return nil
-}
-
-// file writes an export and returns its path.
-func file(t *testing.T, rows ...string) string {
-	t.Helper()
-	return raw(t, retail.Header+"\n"+strings.Join(rows, "\n")+"\n")
-}
-
-func raw(t *testing.T, content string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "orders.csv")
-	require.NoError(t, os.WriteFile(path, []byte(content), 0o644))
-	return path
-}
-
-// firstRows writes the first rows of the bundled orders to a file, and returns what
-// they must come to.
-func firstRows(t *testing.T, n int) (path string, want straightline.Result) {
-	t.Helper()
-	bundled, err := io.ReadAll(data.Open())
-	require.NoError(t, err)
-	content := strings.Join(strings.SplitAfterN(string(bundled), "\n", n+2)[:n+1], "")
-	want, err = straightline.Compute(strings.NewReader(content))
-	require.NoError(t, err)
-	require.Equal(t, want.Rows, n, "the bundled orders are shorter")
-	return raw(t, content), want
+func TestAnUnknownVerbIsExplained(t *testing.T) {
+	r := leftfold(t.Context(), "dance")
+	assert.Equal(t, cli.ExitUsage, r.code)
+	assert.Empty(t, r.stdout)
+	assert.Contains(t, r.stderr, `unknown command "dance"`)
+	assert.Contains(t, r.stderr, "--help' to see what there is")
 }
 
 // binary builds the program once, without the race detector even if this test has it.
@@ -147,10 +82,8 @@ func process(t *testing.T, args ...string) *exec.Cmd {
 	return exec.CommandContext(t.Context(), path, args...)
 }
 
-// finish runs a process to its end. One that does not start has the code -1.
-func finish(cmd *exec.Cmd) ran { return begin(cmd)() }
-
-// begin starts a process and returns a function that waits for its end.
+// begin starts a process and returns a function that waits for its end. One that does not start has the
+// code -1.
 func begin(cmd *exec.Cmd) (end func() ran) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

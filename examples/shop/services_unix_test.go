@@ -6,10 +6,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"iter"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -39,29 +42,38 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// Real orders come in while services are killed (kill -9) and started again: the one that directs, or the
-// one that is asked for money. In the end the books add up, whoever directs.
+// Real orders come in while processes are killed (kill -9) and started again: the one that directs, the
+// one that is asked for money, or the one that works for all. In the end the books add up, whoever
+// directs, and wherever the work is done.
 func TestTortureTheBooksAddUpThoughServicesAreKilled(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		config func(t *testing.T) shop.Config
 		args   []string
+		killed []string
 	}{
-		"a saga directs":                   {inFiles, nil},
-		"nobody directs":                   {inFiles, []string{"--choreographed"}},
-		"one transaction spans all stores": {inPostgres, []string{"--shared-db"}},
+		"a saga directs":                        {inFiles, nil, []string{"order", "payment", "inventory"}},
+		"nobody directs":                        {inFiles, []string{"--choreographed"}, []string{"order", "payment", "inventory"}},
+		"one transaction spans all stores":      {inPostgres, []string{"--shared-db"}, []string{"order", "payment", "inventory"}},
+		"a process works, and the others serve": {inFiles, []string{"--no-work"}, []string{"work", "order", "work"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			config := c.config(t)
-			config.SharedDB = config.Where.Postgres != ""
-			p := startAll(t, config, c.args...)
-			const kills = 3
+			config.SharedDB = slices.Contains(c.args, "--shared-db")
+			p := newProcesses(t, config)
+			parts := []string{"--lease", "2s", "--decline-percent", "20", "--nobody-goes-to", "EIRE", "--nobody-goes-to", "France", "--nobody-goes-to", "Germany"}
+			for _, name := range shop.Names {
+				p.start(t, name, slices.Concat(c.args, parts)...)
+			}
+			if slices.Contains(c.killed, "work") {
+				p.start(t, "work", parts...)
+			}
 			orders := 30 * eventstoretest.Scale
 			r := p.places(t, config, orders, func(placed int64) {
-				every := int64(orders) / (kills + 1)
-				if n := placed / every; placed%every == 0 && n <= kills {
-					p.killAndStart(t, []string{"order", "payment", "inventory"}[n-1])
+				every := int64(orders / (len(c.killed) + 1))
+				if n := placed / every; placed%every == 0 && n <= int64(len(c.killed)) {
+					p.killAndStart(t, c.killed[n-1])
 				}
 			})
 			require.EqualValues(t, orders, r.Placed)
@@ -84,56 +96,89 @@ func inPostgres(t *testing.T) shop.Config {
 
 // processes are the services, each a process of its own.
 type processes struct {
-	args    map[string][]string
-	running map[string]*exec.Cmd
-	gateway *httpapi.Client
+	store     []string // flags
+	addresses map[string]string
+	running   map[string]process
 }
 
-func startAll(t *testing.T, c shop.Config, args ...string) *processes {
+type process struct {
+	*exec.Cmd
+
+	args []string
+}
+
+func newProcesses(t *testing.T, c shop.Config) *processes {
 	t.Helper()
-	p := &processes{args: map[string][]string{}, running: map[string]*exec.Cmd{}}
-	var services []string
-	addresses := map[string]string{}
-	for _, name := range shop.Names {
-		listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		addresses[name] = listener.Addr().String()
-		services = append(services, "--service", name+"=http://"+addresses[name])
-		require.NoError(t, listener.Close())
+	p := &processes{addresses: map[string]string{}, running: map[string]process{}}
+	for _, name := range append(shop.Names, "work") {
+		p.addresses[name] = freeAddress(t)
 	}
-	p.gateway = &httpapi.Client{URL: "http://" + addresses["gateway"]}
+	p.store = []string{"--dir", c.Where.Dir}
 	if c.Where.Postgres != "" {
-		args = append(args, "--postgres", c.Where.Postgres)
-	} else {
-		args = append(args, "--dir", c.Where.Dir)
-	}
-	args = append(args, "--lease", "2s", "--decline-percent", "20", "--nobody-goes-to", "EIRE", "--nobody-goes-to", "France", "--nobody-goes-to", "Germany")
-	for _, name := range shop.Names {
-		p.args[name] = append(append([]string{name, "--listen", addresses[name]}, args...), services...)
-		p.start(t, name)
+		p.store = []string{"--postgres", c.Where.Postgres}
 	}
 	return p
 }
 
-func (p *processes) start(t *testing.T, name string) {
+// freeAddress is none that the system gives to clients: a service that was killed could not have its
+// address again while one of them has it, and might even connect to itself.
+func freeAddress(t *testing.T) string {
 	t.Helper()
-	c := exec.CommandContext(t.Context(), os.Args[0], p.args[name]...)
-	c.Env, c.Stderr = append(os.Environ(), runInstead+"=1"), new(bytes.Buffer)
+	for {
+		listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000)))
+		if err == nil {
+			require.NoError(t, listener.Close())
+			return listener.Addr().String()
+		}
+	}
+}
+
+func (p *processes) url(name string) string { return "http://" + p.addresses[name] }
+
+// command prepares a run of the program.
+func command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), os.Args[0], args...)
+	c.Env = append(os.Environ(), runInstead+"=1")
+	return c
+}
+
+// run runs a verb to its end, which must be a good one, and returns what it prints.
+func (p *processes) run(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := command(t, args...).CombinedOutput()
+	require.NoError(t, err, "%v: %s", args, out)
+	return string(out)
+}
+
+// start starts a service, or the process that works for all, and returns when it listens.
+func (p *processes) start(t *testing.T, name string, args ...string) {
+	t.Helper()
+	all := slices.Concat([]string{name, "--listen", p.addresses[name]}, args, p.store)
+	for _, other := range shop.Names {
+		all = append(all, "--service", other+"="+p.url(other))
+	}
+	c := command(t, all...)
+	said := new(bytes.Buffer)
+	c.Stderr = said
 	out, err := c.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, c.Start())
 	t.Cleanup(func() { _, _ = c.Process.Kill(), c.Wait() })
+	p.running[name] = process{c, args}
+	if name == "work" {
+		return
+	}
 	line, err := bufio.NewReader(out).ReadString('\n')
-	require.NoError(t, err, "%s: %s", name, c.Stderr)
+	require.NoError(t, err, "%s: %s", name, said)
 	require.Contains(t, line, name+" listens on ")
-	p.running[name] = c
 }
 
 func (p *processes) killAndStart(t *testing.T, name string) {
 	t.Helper()
 	require.NoError(t, p.running[name].Process.Kill())
 	require.ErrorContains(t, p.running[name].Wait(), "killed")
-	p.start(t, name)
+	p.start(t, name, p.running[name].args...)
 }
 
 func (p *processes) stop(t *testing.T) {
@@ -155,7 +200,7 @@ func (p *processes) places(t *testing.T, c shop.Config, orders int, happens func
 	turns := make(chan int64, orders)
 	told := make(chan error, 1)
 	go func() {
-		_, err := feed.Place(ctx, p.gateway, small(4), feed.Options{Most: orders, Stock: 300, Placed: func(api.Order) { turns <- placed.Add(1) }})
+		_, err := feed.Place(ctx, &httpapi.Client{URL: p.url("gateway")}, small(4), feed.Options{Most: orders, Stock: 300, Placed: func(api.Order) { turns <- placed.Add(1) }})
 		close(turns)
 		told <- err
 	}()

@@ -26,7 +26,7 @@ func Wait(ctx context.Context, all Services) (r Report, err error) {
 		select {
 		case <-time.After(100 * time.Millisecond):
 		case <-ctx.Done():
-			return r, errors.Join(fmt.Errorf("the books are not closed: %+v: %w", r, ctx.Err()), err)
+			return r, errors.Join(fmt.Errorf("the books are not closed: %d orders are open, or events are on their way; are all services running? (%w)", r.Open, ctx.Err()), err)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/leftfold/leftfold/adapters/discovery"
 	"github.com/leftfold/leftfold/adapters/httpapi"
+	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/command"
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/examples/shop/services/api"
@@ -37,19 +38,18 @@ type Options struct {
 	Faults   *Faults
 	Switches bool
 	Kill     func()
+	// NoWork leaves the parts to another process.
+	NoWork bool
 	// Lease is for how long a part that was killed is missed. Default: 10 s.
 	Lease time.Duration
 }
 
-// Parts are what runs beside the server.
-type Parts struct {
-	Projections []projection.Worker
-	Sagas       []saga.Worker
-	Relays      []relay.Relay
-}
-
-// Parts returns what the service runs beside its server, on its store.
-func (s Service) Parts(store *Store, o Options) (parts Parts) {
+// Parts returns what the service runs beside its server, on its store: here, or in a process of its
+// own by the verb work of [cli.Command]. The names are those of no other service.
+func (s Service) Parts(store *Store, o Options) (parts cli.Parts) {
+	if s.Aggregates != nil {
+		parts.Aggregates = s.Aggregates(store)
+	}
 	if !store.Inline && len(s.Views) > 0 {
 		worker := projection.Worker{Log: store, Events: api.Events, TTL: o.Lease}
 		for _, view := range s.Views {
@@ -64,21 +64,21 @@ func (s Service) Parts(store *Store, o Options) (parts Parts) {
 		})
 	}
 	for _, other := range o.Tells {
-		parts.Relays = append(parts.Relays, s.relay("to_"+other, store, listener{Client(other, o.Found)}, o))
+		parts.Relays = append(parts.Relays, s.relay(other, store, listener{Client(other, o.Found)}, o))
 	}
 	if o.Feed != nil {
-		parts.Relays = append(parts.Relays, s.relay("feed", store, o.Feed, o))
+		parts.Relays = append(parts.Relays, s.relay("bus", store, o.Feed, o))
 	}
 	return parts
 }
 
 // relay publishes what the service has decided, and not what it was told.
-func (s Service) relay(name string, store *Store, to relay.Publisher, o Options) relay.Relay {
+func (s Service) relay(other string, store *Store, to relay.Publisher, o Options) relay.Relay {
 	var own []string
 	for _, t := range s.Events.Types() {
 		own = append(own, t.Name)
 	}
-	return relay.Relay{Name: name, Log: store, Sink: store.Sink, Publisher: to, Query: eventstore.Types(own...), TTL: o.Lease}
+	return relay.Relay{Name: s.Name + "_to_" + other, Log: store, Sink: store.Sink, Publisher: to, Query: eventstore.Types(own...), TTL: o.Lease}
 }
 
 // routes leads the commands of sagas to those who handle them: itself, or the service that they name.
@@ -128,7 +128,10 @@ func (s Service) Handler(store *Store, o Options) http.Handler {
 // Run runs the service until ctx ends and the last request has been answered, or a part fails.
 func (s Service) Run(ctx context.Context, listener net.Listener, store *Store, o Options) error {
 	log := slog.With("service", s.Name)
-	parts := s.Parts(store, o)
+	var parts cli.Parts
+	if !o.NoWork {
+		parts = s.Parts(store, o)
+	}
 	var run []func(context.Context) error
 	for _, w := range parts.Projections {
 		w.Hooks.Failed = func(of projection.Generation, err error) {

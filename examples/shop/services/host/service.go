@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/leftfold/leftfold/aggregate"
+	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/command"
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/eventstore/codec"
@@ -28,6 +29,8 @@ type Service struct {
 	Events *codec.Set
 	// Views are its read models.
 	Views []View
+	// Aggregates are what decides, to be looked at as it was. Default: none.
+	Aggregates func(store aggregate.Store) []cli.Aggregate
 	// Commands and Queries register what it does, and what it answers.
 	Commands func(bus *command.Bus, store aggregate.Store)
 	Queries  func(bus *query.Bus, from projection.Readable)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/leftfold/leftfold/aggregate"
+	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/command"
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/examples/shop/services/api"
@@ -134,6 +135,9 @@ func Service() host.Service {
 		Name:   "inventory",
 		Events: api.Set(api.OfItem, api.OfReservation),
 		Views:  []host.View{host.Keep(Levels), host.Keep(Reservations)},
+		Aggregates: func(store aggregate.Store) []cli.Aggregate {
+			return []cli.Aggregate{cli.Of(store, shelves), cli.Of(store, reservations)}
+		},
 		Commands: func(bus *command.Bus, store aggregate.Store) {
 			stock := NewStock(store)
 			command.Handle(bus, "stock.receive", stock.Receive)

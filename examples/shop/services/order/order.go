@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/leftfold/leftfold/aggregate"
+	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/command"
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/examples/shop/services/api"
@@ -69,6 +70,9 @@ func Service(placing Placing) host.Service {
 		Name:   "order",
 		Events: api.Set(api.OfOrder),
 		Views:  []host.View{host.Keep(Summaries), host.Keep(AllTotals)},
+		Aggregates: func(store aggregate.Store) []cli.Aggregate {
+			return []cli.Aggregate{cli.Of(store, Orders)}
+		},
 		Commands: func(bus *command.Bus, store aggregate.Store) {
 			orders := aggregate.NewRepository(store, Orders)
 			command.Handle(bus, "order.place", func(ctx context.Context, c api.Place) (eventstore.Receipt, error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"github.com/leftfold/leftfold/aggregate"
+	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/command"
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/examples/shop/services/api"
@@ -82,6 +83,9 @@ func Service(declines func(o api.Order) (reason string)) host.Service {
 		Name:   "payment",
 		Events: api.Set(api.OfPayment),
 		Views:  []host.View{host.Keep(Payments)},
+		Aggregates: func(store aggregate.Store) []cli.Aggregate {
+			return []cli.Aggregate{cli.Of(store, payments)}
+		},
 		Commands: func(bus *command.Bus, store aggregate.Store) {
 			r := aggregate.NewRepository(store, payments)
 			command.Handle(bus, "payment.take", func(ctx context.Context, c api.Take) (eventstore.Receipt, error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"github.com/leftfold/leftfold/aggregate"
+	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/command"
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/examples/shop/services/api"
@@ -51,6 +52,9 @@ func Service(nobodyGoes func(country string) bool) host.Service {
 		Name:   "shipping",
 		Events: api.Set(api.OfShipment),
 		Views:  []host.View{host.Keep(Shipments)},
+		Aggregates: func(store aggregate.Store) []cli.Aggregate {
+			return []cli.Aggregate{cli.Of(store, shipments)}
+		},
 		Commands: func(bus *command.Bus, store aggregate.Store) {
 			r := aggregate.NewRepository(store, shipments)
 			command.Handle(bus, "shipment.send", func(ctx context.Context, c api.Send) (eventstore.Receipt, error) {

@@ -40,6 +40,8 @@ type Config struct {
 	Switches bool
 	// Feed is a bus that the events of the four services go on to. Default: none.
 	Feed relay.Publisher
+	// NoWork has services serve only; [Config.Parts] are run by another process then.
+	NoWork bool
 	// Lease is for how long a part that was killed is missed. Default: 10 s.
 	Lease time.Duration
 }
@@ -77,7 +79,7 @@ func (c Config) listens() map[string][]string {
 }
 
 func (c Config) options(name string, found discovery.Resolver) host.Options {
-	o := host.Options{Found: found, Faults: c.Faults[name], Switches: c.Switches, Kill: killProcess, Lease: c.Lease}
+	o := host.Options{Found: found, Faults: c.Faults[name], Switches: c.Switches, Kill: killProcess, NoWork: c.NoWork, Lease: c.Lease}
 	switch {
 	case name == "gateway":
 		return o

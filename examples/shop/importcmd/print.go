@@ -1,4 +1,4 @@
-package main
+package importcmd
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 	"github.com/leftfold/leftfold/query"
 )
 
-// result is everything that the demo has to tell.
+// result is everything that the import has to tell.
 type result struct {
 	imported imported
 	answers  answers
@@ -90,11 +90,11 @@ func (r result) summary() summary {
 	return s
 }
 
-func (d *demo) print(r result, path string) error {
-	if d.output == cli.JSON {
-		return cli.PrintJSON(d.stdout, r.summary())
+func (v *verb) print(r result, path string) error {
+	if v.output == cli.JSON {
+		return cli.PrintJSON(v.stdout, r.summary())
 	}
-	p := printer{cli.NewPrinter(d.stdout)}
+	p := printer{cli.NewPrinter(v.stdout)}
 	p.tables(r.answers)
 	p.rejections(r.imported.rejections)
 	p.summary(r.summary(), r.findings, path)

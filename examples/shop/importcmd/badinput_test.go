@@ -1,4 +1,4 @@
-package main
+package importcmd
 
 import (
 	"bytes"
@@ -39,13 +39,13 @@ func TestAWrongCommandLineIsExplained(t *testing.T) {
 		says string
 	}{
 		"an unknown verb":          {[]string{"dance"}, `unknown command "dance"`},
-		"an unknown flag":          {[]string{"demo", "--fast"}, "unknown flag: --fast"},
-		"a flag without its value": {[]string{"demo", "--dir"}, "flag needs an argument: --dir"},
-		"an unknown output format": {[]string{"demo", "-o", "xml"}, `unknown output format "xml": want table or json`},
-		"a stray argument":         {[]string{"demo", "orders.csv"}, `unexpected argument "orders.csv"; give files with --data`},
+		"an unknown flag":          {[]string{"import", "--fast"}, "unknown flag: --fast"},
+		"a flag without its value": {[]string{"import", "--dir"}, "flag needs an argument: --dir"},
+		"an unknown output format": {[]string{"import", "-o", "xml"}, `unknown output format "xml": want table or json`},
+		"a stray argument":         {[]string{"import", "orders.csv"}, `unexpected argument "orders.csv"; give files with --data`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			leftfold(t.Context(), c.args...).refuses(t, cli.ExitUsage, c.says, "--help' to see what there is")
+			shop(t.Context(), c.args...).refuses(t, cli.ExitUsage, c.says, "--help' to see what there is")
 		})
 	}
 }
@@ -67,16 +67,16 @@ func TestAFileThatCannotBeImportedIsExplained(t *testing.T) {
 		"a name that is nothing": {"", []string{"no such file", "give --data the path"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := filepath.Join(t.TempDir(), "demo")
-			leftfold(t.Context(), demoArgs(dir, c.file)...).refuses(t, cli.ExitFailed, c.says...)
+			dir := filepath.Join(t.TempDir(), "import")
+			shop(t.Context(), importArgs(dir, c.file)...).refuses(t, cli.ExitFailed, c.says...)
 			assert.NoDirExists(t, dir, "nothing is begun")
 		})
 	}
 }
 
 func TestATypoInTheLastFileIsFoundBeforeTheFirstIsImported(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "demo")
-	leftfold(t.Context(), demoArgs(dir, file(t, bought), "oders.csv")...).refuses(t, cli.ExitFailed, "oders.csv")
+	dir := filepath.Join(t.TempDir(), "import")
+	shop(t.Context(), importArgs(dir, file(t, bought), "oders.csv")...).refuses(t, cli.ExitFailed, "oders.csv")
 	assert.NoDirExists(t, dir)
 }
 
@@ -86,7 +86,7 @@ func TestAFileWithNothingInItIsNotedAndFine(t *testing.T) {
 		retail.Header:          "has no rows: there was nothing to import",
 		retail.Header + "\n\n": "has no rows: there was nothing to import",
 	} {
-		r := leftfold(t.Context(), demoArgs(t.TempDir(), raw(t, content))...)
+		r := shop(t.Context(), importArgs(t.TempDir(), raw(t, content))...)
 		assert.Equal(t, cli.ExitOK, r.code, r.stderr)
 		assert.Contains(t, r.stderr, note)
 		s := r.summary(t)
@@ -104,7 +104,7 @@ func TestQuotesThatNeverCloseCostOneRowAndTheExitCode(t *testing.T) {
 	broken := `2,A,"lamp,5,01/12/2010 08:26,2.00,7,France`
 	rows := append([]string{bought, broken}, strings.Split(strings.Repeat(strings.Replace(bought, "1,", "3,", 1)+"\n", 30), "\n")[:30]...)
 	dir := t.TempDir()
-	r := leftfold(t.Context(), demoArgs(dir, file(t, rows...))...)
+	r := shop(t.Context(), importArgs(dir, file(t, rows...))...)
 	assert.Equal(t, cli.ExitFailed, r.code)
 	assert.Contains(t, r.stderr, "line 3:")
 	assert.Contains(t, r.stderr, "correct the quotes and import the file again")
@@ -122,14 +122,14 @@ func TestAPlaceThatCannotHoldTheShopIsExplained(t *testing.T) {
 	taken := raw(t, "a file")
 	for name, c := range map[string]struct{ dir, says string }{
 		"a file":          {taken, "cannot use the directory " + taken},
-		"below a file":    {filepath.Join(taken, "demo"), "not a directory"},
+		"below a file":    {filepath.Join(taken, "import"), "not a directory"},
 		"below /proc":     {"/proc/leftfold/demo", "cannot use the directory /proc/leftfold/demo"},
 		"/proc itself":    {"/proc", "/proc"},
 		"an empty --dir":  {"", "cannot use the directory"},
 		"a name too long": {strings.Repeat("x", 300), "too long"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			leftfold(t.Context(), demoArgs(c.dir, file(t, bought))...).refuses(t, cli.ExitFailed, c.says, "--dir")
+			shop(t.Context(), importArgs(c.dir, file(t, bought))...).refuses(t, cli.ExitFailed, c.says, "--dir")
 		})
 	}
 	content, err := os.ReadFile(taken)
@@ -160,7 +160,7 @@ func shopFile(t *testing.T, orders string) []byte {
 	return content
 }
 
-// placed puts content where the demo keeps its shop.
+// placed puts content where the import keeps its shop.
 func placed(t *testing.T, content []byte) (dir, path string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -186,7 +186,7 @@ func TestAFileThatIsNoShopIsLeftAsItIs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := c.damage(bytes.Clone(whole))
 			dir, path := placed(t, before)
-			leftfold(t.Context(), demoArgs(dir, orders)...).refuses(t, cli.ExitFailed, path, c.says, "--dir")
+			shop(t.Context(), importArgs(dir, orders)...).refuses(t, cli.ExitFailed, path, c.says, "--dir")
 			after, err := os.ReadFile(path)
 			require.NoError(t, err)
 			assert.True(t, bytes.Equal(before, after), "the file was changed")
@@ -221,7 +221,7 @@ func TestTortureADamagedFileIsFoundOrDoesNotMatter(t *testing.T) {
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
 			dir, path := placed(t, damage(bytes.Clone(whole)))
-			r := finish(process(t, demoArgs(dir, orders)...))
+			r := finish(process(t, importArgs(dir, orders)...))
 			if r.code == cli.ExitOK {
 				require.NoError(t, r.summary(t).agrees(want))
 				return
@@ -256,7 +256,7 @@ func TestAnEventOfAnUnknownTypeIsNamed(t *testing.T) {
 			orders, _ := firstRows(t, 30)
 			plant(t, dir, stream)
 			for _, format := range []string{"json", "table"} { // with --check or without
-				leftfold(t.Context(), "demo", "-o", format, "--dir", dir, "--data", orders).
+				shop(t.Context(), "import", "-o", format, "--dir", dir, "--data", orders).
 					refuses(t, cli.ExitFailed, "order.gift_wrapped", "position 1 ", string(stream), "deploy the newer version")
 			}
 		})
@@ -287,7 +287,7 @@ func TestAFileThatAnotherProcessKeepsLockedIsExplained(t *testing.T) {
 	dir := t.TempDir()
 	checked(t, dir, file(t, bought))
 	locked(t, dir, func() {
-		leftfold(t.Context(), demoArgs(dir, file(t, returned))...).
+		shop(t.Context(), importArgs(dir, file(t, returned))...).
 			refuses(t, cli.ExitFailed, "locked by another process", "shop.db", "try again")
 	})
 	assert.Equal(t, 1, checked(t, dir, file(t, returned)).AcceptedRows, "afterwards it goes on")

@@ -1,4 +1,4 @@
-package main
+package importcmd
 
 import (
 	"context"
@@ -24,8 +24,8 @@ type replayed struct {
 
 // replay builds the read models a second time, from position 0 and in a file of their
 // own, and compares them with the live ones.
-func (d *demo) replay(ctx context.Context, shop *app.App, store *sqlite.Store) (r replayed, err error) {
-	place, err := d.reserve(ctx)
+func (v *verb) replay(ctx context.Context, shop *app.App, store *sqlite.Store) (r replayed, err error) {
+	place, err := v.reserve(ctx)
 	if err != nil {
 		return r, fmt.Errorf("replay: %w", err)
 	}
@@ -43,7 +43,7 @@ func (d *demo) replay(ctx context.Context, shop *app.App, store *sqlite.Store) (
 
 	start := time.Now()
 	runner := shop.ProjectionsInto(second)
-	bar := cli.NewBar(d.stderr, "replay", int64(head.Position)*int64(len(runner.Tasks)))
+	bar := cli.NewBar(v.stderr, "replay", int64(head.Position)*int64(len(runner.Tasks)))
 	runner.OnProgress = bar.Follow(start)
 	err = runner.CatchUp(ctx)
 	bar.Finish(err == nil)
@@ -65,13 +65,13 @@ type place struct {
 const lookAgain = 50 * time.Millisecond
 
 // reserve waits until no other process replays in the directory, and clears it.
-func (d *demo) reserve(ctx context.Context) (place, error) {
-	lock, err := os.OpenFile(filepath.Join(d.dir, "replay.lock"), os.O_RDWR|os.O_CREATE, 0o644)
+func (v *verb) reserve(ctx context.Context) (place, error) {
+	lock, err := os.OpenFile(filepath.Join(v.dir, "replay.lock"), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return place{}, err
 	}
-	p := place{filepath.Join(d.dir, "replay.db"), lock}
-	if err := d.await(ctx, lock); err != nil {
+	p := place{filepath.Join(v.dir, "replay.db"), lock}
+	if err := v.await(ctx, lock); err != nil {
 		return place{}, errors.Join(err, lock.Close())
 	}
 	if err := p.clear(); err != nil {
@@ -80,13 +80,13 @@ func (d *demo) reserve(ctx context.Context) (place, error) {
 	return p, nil
 }
 
-func (d *demo) await(ctx context.Context, lock *os.File) error {
+func (v *verb) await(ctx context.Context, lock *os.File) error {
 	for told := false; ; told = true {
 		if got, err := tryLock(lock); got || err != nil {
 			return err
 		}
 		if !told {
-			fmt.Fprintf(d.stderr, "replay: waiting for another demo that replays in %s\n", d.dir)
+			fmt.Fprintf(v.stderr, "replay: waiting for another import that replays in %s\n", v.dir)
 		}
 		select {
 		case <-ctx.Done():

@@ -1,4 +1,4 @@
-package main
+package importcmd
 
 import (
 	"bufio"
@@ -51,13 +51,13 @@ func (p phase) follows(line string, fresh bool) phase {
 	return p
 }
 
-// killed runs the demo on the bundled orders, waits until it has come to a phase and
+// killed runs the import of the bundled orders, waits until it has come to a phase and
 // then for a random moment, kills it, and returns the phase that it was in. A run that
 // is never in the phase is killed in the next one. In a fresh directory there are no
 // rows to repeat.
 func killed(t *testing.T, dir string, fresh bool, in phase, after time.Duration) (phase, error) {
 	t.Helper()
-	cmd := process(t, demoArgs(dir)...)
+	cmd := process(t, importArgs(dir)...)
 	stderr, err := cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -93,7 +93,7 @@ func killed(t *testing.T, dir string, fresh bool, in phase, after time.Duration)
 
 // Kill -9 of the whole program, again and again on one directory. That the page cache
 // survives it is granted; adapters/sqlite checks the fsync.
-func TestTortureKilledDemo(t *testing.T) {
+func TestTortureKilledImport(t *testing.T) {
 	kills := 10
 	if os.Getenv("LEFTFOLD_TORTURE") == "1" {
 		kills = 50
@@ -123,10 +123,10 @@ func TestTortureKilledDemo(t *testing.T) {
 
 	want, err := straightline.Compute(data.Open())
 	require.NoError(t, err)
-	end := finish(process(t, demoArgs(dir)...))
+	end := finish(process(t, importArgs(dir)...))
 	require.Equal(t, cli.ExitOK, end.code, end.stderr)
 	require.NoError(t, end.summary(t).agrees(want), "lost or duplicated")
-	once := finish(process(t, demoArgs(dir)...))
+	once := finish(process(t, importArgs(dir)...))
 	require.Equal(t, cli.ExitOK, once.code, once.stderr)
 	require.NoError(t, once.summary(t).agrees(want))
 	assert.Equal(t, 0, once.summary(t).EventsAppended)

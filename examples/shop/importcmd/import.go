@@ -1,4 +1,7 @@
-package main
+// Package importcmd is the verb import of the shop: the shop as one service, on one file, with every row
+// of an export of the till. What it does is in the packages order, returns and inventory, which decide,
+// in sales, which looks at the whole, and in app, which puts them together.
+package importcmd
 
 import (
 	"context"
@@ -19,8 +22,8 @@ import (
 	"github.com/leftfold/leftfold/query"
 )
 
-// demo is one run of the demo: what was asked for, and where it prints.
-type demo struct {
+// verb is one run of the import: what was asked for, and where it prints.
+type verb struct {
 	dir    string
 	files  []string
 	output cli.Output
@@ -29,8 +32,8 @@ type demo struct {
 	stdout, stderr io.Writer
 }
 
-const demoHelp = `Runs a shop on the real orders of an online gift retailer, in this process and on one
-SQLite file: no server, no network.
+const help = `Runs the shop as one service, on the real orders of an online gift retailer, in this process
+and on one SQLite file: no server, no network.
 
 Every row of the export becomes part of a command, commands become events, events
 become read models while the import runs, and queries answer from them. Then the whole
@@ -39,13 +42,14 @@ log is replayed into a second read model and both are compared, row by row.
 A second run on the same --dir goes on where the first ended: what was imported stays,
 and importing it again changes nothing. So does a run after kill -9.`
 
-func demoCommand() *cobra.Command {
-	d := &demo{}
+// Command returns the verb.
+func Command() *cobra.Command {
+	v := &verb{}
 	cmd := &cobra.Command{
-		Use:     "demo",
-		Short:   "Run a shop on real orders",
-		Long:    demoHelp,
-		Example: "  leftfold demo --check",
+		Use:     "import",
+		Short:   "The shop as one service, with all rows of the invoices",
+		Long:    help,
+		Example: "  shop import --check",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return cli.Misused(cmd, fmt.Errorf("unexpected argument %q; give files with --data", args[0]))
@@ -53,39 +57,39 @@ func demoCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			d.stdout, d.stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
-			return d.run(cmd.Context())
+			v.stdout, v.stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
+			return v.run(cmd.Context())
 		},
 	}
-	cmd.Flags().StringVar(&d.dir, "dir", "leftfold-demo", "directory of the SQLite files; created if missing")
-	cmd.Flags().StringArrayVar(&d.files, "data", nil, "CSV export to import instead of the bundled one; may be repeated")
-	cmd.Flags().BoolVar(&d.check, "check", false, "exit with 1 if any check does not hold")
-	cli.OutputFlag(cmd, &d.output, cli.Table, cli.JSON)
+	cmd.Flags().StringVar(&v.dir, "dir", "shop-data", "directory of the SQLite files; created if missing")
+	cmd.Flags().StringArrayVar(&v.files, "data", nil, "CSV export to import instead of the bundled one; may be repeated")
+	cmd.Flags().BoolVar(&v.check, "check", false, "exit with 1 if any check does not hold")
+	cli.OutputFlag(cmd, &v.output, cli.Table, cli.JSON)
 	return cmd
 }
 
 // run imports, answers, replays and verifies. The order of the steps is the order in
 // which a reader of the output meets the ideas.
-func (d *demo) run(ctx context.Context) error {
-	exports, err := openExports(ctx, d.files)
+func (v *verb) run(ctx context.Context) error {
+	exports, err := openExports(ctx, v.files)
 	if err != nil {
 		return err
 	}
 	defer exports.close()
-	if err := os.MkdirAll(d.dir, 0o755); err != nil {
-		return fmt.Errorf("cannot use the directory %s: %w; choose another with --dir", d.dir, err)
+	if err := os.MkdirAll(v.dir, 0o755); err != nil {
+		return fmt.Errorf("cannot use the directory %s: %w; choose another with --dir", v.dir, err)
 	}
-	path := filepath.Join(d.dir, "shop.db")
+	path := filepath.Join(v.dir, "shop.db")
 	store, err := sqlite.Open(ctx, path, sqlite.Options{})
 	if err != nil {
-		return fmt.Errorf("open the shop in the directory %s (--dir): %w", d.dir, err)
+		return fmt.Errorf("open the shop in the directory %s (--dir): %w", v.dir, err)
 	}
 	defer store.Close(context.WithoutCancel(ctx)) // everything was acknowledged before
 	shop := app.New(store, store.Sink())
 
 	var result result
 	err = whileProjecting(ctx, shop, func(ctx context.Context) (err error) {
-		if result.imported, err = d.importAll(ctx, shop, exports); err != nil {
+		if result.imported, err = v.importAll(ctx, shop, exports); err != nil {
 			return err
 		}
 		head, err := store.Head(ctx) // what this run imported, and whatever was there before
@@ -98,24 +102,24 @@ func (d *demo) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if result.replayed, err = d.replay(ctx, shop, store); err != nil {
+	if result.replayed, err = v.replay(ctx, shop, store); err != nil {
 		return err
 	}
 	if result.findings, err = verify(ctx, shop, result); err != nil {
 		return err
 	}
-	if err := d.print(result, path); err != nil {
+	if err := v.print(result, path); err != nil {
 		return err
 	}
-	return d.verdict(result)
+	return v.verdict(result)
 }
 
 // verdict turns what was found into an exit code.
-func (d *demo) verdict(r result) error {
+func (v *verb) verdict(r result) error {
 	if len(r.imported.broken) > 0 {
 		return fmt.Errorf("malformed CSV: %w", errors.Join(r.imported.broken...))
 	}
-	if d.check && len(r.findings) > 0 {
+	if v.check && len(r.findings) > 0 {
 		return fmt.Errorf("check failed: %w", errors.Join(r.findings...))
 	}
 	return nil
@@ -161,10 +165,10 @@ type rejection struct {
 	app.Rejection
 }
 
-func (d *demo) importAll(ctx context.Context, shop *app.App, exports exports) (sum imported, err error) {
+func (v *verb) importAll(ctx context.Context, shop *app.App, exports exports) (sum imported, err error) {
 	start := time.Now()
 	for _, export := range exports {
-		report, err := d.importOne(ctx, shop, export)
+		report, err := v.importOne(ctx, shop, export)
 		sum.add(export, report)
 		if err != nil {
 			return sum, fmt.Errorf("%s: %w", export.name, err)
@@ -174,8 +178,8 @@ func (d *demo) importAll(ctx context.Context, shop *app.App, exports exports) (s
 	return sum, nil
 }
 
-func (d *demo) importOne(ctx context.Context, shop *app.App, export *export) (app.Report, error) {
-	bar := cli.NewBar(d.stderr, "import "+export.name, export.size)
+func (v *verb) importOne(ctx context.Context, shop *app.App, export *export) (app.Report, error) {
+	bar := cli.NewBar(v.stderr, "import "+export.name, export.size)
 	goesOn := false // where an earlier import had ended
 	report, err := shop.Import(ctx, export.reader, func(r app.Report) {
 		if r.Repeated > 0 && r.Appended > 0 && !goesOn {
@@ -188,9 +192,9 @@ func (d *demo) importOne(ctx context.Context, shop *app.App, export *export) (ap
 	switch {
 	case err != nil:
 	case export.read.n == 0:
-		fmt.Fprintf(d.stderr, "%s is empty: there was nothing to import\n", export.name)
+		fmt.Fprintf(v.stderr, "%s is empty: there was nothing to import\n", export.name)
 	case report.Rows == 0:
-		fmt.Fprintf(d.stderr, "%s has no rows: there was nothing to import\n", export.name)
+		fmt.Fprintf(v.stderr, "%s has no rows: there was nothing to import\n", export.name)
 	}
 	return report, err
 }
@@ -233,7 +237,7 @@ func verify(ctx context.Context, shop *app.App, r result) (findings []error, err
 	return findings, nil
 }
 
-// ask puts the questions whose answers the demo prints. They include everything up to
+// ask puts the questions whose answers the import prints. They include everything up to
 // the head of the log.
 func ask(ctx context.Context, shop *app.App, head eventstore.Token) (answers, error) {
 	a := answers{through: head.Position}

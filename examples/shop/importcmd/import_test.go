@@ -1,4 +1,4 @@
-package main
+package importcmd
 
 import (
 	"encoding/json"
@@ -15,7 +15,7 @@ import (
 
 func TestTortureTheBundledOrdersComeToTheirFigures(t *testing.T) {
 	dir := t.TempDir()
-	first := finish(process(t, demoArgs(dir)...))
+	first := finish(process(t, importArgs(dir)...))
 	require.Equal(t, cli.ExitOK, first.code, first.stderr)
 	s := first.summary(t)
 
@@ -31,7 +31,7 @@ func TestTortureTheBundledOrdersComeToTheirFigures(t *testing.T) {
 	assert.Len(t, s.Rejected, s.RejectedRows, "each rejected row is listed")
 	assert.True(t, s.ViewsEqual)
 
-	second := finish(process(t, demoArgs(dir)...))
+	second := finish(process(t, importArgs(dir)...))
 	require.Equal(t, cli.ExitOK, second.code, second.stderr)
 	again := second.summary(t)
 	require.NoError(t, again.agrees(want))
@@ -48,7 +48,7 @@ func sum(days map[string]int64) (total int64) {
 
 func TestTheJSONHasWhatProgramsRelyOn(t *testing.T) {
 	orders, _ := firstRows(t, 500)
-	r := leftfold(t.Context(), demoArgs(t.TempDir(), orders)...)
+	r := shop(t.Context(), importArgs(t.TempDir(), orders)...)
 	require.Equal(t, cli.ExitOK, r.code, r.stderr)
 
 	var object map[string]json.RawMessage
@@ -112,7 +112,7 @@ func TestTheSameFileTwiceInOneRunIsARepeat(t *testing.T) {
 
 func TestTheTextIsForPeople(t *testing.T) {
 	orders, _ := firstRows(t, 500)
-	r := leftfold(t.Context(), "demo", "--check", "--dir", t.TempDir(), "--data", orders)
+	r := shop(t.Context(), "import", "--check", "--dir", t.TempDir(), "--data", orders)
 	require.Equal(t, cli.ExitOK, r.code, r.stderr)
 
 	for _, text := range []string{
@@ -137,18 +137,9 @@ func TestTheTextIsForPeople(t *testing.T) {
 
 func TestWhatAFileSaysCannotMoveTheCursor(t *testing.T) {
 	orders := file(t, "1,A,\x1b[2Jlamp\a,5,01/12/2010 08:26,2.00,7,\x1b]0;owned\x07", "2,A,\x1b[2J,x,01/12/2010 08:26,2.00,7,France")
-	r := leftfold(t.Context(), "demo", "--dir", t.TempDir(), "--data", orders)
+	r := shop(t.Context(), "import", "--dir", t.TempDir(), "--data", orders)
 	require.Equal(t, cli.ExitOK, r.code, r.stderr)
 	assert.NotContains(t, r.stdout, "\x1b")
 	assert.NotContains(t, r.stdout, "\a")
 	assert.Contains(t, r.stdout, "malformed")
-}
-
-func TestWithoutACommandTheHelpIsPrinted(t *testing.T) {
-	for _, args := range [][]string{nil, {"--help"}, {"demo", "--help"}} {
-		r := leftfold(t.Context(), args...)
-		assert.Equal(t, cli.ExitOK, r.code)
-		assert.Contains(t, r.stdout, "Usage:")
-		assert.Empty(t, r.stderr)
-	}
 }
