@@ -81,7 +81,7 @@ var importTable = []rule{
 	// What puts the parts together.
 	{pkg: "examples/...", own: everything, modules: list(pgx, aws, "github.com/aws/aws-lambda-go", cobra)},                                              // to open a pool: ADR 0019; a client: ADR 0031; verbs: ADR 0033
 	{pkg: "cli", own: append(list("adapters/httpapi"), core...), modules: list(cobra, pretty, "golang.org/x/term", "github.com/guptarohit/asciigraph")}, // ADR 0033, as the next two
-	{pkg: "cli/stores", own: append(list("cli", "adapters/postgres", "adapters/sqlite"), core...), modules: list(cobra, pgx)},
+	{pkg: "cli/stores", own: append(list("cli", "adapters/postgres", "adapters/sqlite", "adapters/kinesisstore"), core...), modules: list(cobra, pgx, aws)}, // aws: ADR 0035
 	{pkg: "cli/storecmd", own: append(list("cli", "cli/stores", "eventstore/schema", "eventstore/export", "adapters/postgres", "adapters/sqlite"), core...), modules: list(cobra, pretty, pgx, "github.com/klauspost/compress")},
 	{pkg: "cmd/...", own: everything, modules: list(cobra, pretty, "golang.org/x/term", pgx)},
 

@@ -32,6 +32,9 @@ var (
 	ErrForeignWrite = errors.New("kinesisstore: the store of the index was appended to by somebody else: build a new index by Rebuild")
 	// ErrOtherStream: the index is that of another stream, or of an earlier one of the same name.
 	ErrOtherStream = errors.New("kinesisstore: the index is of another stream")
+	// ErrNoIndex: there is no index where one was looked for by [FindIndex]. Name the database that the indexer keeps, or
+	// run one there first: [OpenIndex] makes it.
+	ErrNoIndex = errors.New("kinesisstore: there is no index of a stream in this database: name the one that the indexer keeps, or run an indexer there first")
 	// ErrPartitionKeys: the stream spreads its records as it likes (record distribution AUTO), so that those
 	// of one key have no order. Set it to USER_PARTITION_KEY, and build a new index.
 	ErrPartitionKeys = errors.New("kinesisstore: the stream does not keep records of one partition key together: set its record distribution to USER_PARTITION_KEY")

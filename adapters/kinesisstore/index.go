@@ -37,11 +37,34 @@ var _ consumer.Target = (*Index)(nil)
 // OpenIndex opens the index of the stream in the database, and makes its tables there the first time.
 // The store must be empty then ([ErrForeignWrite]). [ErrOtherStream]: the index is of another one.
 func OpenIndex(ctx context.Context, database Database, stream Stream) (*Index, error) {
-	x := &Index{database: database, stream: stream, now: time.Now, judge: Judge, step: func() error { return nil }}
+	x := newIndex(database, stream)
 	if err := x.open(ctx); err != nil {
 		return nil, fmt.Errorf("open the index of %s: %w", stream.ARN, err)
 	}
 	return x, nil
+}
+
+// FindIndex is [OpenIndex] for who only looks, or appends: it makes nothing, and its role needs not be able to. It fails
+// with [ErrNoIndex] if there is no index in the database.
+func FindIndex(ctx context.Context, database Database, stream Stream) (*Index, error) {
+	x := newIndex(database, stream)
+	found, err := false, error(nil)
+	if x.sql, err = database.statements(); err == nil {
+		found, err = x.find(ctx)
+	}
+	switch {
+	case errors.Is(err, ErrOtherStream), err != nil && ctx.Err() != nil:
+		return nil, fmt.Errorf("open the index of %s: %w", stream.ARN, err)
+	case err != nil: // its tables are not there, or cannot be read
+		return nil, fmt.Errorf("open the index of %s: %w: %w", stream.ARN, ErrNoIndex, err)
+	case !found:
+		return nil, fmt.Errorf("open the index of %s: %w", stream.ARN, ErrNoIndex)
+	}
+	return x, nil
+}
+
+func newIndex(database Database, stream Stream) *Index {
+	return &Index{database: database, stream: stream, now: time.Now, judge: Judge, step: func() error { return nil }}
 }
 
 func (x *Index) open(ctx context.Context) (err error) {

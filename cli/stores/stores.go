@@ -3,6 +3,9 @@
 //	sqlite:FILE                      a file of adapters/sqlite
 //	postgres://…?schema=NAME         a store of adapters/postgres in a schema, leftfold if none is named.
 //	                                 The rest of the URL is as libpq has it: host, user, sslmode, PGPASSWORD …
+//	kinesis://STREAM?index=URL       a store of adapters/kinesisstore on a stream. Its index is in one of the
+//	                                 other two, whose URL is percent-encoded. region=NAME and endpoint=URL are
+//	                                 found as [AWS] says if they are left out.
 //
 // It opens what is there and never makes a store: what a typo names would be empty.
 package stores
@@ -35,14 +38,14 @@ type Store interface {
 
 // Flag gives a verb the flag --store.
 func Flag(cmd *cobra.Command, to *string) {
-	cmd.Flags().StringVar(to, "store", "", "URL of the store: sqlite:FILE or postgres://…, with ?schema=NAME if it is not in schema leftfold")
+	cmd.Flags().StringVar(to, "store", "", "URL of the store: sqlite:FILE; postgres://…, with ?schema=NAME if it is not in schema leftfold; or kinesis://STREAM?index=URL")
 }
 
 // Open opens the store at a URL. One that names no store is a [cli.UsageError]; no error has the
 // password in it.
 func Open(ctx context.Context, at string) (Store, error) {
 	if at == "" {
-		return nil, cli.Usagef("say which store: --store sqlite:FILE or --store postgres://…")
+		return nil, cli.Usagef("say which store: --store sqlite:FILE, postgres://… or kinesis://STREAM?index=URL")
 	}
 	if file, isFile := SQLiteFile(at); isFile {
 		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
@@ -52,6 +55,9 @@ func Open(ctx context.Context, at string) (Store, error) {
 	}
 	if IsPostgres(at) {
 		return openPostgres(ctx, at)
+	}
+	if IsKinesis(at) {
+		return openKinesis(ctx, at)
 	}
 	return nil, Unknown("store", at)
 }
@@ -104,11 +110,16 @@ func Postgres(at string) (config *pgxpool.Config, schema string, err error) {
 
 // Unknown is the [cli.UsageError] of a URL that names nothing that is known. what is the flag's name.
 func Unknown(what, at string) error {
-	return cli.Usagef("unknown %s %q: want sqlite:FILE or postgres://… (--%s)", what, withoutPassword(at), what)
+	want := "sqlite:FILE or postgres://…"
+	if what == "store" {
+		want = "sqlite:FILE, postgres://… or kinesis://STREAM?index=URL"
+	}
+	return cli.Usagef("unknown %s %q: want %s (--%s)", what, withoutPassword(at), want, what)
 }
 
 func withoutPassword(at string) string {
 	if parsed, err := url.Parse(at); err == nil {
+		parsed.RawQuery = "" // libpq takes a password there, and an index has a URL there
 		return parsed.Redacted()
 	}
 	return "(not a URL)"
