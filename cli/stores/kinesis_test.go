@@ -50,16 +50,16 @@ func TestAURLOfAStreamThatIsWrongIsSaidWithoutIt(t *testing.T) {
 	t.Parallel()
 	const index = "index=postgres://ada:secret@h/d"
 	for at, says := range map[string]string{
-		"kinesis:orders?" + index:                          "want kinesis://STREAM",
-		"kinesis://?" + index:                              "want kinesis://STREAM",
-		"kinesis://or%20ders?" + index:                     "want kinesis://STREAM",
-		"kinesis://orders/x?" + index:                      "want kinesis://STREAM",
-		"kinesis://secret@orders":                          "want kinesis://STREAM",
-		"kinesis://orders?index=%zz" + index:               "percent-encoded",
+		"kinesis:orders?" + index:                           "want kinesis://STREAM",
+		"kinesis://?" + index:                               "want kinesis://STREAM",
+		"kinesis://or%20ders?" + index:                      "want kinesis://STREAM",
+		"kinesis://orders/x?" + index:                       "want kinesis://STREAM",
+		"kinesis://secret@orders":                           "want kinesis://STREAM",
+		"kinesis://orders?index=%zz" + index:                "percent-encoded",
 		"kinesis://orders?" + index + "?schema=s&sslmode=x": "unknown parameter sslmode: want index, region and endpoint",
-		"kinesis://orders?" + index + "&" + index:          "index twice",
-		"kinesis://orders?index=mysql://secret":            "neither sqlite:FILE nor postgres://",
-		"kinesis://orders?endpoint=localhost:99":           "no http:// or https:// URL",
+		"kinesis://orders?" + index + "&" + index:           "index twice",
+		"kinesis://orders?index=mysql://secret":             "neither sqlite:FILE nor postgres://",
+		"kinesis://orders?endpoint=localhost:99":            "no http:// or https:// URL",
 	} {
 		_, err := Open(t.Context(), at)
 		var usage *cli.UsageError
