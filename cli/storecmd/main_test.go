@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +21,15 @@ type ran struct {
 func leftfold(ctx context.Context, args ...string) ran {
 	var stdout, stderr bytes.Buffer
 	code := cli.Run(ctx, root(), args, &stdout, &stderr)
+	return ran{code, stdout.String(), stderr.String()}
+}
+
+// leftfoldReading is leftfold with something on standard input.
+func leftfoldReading(ctx context.Context, stdin string, args ...string) ran {
+	var stdout, stderr bytes.Buffer
+	root := root()
+	root.SetIn(strings.NewReader(stdin))
+	code := cli.Run(ctx, root, args, &stdout, &stderr)
 	return ran{code, stdout.String(), stderr.String()}
 }
 
