@@ -36,7 +36,8 @@ line, and appends them together:
 
   {"type": "order.placed", "data": {"total": 17}, "tags": ["customer:17"], "metadata": {"actor": "ada"}, "schema_version": 1}
 
-Only type is required. Payloads are JSON. Metadata that is not given says that the command was leftfold append.
+Only type is required. Payloads are JSON. Metadata that is not given says that the command was leftfold append, and has
+the id for leftfold trace.
 
 An append is made once under its --id, whatever it is: the same command line again prints the first receipt, and
 other events under it are refused. Ids are those of this verb, no program's. Without --id a new one is made, and
@@ -97,6 +98,11 @@ func (a *appending) request(cmd *cobra.Command, stream eventstore.StreamID) (eve
 	}
 	if a.id == "" {
 		a.id = eventstore.NewEventID().String()
+	}
+	for n := range events {
+		if events[n].Metadata == nil {
+			events[n].Metadata = eventstore.Metadata{eventstore.MetadataCommand: "leftfold append", eventstore.MetadataCorrelationID: a.id}.Encode()
+		}
 	}
 	request := eventstore.AppendRequest{
 		Command: eventstore.Command{ID: eventstore.NewCommandID("leftfold append", a.id), Hash: hashOf(stream, events)},

@@ -55,7 +55,7 @@ func TestAnEventIsAppendedWithAllThatWasSaidOfIt(t *testing.T) {
 	assert.Equal(t, "order.placed", e.Type)
 	assert.Equal(t, 3, e.SchemaVersion)
 	assert.Equal(t, []eventstore.Tag{"customer:17", "a:b"}, e.Tags)
-	assert.JSONEq(t, `{"command":"leftfold append"}`, string(e.Metadata))
+	assert.JSONEq(t, `{"command":"leftfold append","correlation_id":"first"}`, string(e.Metadata))
 	r = leftfold(t.Context(), "stream", "show", "order-1", "--store", store, "--payload")
 	assert.Contains(t, r.stdout, "9007199254740993")
 

@@ -39,9 +39,6 @@ type givenEvent struct {
 }
 
 func (e givenEvent) asData() eventstore.EventData {
-	if e.Metadata == nil {
-		e.Metadata = eventstore.Metadata{eventstore.MetadataCommand: "leftfold append"}.Encode()
-	}
 	return eventstore.EventData{Type: e.Type, SchemaVersion: e.SchemaVersion, Tags: e.Tags, Metadata: e.Metadata, Data: e.Data}
 }
 

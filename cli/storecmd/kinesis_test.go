@@ -1,0 +1,114 @@
+package storecmd
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leftfold/leftfold/adapters/kinesisstore"
+	"github.com/leftfold/leftfold/adapters/sqlite"
+	"github.com/leftfold/leftfold/cli"
+	"github.com/leftfold/leftfold/internal/awstest"
+	"github.com/leftfold/leftfold/internal/awstest/emulators"
+)
+
+// TestMain gives AWS two keys of nobody, which an emulator takes.
+func TestMain(m *testing.M) {
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing", "AWS_SESSION_TOKEN": "", "AWS_PROFILE": "",
+		"AWS_REGION": "", "AWS_DEFAULT_REGION": "", "AWS_ENDPOINT_URL": "", "AWS_ENDPOINT_URL_KINESIS": "",
+		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
+	} {
+		_ = os.Setenv(name, value) // fails for malformed names only
+	}
+	os.Exit(m.Run())
+}
+
+// kinesisStore is a stream on the emulator, with an index and an indexer: url is that of the store.
+func kinesisStore(t *testing.T) (at string) {
+	t.Helper()
+	client := awstest.Kinesis(t, nil)
+	name := fmt.Sprintf("cli-%d", time.Now().UnixNano())
+	awstest.CreateStream(t, client, name, 1)
+	file := filepath.Join(t.TempDir(), "index.db")
+	inner, err := sqlite.Open(t.Context(), file, sqlite.Options{})
+	require.NoError(t, err)
+	db, err := sql.Open("sqlite", file)
+	require.NoError(t, err)
+	stream, err := kinesisstore.Describe(t.Context(), client, name)
+	require.NoError(t, err)
+	index, err := kinesisstore.OpenIndex(t.Context(), kinesisstore.SQLite(inner, db), stream)
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- kinesisstore.Indexer{API: client, Index: index}.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		assert.NoError(t, <-ended)
+		assert.NoError(t, db.Close())
+		assert.NoError(t, inner.Close(context.Background()))
+	})
+	parameters := url.Values{"index": {"sqlite:" + file}, "region": {emulators.Region}, "endpoint": {*client.Options().BaseEndpoint}}
+	return "kinesis://" + name + "?" + parameters.Encode()
+}
+
+func TestTheVerbsWorkOnAStreamOfKinesis(t *testing.T) {
+	t.Parallel()
+	at := kinesisStore(t)
+	views := filepath.Join(t.TempDir(), "views.db")
+	sink, err := sqlite.OpenSink(t.Context(), views)
+	require.NoError(t, err)
+	require.NoError(t, sink.Close())
+	show := func(args ...string) string {
+		t.Helper()
+		r := leftfold(t.Context(), append(args, "--store", at)...)
+		require.Equal(t, cli.ExitOK, r.code, "%v: %s", args, r.stderr)
+		return r.stdout
+	}
+	line := []string{"append", "order-1", "--type", "order.placed", "--data", `{"total":17}`, "--tag", "customer:17", "--expect", "empty", "--id", "one"}
+	assert.Contains(t, show(line...), "Appended 1 event to order-1, up to version 1, position 1")
+	assert.Contains(t, show(line...), "Nothing to do")
+	assert.Contains(t, show("streams"), "order-1")
+	assert.Contains(t, show("stream", "show", "order-1", "--payload"), `"total": 17`)
+	assert.Contains(t, show("events", "--tag", "customer:17"), "order.placed")
+	assert.Contains(t, show("trace", "one"), "order.placed")
+	assert.Contains(t, show("schema", "census"), "order.placed")
+	assert.Equal(t, "There are no read models yet.\n", show("projections", "list", "--read-models", "sqlite:"+views))
+	show("lag", "--read-models", "sqlite:"+views)
+
+	file := filepath.Join(t.TempDir(), "log.jsonl")
+	show("export", file, "--without-commands")
+	back := "sqlite:" + filepath.Join(t.TempDir(), "back.db")
+	require.Equal(t, cli.ExitOK, leftfold(t.Context(), "import", file, "--store", back).code)
+	assert.Len(t, streamOf(t, back, "order-1"), 1)
+
+	ctx, stop := context.WithCancel(t.Context())
+	out, ended := make(lines), make(chan int, 1)
+	go func() { ended <- runTo(ctx, out, "tail", "-f", "-o", "jsonl", "--store", at) }()
+	require.Contains(t, <-out, `"position":1`)
+	show("append", "order-1", "--type", "order.noted")
+	require.Contains(t, <-out, `"order.noted"`)
+	stop()
+	assert.Equal(t, cli.ExitOK, <-ended)
+
+	for says, args := range map[string][]string{
+		"say --expect exact:2":              {"append", "order-1", "--type", "x", "--expect", "exact:1"},
+		"the store does not support":        {"commands", "prune", "--older-than", "9d", "--yes"},
+		"export the command ids":            {"export", file + ".2"},
+		"the store does not support import": {"import", file},
+		"say which store in Postgres":       {"migrate"},
+		"say where they are, by --read-mod": {"lag"},
+	} {
+		r := leftfold(t.Context(), append(args, "--store", at)...)
+		assert.NotEqual(t, cli.ExitOK, r.code)
+		assert.Contains(t, r.stderr, says)
+	}
+}
