@@ -176,14 +176,6 @@ func (a *appending) print(cmd *cobra.Command, stream eventstore.StreamID, r even
 		did = "Nothing to do: an earlier call with this id has appended"
 	}
 	_, err := fmt.Fprintf(out, "%s %s to %s, up to version %s, position %s\nid %s, token %s\n",
-		did, countOf(events), cli.Printable(string(stream)), cli.Thousands(r.Versions[stream]), cli.Thousands(r.Token.Position), cli.Printable(a.id), r.Token)
+		did, plural(events, "event"), cli.Printable(string(stream)), cli.Thousands(r.Versions[stream]), cli.Thousands(r.Token.Position), cli.Printable(a.id), r.Token)
 	return err
-}
-
-// countOf counts events.
-func countOf(n int) string {
-	if n == 1 {
-		return "1 event"
-	}
-	return cli.Thousands(n) + " events"
 }

@@ -99,6 +99,9 @@ func TestTheVerbsWorkOnAStreamOfKinesis(t *testing.T) {
 	stop()
 	assert.Equal(t, cli.ExitOK, <-ended)
 
+	result := measuredBy(t, leftfold(t.Context(), few(at, "--yes", "-o", "json", "--runs", "1")...))
+	assert.Equal(t, "Kinesis", result.Store.Kind)
+	assert.Len(t, result.Measured, 8, "no projection")
 	for says, args := range map[string][]string{
 		"say --expect exact:2":              {"append", "order-1", "--type", "x", "--expect", "exact:1"},
 		"the store does not support":        {"commands", "prune", "--older-than", "9d", "--yes"},
