@@ -33,6 +33,7 @@ var importTable = []rule{
 	// The core. No third-party package, so that a user of the port gets the port alone.
 	{pkg: "."}, // the tour, no code
 	{pkg: "eventstore"},
+	{pkg: "checkup"}, // ADR 0036
 	{pkg: "eventstore/codec", own: list("eventstore")},
 	{pkg: "eventstore/schema", own: list("eventstore", "eventstore/codec")}, // ADR 0016
 	{pkg: "eventstore/export", own: list("eventstore")},                     // ADR 0033
@@ -64,7 +65,7 @@ var importTable = []rule{
 	{pkg: "adapters/memory", own: core},
 	{pkg: "adapters/sqlite", own: core, modules: list("modernc.org/sqlite")},
 	{pkg: "adapters/postgres", own: core, modules: list(pgx)},
-	{pkg: "adapters/redisstore", own: core, modules: list("github.com/redis/go-redis/v9")},                                       // ADR 0011
+	{pkg: "adapters/redisstore", own: core, modules: list(goRedis)},                                                              // ADR 0011
 	{pkg: "adapters/httpapi", own: core, modules: list("github.com/go-json-experiment/json")},                                    // ADR 0017; saga: 0025
 	{pkg: "adapters/otelhooks", own: core, modules: list("go.opentelemetry.io/otel")},                                            // the API, which is metric and trace too: ADR 0020
 	{pkg: "adapters/kinesisstore/consumer", modules: list(aws, smithy, pgx)},                                                     // ADR 0028, as the next; pgx: only its tests do
@@ -79,11 +80,14 @@ var importTable = []rule{
 	{pkg: "adapters/eventbridgebus", own: core, modules: list(aws, smithy)}, // ADR 0030
 
 	// What puts the parts together.
-	{pkg: "examples/...", own: everything, modules: list(pgx, aws, "github.com/aws/aws-lambda-go", cobra)},                                              // to open a pool: ADR 0019; a client: ADR 0031; verbs: ADR 0033
-	{pkg: "cli", own: append(list("adapters/httpapi"), core...), modules: list(cobra, pretty, "golang.org/x/term", "github.com/guptarohit/asciigraph")}, // ADR 0033, as the next two
+	{pkg: "examples/...", own: everything, modules: list(pgx, aws, "github.com/aws/aws-lambda-go", cobra)},                                                  // to open a pool: ADR 0019; a client: ADR 0031; verbs: ADR 0033
+	{pkg: "cli", own: append(list("adapters/httpapi"), core...), modules: list(cobra, pretty, "golang.org/x/term", "github.com/guptarohit/asciigraph")},     // ADR 0033, as the next two
 	{pkg: "cli/stores", own: append(list("cli", "adapters/postgres", "adapters/sqlite", "adapters/kinesisstore"), core...), modules: list(cobra, pgx, aws)}, // aws: ADR 0035
 	{pkg: "cli/storecmd", own: append(list("cli", "cli/stores", "eventstore/schema", "eventstore/export", "adapters/postgres", "adapters/sqlite"), core...), modules: list(cobra, pretty, pgx, "github.com/klauspost/compress")},
 	{pkg: "cmd/...", own: everything, modules: list(cobra, pretty, "golang.org/x/term", pgx)},
+	{pkg: "cli/stores", own: append(list("cli", "adapters/postgres", "adapters/sqlite", "adapters/redisstore"), core...), modules: list(cobra, pgx, goRedis)}, // ADR 0036
+	{pkg: "cli/storecmd", own: append(list("cli", "cli/stores", "eventstore/schema", "eventstore/export", "adapters/postgres", "adapters/sqlite", "adapters/redisstore"), core...), modules: list(cobra, pretty, pgx, goRedis, "github.com/klauspost/compress")},
+	{pkg: "cmd/...", own: everything, modules: list(cobra, pretty, "golang.org/x/term", pgx, goRedis)},
 
 	// Parts that several packages share, and our own tools.
 	{pkg: "internal/wake"},
@@ -117,7 +121,7 @@ var importTable = []rule{
 	{pkg: "deploy/health"},
 
 	// Tests that need two adapters at a time, and their clients. It has no other code.
-	{pkg: "internal/torture", modules: list(pgx, aws, "github.com/redis/go-redis/v9")}, // ADR 0021; aws: a stream
+	{pkg: "internal/torture", modules: list(pgx, aws, goRedis)}, // ADR 0021; aws: a stream
 }
 
 // Whatever the table says, these hold too:
@@ -128,7 +132,7 @@ var importTable = []rule{
 //
 // A _test.go file may import every package of ours, and testOnly.
 var (
-	core       = list("eventstore", "eventstore/codec", "eventstore/subscription", "aggregate", "command", "query", "projection", "relay", "saga", "internal/wake", "internal/groupcommit", "internal/leases", "internal/jsonschema", "internal/moments")
+	core       = list("checkup", "eventstore", "eventstore/codec", "eventstore/subscription", "aggregate", "command", "query", "projection", "relay", "saga", "internal/wake", "internal/groupcommit", "internal/leases", "internal/jsonschema", "internal/moments")
 	everything = list("...")
 	testOnly   = list("github.com/stretchr/testify", rapid, "go.uber.org/goleak", "go.opentelemetry.io/otel/sdk", "github.com/santhosh-tekuri/jsonschema/v6", "golang.org/x/net/dns/dnsmessage", "go.yaml.in/yaml/v3")
 )
@@ -139,6 +143,7 @@ const (
 	protobuf  = "google.golang.org/protobuf"
 	rapid     = "pgregory.net/rapid"
 	pgx       = "github.com/jackc/pgx/v5"
+	goRedis   = "github.com/redis/go-redis/v9"
 	aws       = "github.com/aws/aws-sdk-go-v2" // and its services
 	smithy    = "github.com/aws/smithy-go"     // its errors
 	cobra     = "github.com/spf13/cobra"

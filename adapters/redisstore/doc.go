@@ -36,7 +36,7 @@
 // Redis 6.2 or later, or what is compatible with it. It must not evict: maxmemory-policy is
 // noeviction, or maxmemory is not set. The user of the client needs the commands MULTI, EXEC,
 // EVAL, EVALSHA, EXISTS, TIME, HEXISTS, HGET, HGETALL, HMGET, HSET, HSETNX, HDEL, ZADD, ZREM,
-// ZRANGE and UNLINK, and INFO for [Open] and [OpenReplicas]. Everything is read from the server that
+// ZRANGE and UNLINK, INFO for [Open] and [OpenReplicas], and SCAN for [Sink.Names]. Everything is read from the server that
 // the client is connected to, and from the master of a Cluster, whatever the client does with plain
 // reads.
 //

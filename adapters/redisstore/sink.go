@@ -37,7 +37,10 @@ type Sink struct {
 	changed wake.Signal
 }
 
-var _ projection.Sink = (*Sink)(nil)
+var (
+	_ projection.Sink   = (*Sink)(nil)
+	_ projection.Lister = (*Sink)(nil)
+)
 
 // Open returns a sink over the client, which stays the caller's to close. It asks the
 // server, or each master of a cluster, and returns [ErrUnsuitable] if it may evict keys or

@@ -3,18 +3,24 @@ package storecmd
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"log/slog"
+	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/adapters/postgres"
 	"github.com/leftfold/leftfold/adapters/postgres/postgrestest"
+	"github.com/leftfold/leftfold/adapters/redisstore"
 	"github.com/leftfold/leftfold/adapters/sqlite"
 	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/eventstore/codec"
+	"github.com/leftfold/leftfold/internal/testservers"
 	"github.com/leftfold/leftfold/projection"
 )
 
@@ -84,6 +90,23 @@ func TestReadModelsOfAStoreAreLookedAtAndSteeredByURLsAlone(t *testing.T) {
 		steers(t, "--store", url)
 		steers(t, "--store", url, "--read-models", url)
 	})
+	t.Run("Redis", func(t *testing.T) {
+		t.Parallel()
+		server := redisServer(t)
+		log := filepath.Join(t.TempDir(), "log.db")
+		store, err := sqlite.Open(t.Context(), log, sqlite.Options{})
+		require.NoError(t, err)
+		client := redis.NewClient(&redis.Options{Addr: server.Addr()})
+		defer client.Close()
+		sink, err := redisstore.Open(t.Context(), client, redisstore.Options{Prefix: "shop", Logger: slog.New(slog.DiscardHandler)})
+		require.NoError(t, err)
+		keeps(t, store, sink)
+		require.NoError(t, store.Close(context.Background()))
+		steers(t, "--store", "sqlite:"+log, "--read-models", server.URL()+"?prefix=shop")
+
+		r := leftfold(t.Context(), "projections", "list", "--store", "sqlite:"+log, "--read-models", server.URL())
+		assert.Equal(t, ran{0, "There are no read models yet.\n", ""}, r, "those of another prefix are another's")
+	})
 }
 
 func steers(t *testing.T, at ...string) {
@@ -130,7 +153,9 @@ func TestReadModelsSaysWhatIsWrong(t *testing.T) {
 	}{
 		{cli.ExitUsage, "say which store: --store", []string{"projections", "list"}},
 		{cli.ExitFailed, "there is no file nowhere.db (--read-models)", []string{"projections", "list", "--store", "sqlite:" + log, "--read-models", "sqlite:nowhere.db"}},
-		{cli.ExitUsage, `unknown read-models "redis://x"`, []string{"lag", "--store", "sqlite:" + log, "--read-models", "redis://x"}},
+		{cli.ExitUsage, `unknown read-models "mysql://x": want sqlite:FILE, postgres://… or redis://…`, []string{"lag", "--store", "sqlite:" + log, "--read-models", "mysql://x"}},
+		{cli.ExitUsage, "the URL of Redis cannot be parsed", []string{"lag", "--store", "sqlite:" + log, "--read-models", "redis://localhost/x"}},
+		{cli.ExitFailed, "ask Redis at 127.0.0.1:1 what it is", []string{"lag", "--store", "sqlite:" + log, "--read-models", "redis://:secret@127.0.0.1:1"}},
 		{cli.ExitFailed, `there is no projection "x"`, []string{"projections", "pause", "x", "--store", "sqlite:" + log}},
 		{cli.ExitFailed, `there is no saga "x": there are none`, []string{"timers", "x", "--store", "sqlite:" + log}},
 	} {
@@ -138,5 +163,17 @@ func TestReadModelsSaysWhatIsWrong(t *testing.T) {
 		assert.Equal(t, c.code, r.code, "%v: %s", c.line, r.stderr)
 		assert.Contains(t, r.stderr, c.says)
 		assert.Empty(t, r.stdout)
+		assert.NotContains(t, r.stderr, "secret")
 	}
+}
+
+// redisServer returns the Redis that tests share.
+func redisServer(t testing.TB) *testservers.Redis {
+	t.Helper()
+	server, err := testservers.SharedRedis()
+	if errors.Is(err, testservers.ErrUnavailable) && os.Getenv("LEFTFOLD_TEST") != "all" {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+	return server
 }

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
 	"github.com/leftfold/leftfold/adapters/postgres"
+	"github.com/leftfold/leftfold/adapters/redisstore"
 	"github.com/leftfold/leftfold/adapters/sqlite"
 	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/projection"
@@ -22,7 +24,7 @@ type Kept struct{ store, readModels string }
 // Flags gives a verb the flags --store and --read-models.
 func (k *Kept) Flags(cmd *cobra.Command) {
 	Flag(cmd, &k.store)
-	cmd.Flags().StringVar(&k.readModels, "read-models", "", "URL of the read models, if they are not where the store is: sqlite:FILE or postgres://…")
+	cmd.Flags().StringVar(&k.readModels, "read-models", "", "URL of the read models, if they are not where the store is: sqlite:FILE, postgres://… or redis://…, with ?prefix=NAME if their keys do not begin with leftfold:")
 }
 
 // Open opens both.
@@ -58,6 +60,9 @@ func (k *Kept) sink(ctx context.Context, store Store) (projection.Sink, func(con
 		sink, err := sqlite.OpenSink(ctx, file)
 		return sink, func(context.Context) error { return sink.Close() }, err
 	}
+	if IsRedis(k.readModels) {
+		return redisSink(ctx, k.readModels)
+	}
 	if !IsPostgres(k.readModels) {
 		return nil, nil, Unknown("read-models", k.readModels)
 	}
@@ -75,4 +80,17 @@ func (k *Kept) sink(ctx context.Context, store Store) (projection.Sink, func(con
 		return nil, nil, err
 	}
 	return sink, sink.Close, nil
+}
+
+func redisSink(ctx context.Context, at string) (projection.Sink, func(context.Context) error, error) {
+	client, prefix, err := Redis(ctx, at)
+	if err != nil {
+		return nil, nil, err
+	}
+	// What it would warn of is for doctor.
+	sink, err := redisstore.Open(ctx, client, redisstore.Options{Prefix: prefix, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, nil, errors.Join(err, client.Close())
+	}
+	return sink, func(context.Context) error { return client.Close() }, nil
 }

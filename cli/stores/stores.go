@@ -110,10 +110,10 @@ func Postgres(at string) (config *pgxpool.Config, schema string, err error) {
 
 // Unknown is the [cli.UsageError] of a URL that names nothing that is known. what is the flag's name.
 func Unknown(what, at string) error {
-	want := "sqlite:FILE or postgres://…"
-	if what == "store" {
-		want = "sqlite:FILE, postgres://… or kinesis://STREAM?index=URL"
-	}
+	want := map[string]string{
+		"store":       "sqlite:FILE, postgres://… or kinesis://STREAM?index=URL",
+		"read-models": "sqlite:FILE, postgres://… or redis://…",
+	}[what]
 	return cli.Usagef("unknown %s %q: want %s (--%s)", what, withoutPassword(at), want, what)
 }
 

@@ -10,10 +10,14 @@ import (
 
 	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/cli/storecmd"
+	"github.com/leftfold/leftfold/cli/stores"
 	"github.com/leftfold/leftfold/examples/shop/importcmd"
 )
 
-func main() { cli.Main(root()) }
+func main() {
+	stores.Quiet()
+	cli.Main(root())
+}
 
 func root() *cobra.Command {
 	cmd := &cobra.Command{Use: "leftfold", Short: "Event sourcing and CQRS for Go"}
