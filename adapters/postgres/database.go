@@ -154,14 +154,20 @@ func isPooled(ctx context.Context, config *pgxpool.Config) (bool, error) {
 		return false, explain(err)
 	}
 	defer func() { _ = conn.Close(ctx) }() // it was only asked
-	var pid uint32
-	if err := conn.QueryRow(ctx, "SELECT pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&pid); err != nil {
+	pooled, err := behindProxy(ctx, conn)
+	if err != nil {
 		return false, explain(err)
 	}
 	if version := conn.PgConn().ParameterStatus("server_version"); tooOld(version) {
 		return false, fmt.Errorf("%w: it is %s, Leftfold needs 14 or newer", ErrUnsupportedServer, version)
 	}
-	return pid != conn.PgConn().PID(), nil
+	return pooled, nil
+}
+
+func behindProxy(ctx context.Context, conn *pgx.Conn) (bool, error) {
+	var pid uint32
+	err := conn.QueryRow(ctx, "SELECT pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&pid)
+	return pid != conn.PgConn().PID(), err
 }
 
 // connect makes a connection outside the pools. BeforeConnect is where passwords come from that

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/adapters/postgres"
+	"github.com/leftfold/leftfold/checkup"
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/internal/testservers"
 	"github.com/leftfold/leftfold/projection"
@@ -172,6 +173,7 @@ func TestReplicas(t *testing.T) {
 func standbysAnswer(t *testing.T, f *fleet) {
 	head := f.sell(t)
 	f.arrive(t, f.one, f.two)
+	finds(t, examined(t, poolOn(t, f.one.URL("postgres")), postgres.ExamineOptions{})["standby"], checkup.Warning, "it is a standby")
 	_, err := f.ask(t)
 	require.NoError(t, err)
 	f.looks()

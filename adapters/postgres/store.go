@@ -145,16 +145,26 @@ func checkDurable(ctx context.Context, tx pgx.Tx, acceptLoss bool) error {
 	if acceptLoss {
 		return nil
 	}
-	for _, setting := range []string{"fsync", "full_page_writes", "synchronous_commit"} {
-		var value string
-		if err := tx.QueryRow(ctx, "SELECT current_setting($1)", setting).Scan(&value); err != nil {
+	for _, name := range durableSettings {
+		value, err := currentSetting(ctx, tx, name)
+		if err != nil {
 			return explain(err)
 		}
 		if value == "off" {
-			return fmt.Errorf("%w: %s is off; turn it on, or set Options.AcceptLoss if you can afford to lose events in a crash", ErrNotDurable, setting)
+			return fmt.Errorf("%w: %s is off; turn it on, or set Options.AcceptLoss if you can afford to lose events in a crash", ErrNotDurable, name)
 		}
 	}
 	return nil
+}
+
+// durableSettings are those of which none may be off.
+var durableSettings = []string{"fsync", "full_page_writes", "synchronous_commit"}
+
+func currentSetting(ctx context.Context, on interface {
+	QueryRow(ctx context.Context, text string, args ...any) pgx.Row
+}, name string) (value string, err error) {
+	err = on.QueryRow(ctx, "SELECT current_setting($1)", name).Scan(&value)
+	return value, err
 }
 
 // LookupCommand implements [eventstore.Appender].

@@ -63,15 +63,24 @@ func parseInfo(text string) serverInfo {
 }
 
 func (info serverInfo) suits() error {
-	if version := info["redis_version"]; olderThan(version, oldest) {
-		return fmt.Errorf("%w: its version is %s; update it to %s or later", ErrUnsuitable, version, oldest)
+	if info.tooOld() {
+		return fmt.Errorf("%w: its version is %s; update it to %s or later", ErrUnsuitable, info["redis_version"], oldest)
 	}
-	policy, limit := info["maxmemory_policy"], info["maxmemory"]
-	if limit != "0" && policy != "noeviction" && policy != "" {
-		return fmt.Errorf("%w: at maxmemory (%s bytes) its maxmemory-policy %q may remove rows and leave others; set it to noeviction, in redis.conf and by CONFIG SET, or in the parameters of your service",
-			ErrUnsuitable, limit, policy)
+	if info.evicts() {
+		return fmt.Errorf("%w: at maxmemory (%s bytes) its maxmemory-policy %q may remove rows and leave others; %s",
+			ErrUnsuitable, info["maxmemory"], info["maxmemory_policy"], setNoEviction)
 	}
 	return nil
+}
+
+const setNoEviction = "set it to noeviction, in redis.conf and by CONFIG SET, or in the parameters of your service"
+
+func (info serverInfo) tooOld() bool { return olderThan(info["redis_version"], oldest) }
+
+// evicts reports whether it may remove keys, as far as it tells.
+func (info serverInfo) evicts() bool {
+	policy := info["maxmemory_policy"]
+	return info["maxmemory"] != "0" && policy != "noeviction" && policy != ""
 }
 
 // olderThan compares versions such as 7.0.15. One that is no version is not older.

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/leftfold/leftfold/checkup"
 )
 
 func TestAServerThatMayEvictOrIsTooOldIsRefused(t *testing.T) {
@@ -27,5 +29,17 @@ func TestAServerThatMayEvictOrIsTooOldIsRefused(t *testing.T) {
 		}
 		require.ErrorIs(t, err, ErrUnsuitable, info)
 		require.ErrorContains(t, err, refused)
+	}
+}
+
+func TestWhatAServerDoesNotTellIsNotCalledInOrder(t *testing.T) {
+	for _, found := range parseInfo("role:?\r\n").examine() {
+		if found.Check != "replicas in step" { // of which nothing is told where none is required
+			require.Equal(t, checkup.Unknown, found.Level, "%+v", found)
+		}
+	}
+	require.Equal(t, checkup.Failed, parseInfo("redis_version:6.0.16").version().Level)
+	for _, status := range []string{"aof_last_write_status:err", "rdb_last_bgsave_status:err"} {
+		require.Equal(t, checkup.Failed, parseInfo("aof_enabled:1\r\n"+status).persistence().Level, status)
 	}
 }

@@ -98,11 +98,10 @@ func (f *file) inspect(ctx context.Context) error {
 	if !exists(f.path) {
 		return nil
 	}
-	looking, err := f.connector("ro", sqliteWaits+"&_query_only=1"+f.leaveNoTrace(), nil)
+	look, err := f.lookingPool()
 	if err != nil {
 		return err
 	}
-	look := newPool(looking, 1)
 	defer look.close() // it was only read
 	tx, err := look.begin(ctx)
 	if err != nil {
@@ -111,6 +110,15 @@ func (f *file) inspect(ctx context.Context) error {
 	defer tx.Rollback() // it was only read
 	_, err = f.recognise(ctx, tx)
 	return f.explain(err)
+}
+
+// lookingPool returns a connection that can only read.
+func (f *file) lookingPool() (*pool, error) {
+	looking, err := f.connector("ro", sqliteWaits+"&_query_only=1"+f.leaveNoTrace(), nil)
+	if err != nil {
+		return nil, err
+	}
+	return newPool(looking, 1), nil
 }
 
 // leaveNoTrace keeps SQLite from putting a -wal and a -shm file beside a file that may
@@ -158,16 +166,18 @@ func (f *file) enterWAL(ctx context.Context) error {
 	return nil
 }
 
+// synchronousFull is what PRAGMA synchronous says of it.
+const synchronousFull = 2
+
 // checkDurable makes sure that a commit is fsynced before it is acknowledged, whatever
 // the driver makes of our DSN.
 func (f *file) checkDurable(ctx context.Context) error {
-	const full = 2
 	var synchronous int
 	if err := f.writer.db.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&synchronous); err != nil {
 		return f.explain(err)
 	}
-	if synchronous != full {
-		return fmt.Errorf("sqlite: %s: synchronous is %d, want %d (FULL): commits would not survive a power cut", f.path, synchronous, full)
+	if synchronous != synchronousFull {
+		return fmt.Errorf("sqlite: %s: synchronous is %d, want %d (FULL): commits would not survive a power cut", f.path, synchronous, synchronousFull)
 	}
 	return nil
 }
