@@ -7,6 +7,6 @@ import "github.com/spf13/cobra"
 func Commands() []*cobra.Command {
 	return append(keptCommands(),
 		streamsCommand(), streamCommand(), eventsCommand(), tailCommand(), traceCommand(), schemaCommand(),
-		appendCommand(), benchCommand(), exportCommand(), importCommand(), backupCommand(), migrateCommand(), commandsCommand(),
+		appendCommand(), benchCommand(), exportCommand(), importCommand(), backupCommand(), migrateCommand(), commandsCommand(), doctorCommand(),
 	)
 }

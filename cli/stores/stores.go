@@ -114,10 +114,11 @@ func Unknown(what, at string) error {
 		"store":       "sqlite:FILE, postgres://… or kinesis://STREAM?index=URL",
 		"read-models": "sqlite:FILE, postgres://… or redis://…",
 	}[what]
-	return cli.Usagef("unknown %s %q: want %s (--%s)", what, withoutPassword(at), want, what)
+	return cli.Usagef("unknown %s %q: want %s (--%s)", what, WithoutPassword(at), want, what)
 }
 
-func withoutPassword(at string) string {
+// WithoutPassword returns a URL for messages.
+func WithoutPassword(at string) string {
 	if parsed, err := url.Parse(at); err == nil {
 		parsed.RawQuery = "" // libpq takes a password there, and an index has a URL there
 		return parsed.Redacted()
