@@ -76,7 +76,10 @@ func parsePositive[N ~int64](text string) (N, error) {
 	return N(max(n, 0)), err
 }
 
-// parseTime reads a time, a date, or how long ago it was.
+// inTables is how tables show when an event was recorded, in UTC.
+const inTables = "2006-01-02 15:04:05.000"
+
+// parseTime reads a time, also as tables show it, a date, or how long ago it was.
 func parseTime(text string, now time.Time) (time.Time, error) {
 	if ago, err := time.ParseDuration(text); err == nil && ago > 0 {
 		return now.Add(-ago), nil
@@ -85,6 +88,9 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 		if at, err := time.Parse(layout, text); err == nil {
 			return at, nil
 		}
+	}
+	if at, err := time.Parse(inTables, text); err == nil { // which cut it: all of the millisecond is meant
+		return at.Add(time.Millisecond - 1), nil
 	}
 	return time.Time{}, fmt.Errorf("%q is neither a time such as 2026-11-26T18:00:00Z nor how long ago, such as 24h", text)
 }

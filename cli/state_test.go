@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/cli"
+	"github.com/leftfold/leftfold/eventstore"
 )
 
 func TestStateAtShowsAnAggregateAsItIsAndAsItWas(t *testing.T) {
@@ -33,6 +34,7 @@ func TestStateAtShowsAnAggregateAsItIsAndAsItWas(t *testing.T) {
 		{[]string{"--position", "2"}, 1, first},
 		{[]string{"--position", "999"}, 3, whole},
 		{[]string{"--at", time.Now().Add(time.Hour).Format(time.RFC3339)}, 3, whole},
+		{[]string{"--at", asTablesShow(t, store, "order-1")}, 3, whole},
 	} {
 		r := s.run(t, append([]string{"state-at", "order-1", "-o", "json"}, c.flags...)...)
 		require.Equal(t, cli.ExitOK, r.code, r.stderr)
@@ -48,6 +50,17 @@ func TestStateAtShowsAnAggregateAsItIsAndAsItWas(t *testing.T) {
 	}
 	r := s.run(t, "state-at", "order-1", "--version", "2")
 	assert.Regexp(t, `^order-1 at version 2: order.placed, position 3, recorded \S+Z\n\{\n  "Cents": 150,\n  "Paid": false\n\}\n$`, r.stdout)
+}
+
+// asTablesShow returns when the last event of a stream was recorded, cut to the millisecond.
+func asTablesShow(t *testing.T, store eventstore.StreamReader, stream eventstore.StreamID) string {
+	t.Helper()
+	for e, err := range store.ReadStream(t.Context(), stream, eventstore.StreamRange{Backwards: true, Limit: 1}) {
+		require.NoError(t, err)
+		return e.RecordedAt.UTC().Format("2006-01-02 15:04:05.000")
+	}
+	t.Fatal("there is no event")
+	return ""
 }
 
 func TestDiffShowsWhatChanged(t *testing.T) {

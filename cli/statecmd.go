@@ -20,7 +20,7 @@ import (
 const stateAtHelp = `Shows the state of an aggregate: the fold of its stream, by this program's code, as it is now or as it was
 at a time, at a version of the stream, or at a position of the log. It also says which event made it so.
 
-A time counts events that were recorded at or before it.`
+A time counts events that were recorded at or before it; it may be one that a table shows.`
 
 func stateAtCommand(app App) *cobra.Command {
 	var output Output
