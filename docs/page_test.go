@@ -1,0 +1,106 @@
+//go:build unix
+
+// Package docs has the pages of the documentation, and tests that do what they say.
+package docs_test
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// page is a text whose blocks are what a reader types and sees:
+//
+//	```console          commands, each behind "$ ", and what they print
+//	```console soon     the same, repeated until it prints that
+//	```console second   a program that goes on in a second terminal; ^C ends it
+//	```diff FILE        an edit of a file of the module
+//	```go FILE          lines of that file
+type page struct {
+	file   string
+	text   string
+	blocks []block
+}
+
+type block struct {
+	language, rest string // what stands behind the backquotes
+	text           string
+	begins         int // where text is in the page
+}
+
+// blocks are not indented; what is shown may have backquotes in a line, but not at its start.
+var blocks = regexp.MustCompile("(?ms)^```(\\w+)(?: ([^\n]*))?\n(.*?)^```$")
+
+func readPage(t *testing.T, file string) *page {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	p := &page{file: file, text: string(text)}
+	for _, at := range blocks.FindAllStringSubmatchIndex(p.text, -1) {
+		b := block{language: p.text[at[2]:at[3]], text: p.text[at[6]:at[7]], begins: at[6]}
+		if at[4] >= 0 {
+			b.rest = p.text[at[4]:at[5]]
+		}
+		p.blocks = append(p.blocks, b)
+	}
+	require.NotEmpty(t, p.blocks)
+	return p
+}
+
+func (b block) String() string {
+	first, _, _ := strings.Cut(b.text, "\n")
+	return fmt.Sprintf("%s %s: %s", b.language, b.rest, first)
+}
+
+// shown is a command line with what the page shows that it prints.
+type shown struct{ command, output string }
+
+// commands are those of a block. A command that ends in a backslash goes on in the next line.
+func (b block) commands() (all []shown) {
+	goesOn := false
+	for line := range strings.Lines(b.text) {
+		typed, isCommand := strings.CutPrefix(line, "$ ")
+		switch last := len(all) - 1; {
+		case goesOn:
+			all[last].command += line
+		case isCommand:
+			all = append(all, shown{command: typed})
+		case line == "^C\n":
+			all = append(all, shown{command: "^C\n"})
+		default:
+			all[last].output += line
+		}
+		goesOn = strings.HasSuffix(line, "\\\n")
+	}
+	for n := range all {
+		all[n].command = strings.TrimSuffix(all[n].command, "\n")
+	}
+	return all
+}
+
+// fails reports whether the command says that it has failed.
+func (s shown) fails() bool {
+	return regexp.MustCompile(`(?m)^(leftfold|shop)[a-z -]*: `).MatchString(s.output)
+}
+
+// edit is a change of a file, as a diff has it.
+type edit struct{ file, before, after string }
+
+func (b block) edit() edit {
+	e := edit{file: path.Clean(b.rest)}
+	for line := range strings.Lines(b.text) {
+		rest := line[1:]
+		if line[0] != '+' {
+			e.before += rest
+		}
+		if line[0] != '-' {
+			e.after += rest
+		}
+	}
+	return e
+}

@@ -1,0 +1,252 @@
+//go:build unix
+
+package docs_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// desk is where a reader sits: a directory of his own, two terminals, and an editor.
+type desk struct {
+	t       *testing.T
+	dir     string
+	here    map[string]string // what the pages write, and what it is here: addresses
+	learned map[string]string // the same of times, ids and addresses that were shown; a reader types them over
+	exports []string          // variables that were set
+	edited  map[string]string // text of the files that were changed
+	overlay string            // how the go command is told of them
+
+	second  *exec.Cmd // what runs in the second terminal; nil: nothing
+	printed *buffer   // by it
+	undead  io.Writer // is told whom to end if the test is killed
+}
+
+const patience = 60 * time.Second
+
+func newDesk(t *testing.T) *desk {
+	t.Helper()
+	d := &desk{t: t, dir: t.TempDir(), here: map[string]string{}, learned: map[string]string{}, edited: map[string]string{}, printed: new(buffer)}
+	d.overlay = filepath.Join(d.dir, "overlay.json")
+	require.NoError(t, d.write())
+	watch := exec.CommandContext(t.Context(), "bash", "-c", `while read -r now; do pid=$now; done; [ -z "$pid" ] || kill -9 "$pid"`)
+	undead, err := watch.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, watch.Start())
+	d.undead = undead
+	t.Cleanup(func() {
+		if d.second != nil {
+			_ = d.second.Process.Kill()
+			_ = d.second.Wait()
+		}
+		_, _ = watch.Process.Kill(), watch.Wait()
+	})
+	return d
+}
+
+// do does what a block says.
+func (d *desk) do(b block) error {
+	switch {
+	case b.language == "diff":
+		return d.edit(b.edit())
+	case b.language != "console":
+		return nil
+	case b.rest == "second":
+		return d.inSecond(b)
+	}
+	for _, s := range b.commands() {
+		if err := d.run(s, b.rest == "soon"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run runs a command, again and again if it is enough that it is as shown soon.
+func (d *desk) run(s shown, soon bool) error {
+	if strings.HasPrefix(s.command, "export ") {
+		d.exports = append(d.exports, d.translated(s.command))
+		return nil
+	}
+	ctx, stop := context.WithTimeout(d.t.Context(), patience)
+	defer stop()
+	for began := time.Now(); ; {
+		printed, err := d.once(ctx, s.command)
+		if (err != nil) != s.fails() || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return fmt.Errorf("$ %s\n%s%v", s.command, printed, err)
+		}
+		differs := compare(s.output, printed)
+		if differs == nil {
+			d.learn(s.output, printed)
+			if soon {
+				d.t.Logf("after %v: $ %s", time.Since(began).Round(time.Millisecond), s.command)
+			}
+			return nil
+		}
+		if !soon || time.Since(began) > patience/2 {
+			return fmt.Errorf("$ %s\n%w", s.command, differs)
+		}
+	}
+}
+
+// once runs a command line, and returns what it prints on a terminal.
+func (d *desk) once(ctx context.Context, line string) (string, error) {
+	out, err := d.shell(ctx, d.translated(line)).CombinedOutput()
+	return d.back(string(out)), err
+}
+
+func (d *desk) shell(ctx context.Context, line string) *exec.Cmd {
+	c := exec.CommandContext(ctx, "bash", "-c", strings.Join(append(d.exports, line), "\n"))
+	c.Dir, c.WaitDelay = d.dir, time.Second
+	c.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false -ldflags=-w", "PWD="+d.dir)
+	return c
+}
+
+// translated is a command line as it is run here: with other addresses, and with the files as they were edited.
+func (d *desk) translated(line string) string {
+	for _, all := range []map[string]string{d.here, d.learned} {
+		for written, is := range all {
+			line = strings.ReplaceAll(line, written, is)
+		}
+	}
+	module, err := filepath.Abs("..")
+	require.NoError(d.t, err)
+	build := fmt.Sprintf("go -C %s build -overlay %s -o %s/", module, d.overlay, d.dir)
+	return strings.ReplaceAll(line, "go build -o ", build)
+}
+
+// learn remembers the times, ids and addresses that the page shows, and what they are here.
+func (d *desk) learn(shows, printed string) {
+	for _, v := range varies {
+		written, is := v.what.FindAllString(shows, -1), v.what.FindAllString(printed, -1)
+		for n := 0; v.learn && n < min(len(written), len(is)); n++ {
+			d.learned[written[n]] = is[n]
+		}
+	}
+}
+
+func (d *desk) back(text string) string {
+	for written, is := range d.here {
+		text = strings.ReplaceAll(text, is, written)
+	}
+	return text
+}
+
+// edit changes a file of the module for the builds to come.
+func (d *desk) edit(e edit) error {
+	source := filepath.Join("..", filepath.FromSlash(e.file))
+	text, ok := d.edited[e.file]
+	if !ok {
+		read, err := os.ReadFile(source)
+		if err != nil {
+			return err
+		}
+		text = string(read)
+	}
+	if n := strings.Count(text, e.before); n != 1 {
+		return fmt.Errorf("%s has %d times what is to be changed:\n%s", e.file, n, e.before)
+	}
+	d.edited[e.file] = strings.Replace(text, e.before, e.after, 1)
+	return d.write()
+}
+
+// write writes what the go command is told of.
+func (d *desk) write() error {
+	told := struct{ Replace map[string]string }{map[string]string{}}
+	for file, text := range d.edited {
+		original, err := filepath.Abs(filepath.Join("..", file))
+		if err != nil {
+			return err
+		}
+		edited := filepath.Join(d.dir, "edited-"+strings.ReplaceAll(file, "/", "-"))
+		if err := os.WriteFile(edited, []byte(text), 0o600); err != nil {
+			return err
+		}
+		told.Replace[original] = edited
+	}
+	text, err := json.Marshal(told)
+	return errors.Join(err, os.WriteFile(d.overlay, text, 0o600))
+}
+
+// inSecond starts or ends what runs in the second terminal.
+func (d *desk) inSecond(b block) error {
+	for _, s := range b.commands() {
+		if s.command == "^C" {
+			if err := d.interrupt(); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := d.start(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start starts a program, and returns when it has printed what is shown.
+func (d *desk) start(s shown) error {
+	d.second, d.printed = d.shell(context.WithoutCancel(d.t.Context()), d.translated(s.command)), new(buffer)
+	d.second.Stdout, d.second.Stderr = d.printed, d.printed
+	if err := d.second.Start(); err != nil {
+		return err
+	}
+	fmt.Fprintln(d.undead, d.second.Process.Pid)
+	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		printed := d.back(d.printed.String())
+		differs := compare(s.output+"…\n", printed)
+		if differs == nil {
+			d.learn(s.output, printed)
+			return nil
+		}
+		if time.Since(began) > patience {
+			return fmt.Errorf("$ %s\n%w", s.command, differs)
+		}
+	}
+}
+
+// interrupt is Ctrl-C in the second terminal.
+func (d *desk) interrupt() error {
+	if err := d.second.Process.Signal(syscall.SIGINT); err != nil {
+		return fmt.Errorf("%w\n%s", err, d.printed)
+	}
+	err := d.second.Wait()
+	d.second = nil
+	fmt.Fprintln(d.undead)
+	if err != nil && !strings.Contains(err.Error(), "130") {
+		return fmt.Errorf("%w\n%s", err, d.printed)
+	}
+	return nil
+}
+
+// buffer is written by one and read by another.
+type buffer struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (b *buffer) Write(text []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all.Write(text)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all.String()
+}
