@@ -1,8 +1,10 @@
 package storecmd
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,6 +63,8 @@ func TestATamperedFileIsRefusedWithItsLineAndNothingIsImported(t *testing.T) {
 	for name, changed := range map[string]struct{ content, says string }{
 		"changed": {strings.Replace(content, "order-42", "order-99", 1), "line 3: its sum is wrong"},
 		"cut off": {content[:len(content)/2], "line 5: the file was cut off in this line"},
+
+		"compressed and cut off": {compressedAndCut(t, content), "the file was cut off in this line"},
 	} {
 		file, target := filepath.Join(dir, name), filepath.Join(dir, name+".db")
 		require.NoError(t, os.WriteFile(file, []byte(changed.content), 0o600))
@@ -74,6 +78,17 @@ func TestATamperedFileIsRefusedWithItsLineAndNothingIsImported(t *testing.T) {
 	r := leftfold(t.Context(), "backup", "verify", filepath.Join(dir, "log.jsonl"), "-o", "json")
 	require.Equal(t, cli.ExitOK, r.code, r.stderr)
 	assert.Contains(t, r.stdout, `"events": 7`)
+}
+
+// compressedAndCut is the first half of a text that was compressed.
+func compressedAndCut(t *testing.T, content string) string {
+	t.Helper()
+	var all bytes.Buffer
+	require.NoError(t, compressed(zstdEnding, &all, func(w io.Writer) error {
+		_, err := io.WriteString(w, content)
+		return err
+	}))
+	return all.String()[:all.Len()/2]
 }
 
 func TestStreamsAndEventsAreShown(t *testing.T) {

@@ -124,6 +124,8 @@ func (f *reader) header() (s Summary, err error) {
 	switch {
 	case errors.Is(err, io.EOF):
 		return s, errors.New("the file is empty")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return s, err
 	case l.Leftfold == "" && f.at == 1 && (err != nil || isEnd):
 		return s, errors.New("it is not an export of a log")
 	case err != nil:
@@ -164,6 +166,8 @@ func (f *reader) readLine() error {
 		case err == nil:
 			f.text = bytes.TrimSuffix(f.text, []byte("\n"))
 			return nil
+		case errors.Is(err, io.ErrUnexpectedEOF): // it was compressed
+			return fmt.Errorf("the file was cut off in this line: %w", err)
 		case errors.Is(err, io.EOF) && len(f.text) > 0:
 			return errors.New("the file was cut off in this line")
 		case !errors.Is(err, bufio.ErrBufferFull):
