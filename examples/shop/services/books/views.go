@@ -49,7 +49,8 @@ func applied(ctx context.Context, all Services, r *Report) error {
 // each order, in whichever service.
 func told(ctx context.Context, door Part, orders map[string]*life) error {
 	heard := map[string]int64{}
-	err := each(ctx, door, gateway.Details, func(d gateway.Detail) { heard[d.Order] = d.Applied })
+	details := gateway.Details(door.Service.Views[0].Generation().Version)
+	err := each(ctx, door, details, func(d gateway.Detail) { heard[d.Order] = d.Applied })
 	var wrong []error
 	for id, o := range orders {
 		if heard[id] != o.events {

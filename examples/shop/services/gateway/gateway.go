@@ -52,20 +52,21 @@ const answerTakes = 2 * time.Second
 // services asks them.
 type services struct{ order, inventory, payment, shipping *httpapi.Client }
 
-// Service is the gateway.
-func Service(found discovery.Resolver) host.Service {
+// Service is the gateway, with the view in a version.
+func Service(found discovery.Resolver, version int) host.Service {
+	details := Details(version)
 	of := func(name string) *httpapi.Client { return host.Client(name, found) }
 	s := services{of("order"), of("inventory"), of("payment"), of("shipping")}
 	return host.Service{
 		Name:   "gateway",
 		Events: api.Set(),
-		Views:  []host.View{host.Keep(Details)},
+		Views:  []host.View{host.Keep(details)},
 		Commands: func(bus *command.Bus, _ aggregate.Store) {
 			command.Handle(bus, "order.place", s.place)
 			command.Handle(bus, "stock.receive", s.receive)
 		},
 		Queries: func(bus *query.Bus, from projection.Readable) {
-			rows := projection.NewReader(from, Details)
+			rows := projection.NewReader(from, details)
 			query.Handle(bus, "order.detail", func(ctx context.Context, q GetDetail) (Answer, error) { return s.detail(ctx, q, rows) })
 			query.Handle(bus, "order.totals", func(ctx context.Context, q api.GetTotals) (any, error) {
 				return httpapi.AskRemote[any](ctx, s.order, "order.totals", q)

@@ -22,8 +22,13 @@ type Detail struct {
 }
 
 // Details are the view: rows that are kept ready, of what the relays of the four services tell. Events
-// of different services may come in any order; so each of them changes a field that is its own.
-var Details = projection.NewView("details", projection.ViewOptions{Version: 1},
+// of different services may come in any order; so each of them changes a field that is its own. Its
+// version is that of the program; a higher one is built anew beside the live one.
+func Details(version int) *projection.View[Detail] {
+	return projection.NewView("details", projection.ViewOptions{Version: version}, rules...)
+}
+
+var rules = []projection.Rule[Detail]{
 	projection.When(func(d *Detail, e api.Placed, _ eventstore.Recorded) {
 		o := api.Order(e)
 		d.Customer, d.Country, d.Pence = o.Customer, o.Country, o.Pence()
@@ -42,6 +47,7 @@ var Details = projection.NewView("details", projection.ViewOptions{Version: 1},
 	projection.When(func(d *Detail, _ api.Declined, _ eventstore.Recorded) { d.becomes(&d.Payment, "declined") }),
 	projection.When(func(d *Detail, _ api.Refunded, _ eventstore.Recorded) { d.becomes(&d.Payment, "refunded") }),
 	projection.When(func(d *Detail, _ api.Sent, _ eventstore.Recorded) { d.becomes(&d.Shipment, "sent") }),
-	projection.When(func(d *Detail, _ api.ShipmentRefused, _ eventstore.Recorded) { d.becomes(&d.Shipment, "refused") }))
+	projection.When(func(d *Detail, _ api.ShipmentRefused, _ eventstore.Recorded) { d.becomes(&d.Shipment, "refused") }),
+}
 
 func (d *Detail) becomes(field *string, what string) { *field, d.Applied = what, d.Applied+1 }

@@ -8,8 +8,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/leftfold/leftfold/adapters/postgres"
+	"github.com/leftfold/leftfold/adapters/redisstore"
 	"github.com/leftfold/leftfold/adapters/sqlite"
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/examples/shop/services/api"
@@ -20,6 +22,8 @@ import (
 type Where struct {
 	Dir      string // of the files
 	Postgres string // URL; empty: files
+	// Redis is the URL of a server for the read models; empty: they are where the events are.
+	Redis string
 	// Inline has the read models written in the transactions of the appends.
 	Inline bool
 }
@@ -42,6 +46,14 @@ func (s *Store) Close(ctx context.Context) error { return s.close(ctx) }
 
 // Open opens the store of a service. Close it.
 func (w Where) Open(ctx context.Context, of Service) (*Store, error) {
+	store, err := w.openEvents(ctx, of)
+	if err == nil && w.Redis != "" {
+		err = store.viewsIn(ctx, w.Redis)
+	}
+	return store, err
+}
+
+func (w Where) openEvents(ctx context.Context, of Service) (*Store, error) {
 	if w.Postgres != "" {
 		return w.openPostgres(ctx, of)
 	}
@@ -85,6 +97,27 @@ func (w Where) openPostgres(ctx context.Context, of Service) (_ *Store, err erro
 		defer pool.Close()
 		return store.Close(ctx)
 	}}, nil
+}
+
+// viewsIn has the read models kept in Redis, under keys that begin with the id of the store: those of
+// another one are not ours. If that fails the store is closed.
+func (s *Store) viewsIn(ctx context.Context, url string) error {
+	head, err := s.Head(ctx)
+	if err != nil {
+		return errors.Join(err, s.Close(ctx))
+	}
+	options, err := redis.ParseURL(url)
+	if err != nil {
+		return errors.Join(errors.New("the URL of Redis cannot be parsed: want redis://HOST:PORT/DATABASE"), s.Close(ctx))
+	}
+	client := redis.NewClient(options)
+	sink, err := redisstore.Open(ctx, client, redisstore.Options{Prefix: "shop-" + head.Store.String()})
+	if err != nil {
+		return errors.Join(err, client.Close(), s.Close(ctx))
+	}
+	closeEvents := s.close
+	s.Sink, s.close = sink, func(ctx context.Context) error { return errors.Join(client.Close(), closeEvents(ctx)) }
+	return nil
 }
 
 func inline[Tx any](w Where, of Service) (all projection.Inline[Tx]) {

@@ -126,7 +126,7 @@ func (c Config) serveShared(ctx context.Context, listener net.Listener, found di
 		if s.services[name], err = c.Service(name, found); err != nil {
 			return err
 		}
-		store, err := c.where().Open(ctx, s.services[name])
+		store, err := c.open(ctx, s.services[name])
 		if err != nil {
 			return err
 		}

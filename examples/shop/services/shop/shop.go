@@ -44,6 +44,12 @@ type Config struct {
 	NoWork bool
 	// Lease is for how long a part that was killed is missed. Default: 10 s.
 	Lease time.Duration
+	// Redis is the URL of a server that keeps the gateway's view. Default: it is where its events are.
+	Redis string
+	// Details is the version of the gateway's view. Default: 1.
+	Details int
+	// Opened is called with the store of a service before that begins. Default: nobody is told.
+	Opened func(store *host.Store)
 }
 
 // Service returns the service of the name.
@@ -62,7 +68,7 @@ func (c Config) Service(name string, found discovery.Resolver) (host.Service, er
 	case "shipping":
 		return shipping.Service(faults.NobodyGoes), nil
 	case "gateway":
-		return gateway.Service(found), nil
+		return gateway.Service(found, max(c.Details, 1)), nil
 	}
 	return host.Service{}, fmt.Errorf("there is no service %q; there are %v", name, Names)
 }
@@ -106,11 +112,14 @@ func killProcess() {
 	}
 }
 
-// where says where stores are: with a shared database, read models are written with the events.
-func (c Config) where() host.Where {
+// open opens the store of a service. With a shared database, read models are written with the events.
+func (c Config) open(ctx context.Context, of host.Service) (*host.Store, error) {
 	at := c.Where
 	at.Inline = c.SharedDB
-	return at
+	if of.Name == "gateway" {
+		at.Redis = c.Redis
+	}
+	return at.Open(ctx, of)
 }
 
 // Serve opens the store of a service and runs it until ctx ends.
@@ -122,11 +131,14 @@ func (c Config) Serve(ctx context.Context, name string, listener net.Listener, f
 	if err != nil {
 		return err
 	}
-	store, err := c.where().Open(ctx, service)
+	store, err := c.open(ctx, service)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close(context.WithoutCancel(ctx))) }()
+	if c.Opened != nil {
+		c.Opened(store)
+	}
 	return service.Run(ctx, listener, store, c.options(name, found))
 }
 
@@ -145,7 +157,7 @@ func (c Config) Books(ctx context.Context) (all books.Services, closing func() e
 		if err != nil {
 			return nil, nil, errors.Join(err, closing())
 		}
-		store, err := c.where().Open(ctx, service)
+		store, err := c.open(ctx, service)
 		if err != nil {
 			return nil, nil, errors.Join(err, closing())
 		}
