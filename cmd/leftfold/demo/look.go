@@ -1,0 +1,134 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/examples/shop/services/books"
+	"github.com/leftfold/leftfold/examples/shop/services/shop"
+	"github.com/leftfold/leftfold/projection"
+)
+
+// look is how everything stands at a moment, read from the stores of the services, beside them.
+type look struct {
+	at     time.Time
+	events int64 // in all five logs
+	views  []view
+
+	placed, fulfilled, cancelled int64 // orders, ever
+}
+
+// view is how a read model stands.
+type view struct {
+	service string
+	of      projection.Generation
+	behind  int64         // events
+	since   time.Duration // the oldest of them was recorded
+}
+
+func (l look) open() int64 { return l.placed - l.fulfilled - l.cancelled }
+
+// worst is the read model that is the most behind.
+func (l look) worst() (w view) {
+	for _, v := range l.views {
+		if v.behind >= w.behind {
+			w = v
+		}
+	}
+	return w
+}
+
+// watcher looks again and again. It reads of the order log what is new only.
+type watcher struct {
+	read eventstore.Position
+	now  look // without the lock: by whoever looks
+
+	mu     sync.Mutex
+	last   look
+	looked chan struct{}
+}
+
+// Names of events that are counted.
+const (
+	isPlaced    = "order.placed"
+	isFulfilled = "order.fulfilled"
+	isCancelled = "order.cancelled"
+)
+
+// look looks, and returns the ids of the orders that were cancelled since the last time.
+func (w *watcher) look(ctx context.Context, all books.Services) (cancelled []eventstore.Recorded, err error) {
+	next := look{at: time.Now(), placed: w.now.placed, fulfilled: w.now.fulfilled, cancelled: w.now.cancelled}
+	reading, err := all["order"].Store.ReadLog(ctx, eventstore.LogQuery{Query: eventstore.Types(isPlaced, isFulfilled, isCancelled), After: w.read})
+	if err != nil {
+		return nil, fmt.Errorf("look at the orders: %w", err)
+	}
+	for m, err := range reading.Events() {
+		if err != nil {
+			return nil, fmt.Errorf("look at the orders: %w", err)
+		}
+		switch m.Type {
+		case isPlaced:
+			next.placed++
+		case isFulfilled:
+			next.fulfilled++
+		case isCancelled:
+			next.cancelled++
+			cancelled = append(cancelled, m)
+		}
+	}
+	for _, name := range shop.Names {
+		part := all[name]
+		head, err := part.Store.Head(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("look at the log of %s: %w", name, err)
+		}
+		next.events += int64(head.Position)
+		for _, v := range part.Service.Views {
+			s, err := projection.StatusOf(ctx, part.Store, part.Store.Sink, v.Generation())
+			if err != nil {
+				return nil, err
+			}
+			next.views = append(next.views, view{name, s.Generation, s.Lag(), s.Behind})
+		}
+	}
+	w.read, w.now = reading.Token().Position, next
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last = next
+	if w.looked != nil {
+		close(w.looked)
+	}
+	w.looked = make(chan struct{})
+	return cancelled, nil
+}
+
+// ended is how many orders had ended when it looked last.
+func (w *watcher) ended() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.last.fulfilled + w.last.cancelled
+}
+
+// again is closed when it has looked again.
+func (w *watcher) again() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.looked
+}
+
+// heads returns how far the logs have come, to see whether anything happens meanwhile.
+func heads(ctx context.Context, all books.Services) (text string, err error) {
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		head, err := all[name].Store.Head(ctx)
+		if err != nil {
+			return "", fmt.Errorf("read the head of %s: %w", name, err)
+		}
+		text += fmt.Sprintf("%s %d ", name, head.Position)
+	}
+	return text, nil
+}

@@ -1,0 +1,242 @@
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// service is a child process, and the next one when that has ended.
+type service struct {
+	name string
+	// told is what a process is told when it begins. Its address is that of the one before.
+	told func() orders
+	// said is told what people should know.
+	said func(format string, args ...any)
+	log  string // file
+
+	mu        sync.Mutex
+	process   *process
+	state     state
+	address   string
+	addresses map[string][]string // of all
+	wanted    bool                // that it ends: it is started again at once
+	killedAt  time.Time
+	kills     int64
+	conflicts int64 // of the processes before
+}
+
+// state is how a service does.
+type state string
+
+const (
+	down     state = "down"
+	starting state = "starting"
+	up       state = "up"
+	killed   state = "killed"
+)
+
+// stays is how long a service that was killed stays away, for people to see what becomes of it.
+const stays = 2 * time.Second
+
+// process is one of them.
+type process struct {
+	cmd   *exec.Cmd
+	in    io.WriteCloser
+	heard *json.Decoder
+	ended chan struct{}
+	err   error // when it has ended
+
+	mu        sync.Mutex
+	conflicts int64
+}
+
+// start starts a process and returns when it listens.
+func (s *service) start() (*process, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close() // the process has its own
+	p := &process{cmd: exec.Command(self, "demo", "service"), ended: make(chan struct{})}
+	p.cmd.Stderr = log
+	if p.in, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	p.heard = json.NewDecoder(out)
+	o := s.told()
+	s.mu.Lock()
+	if s.address != "" {
+		o.Listen = s.address
+	}
+	s.mu.Unlock()
+	var where says
+	err = json.NewEncoder(p.in).Encode(o)
+	if err == nil {
+		err = p.heard.Decode(&where)
+	}
+	if err != nil {
+		p.kill()
+		_ = p.cmd.Wait()
+		return nil, fmt.Errorf("%s does not start: %s", s.name, lastLine(s.log))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.process, s.address, s.state = p, where.Listens, starting
+	return p, nil
+}
+
+// serves tells the process where all are, and listens to it until it ends.
+func (s *service) serves(p *process) {
+	_ = json.NewEncoder(p.in).Encode(s.addresses) // if it has ended, that is seen below
+	go func() {
+		for {
+			var said says
+			if err := p.heard.Decode(&said); err != nil {
+				break
+			}
+			s.heard(p, said)
+		}
+		p.err = p.cmd.Wait()
+		s.mu.Lock()
+		s.conflicts += p.conflicts
+		p.conflicts = 0
+		if s.state != killed {
+			s.state = down
+		}
+		s.mu.Unlock()
+		close(p.ended)
+	}()
+}
+
+func (s *service) heard(p *process, said says) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if said.Conflicts > 0 {
+		p.conflicts = said.Conflicts
+	}
+	if !said.Up {
+		return
+	}
+	s.state = up
+	if !s.killedAt.IsZero() {
+		s.said("%s is up again, %.1f s after it was killed", s.name, time.Since(s.killedAt).Seconds())
+		s.killedAt = time.Time{}
+	}
+}
+
+// keep starts the service again whenever it has ended, until ctx ends. It fails if the service ends again and
+// again.
+func (s *service) keep(ctx context.Context, p *process) error {
+	const most = 5 // in a row
+	for failed := 0; failed < most; {
+		select {
+		case <-ctx.Done():
+			return s.end(p)
+		case <-p.ended:
+		}
+		pause := stays
+		s.mu.Lock()
+		switch {
+		case s.wanted:
+			pause, s.wanted = 0, false
+		case s.state != killed:
+			s.said("%s has ended by itself (%v): see %s", s.name, p.err, s.log)
+			failed++
+		}
+		s.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+		for next, err := s.start(); ; next, err = s.start() {
+			if err == nil {
+				p = next
+				s.serves(p)
+				break
+			}
+			if failed++; failed == most || ctx.Err() != nil {
+				return err
+			}
+			time.Sleep(time.Second)
+		}
+	}
+	return fmt.Errorf("%s ends again and again: see %s", s.name, s.log)
+}
+
+// end has the process end by itself.
+func (s *service) end(p *process) error {
+	_ = p.in.Close()
+	select {
+	case <-p.ended:
+	case <-time.After(2 * toDrain):
+		p.kill()
+		<-p.ended
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.err != nil && s.state != killed {
+		return fmt.Errorf("%s: %w: see %s", s.name, p.err, s.log)
+	}
+	return nil
+}
+
+// kill kills the service as kill -9 does. False: there is nothing to kill.
+func (s *service) kill() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != up {
+		return false
+	}
+	s.state, s.killedAt = killed, time.Now()
+	s.kills++
+	s.process.kill()
+	return true
+}
+
+// again ends the service and starts it again, as a deploy of a new program does.
+func (s *service) again() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == up || s.state == starting {
+		s.wanted = true
+		_ = s.process.in.Close()
+	}
+}
+
+func (s *service) now() (is state, address string, conflicts, kills int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process != nil {
+		conflicts = s.process.conflicts
+	}
+	return s.state, s.address, s.conflicts + conflicts, s.kills
+}
+
+func (p *process) kill() { _ = p.cmd.Process.Kill() } // it fails only if there is none
+
+func lastLine(file string) string {
+	_ = filepath.Base(file)
+	return file
+}
+
+var errEnded = errors.New("it was ended before the shop had come to rest")
