@@ -91,8 +91,12 @@ var importTable = []rule{
 	{pkg: "examples/...", own: everything, modules: list(pgx, aws, "github.com/redis/go-redis/v9", "github.com/aws/aws-lambda-go")},                     // to open a pool: ADR 0019; a client: ADR 0031
 	{pkg: "cli", own: append(list("adapters/httpapi"), core...), modules: list(cobra, pretty, "golang.org/x/term", "github.com/guptarohit/asciigraph")}, // ADR 0033, as the next two
 	{pkg: "cli/stores", own: append(list("cli", "adapters/postgres", "adapters/sqlite"), core...), modules: list(cobra, pgx)},
+	{pkg: "examples/...", own: everything, modules: list(pgx, aws, "github.com/redis/go-redis/v9", "github.com/aws/aws-lambda-go")},                                   // to open a pool: ADR 0019; a client: ADR 0031
+	{pkg: "cli/screen", modules: list("golang.org/x/term", "golang.org/x/sys")},                                                                                       // ADR 0039
+	{pkg: "cli", own: append(list("adapters/httpapi", "cli/screen"), core...), modules: list(cobra, pretty, "golang.org/x/term", "github.com/guptarohit/asciigraph")}, // ADR 0033, as the next two
+	{pkg: "cli/stores", own: append(list("cli", "adapters/postgres", "adapters/sqlite", "adapters/kinesisstore"), core...), modules: list(cobra, pgx, aws)},           // aws: ADR 0035
 	{pkg: "cli/storecmd", own: append(list("cli", "cli/stores", "eventstore/schema", "eventstore/export", "adapters/postgres", "adapters/sqlite"), core...), modules: list(cobra, pretty, pgx, "github.com/klauspost/compress")},
-	{pkg: "cmd/...", own: everything, modules: list(cobra, pretty, "golang.org/x/term", pgx, aws)},
+	{pkg: "cmd/...", own: everything, modules: list(cobra, pretty, "golang.org/x/term", pgx, aws, "github.com/redis/go-redis/v9")},
 
 	// Parts that several packages share, and our own tools.
 	{pkg: "internal/wake"},

@@ -3,14 +3,14 @@ package cli
 import (
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"unicode"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
-	"golang.org/x/term"
+
+	"github.com/leftfold/leftfold/cli/screen"
 )
 
 // Printer prints for people. No line of a table is wider than Width.
@@ -79,18 +79,8 @@ func Thousands[N ~int | ~int32 | ~int64](n N) string {
 }
 
 // TerminalWidth returns how many columns there are, false if out is no terminal that
-// can move its cursor.
+// can move its cursor, see [screen.Size].
 func TerminalWidth(out io.Writer) (columns int, ok bool) {
-	file, ok := out.(*os.File)
-	if !ok || os.Getenv("TERM") == "dumb" {
-		return 0, false
-	}
-	columns, _, err := term.GetSize(int(file.Fd()))
-	return columns, err == nil && columns > 0
-}
-
-// Coloured reports whether out may have colour.
-func Coloured(out io.Writer) bool {
-	_, terminal := TerminalWidth(out)
-	return terminal && os.Getenv("NO_COLOR") == ""
+	columns, _, ok = screen.Size(out)
+	return columns, ok
 }
