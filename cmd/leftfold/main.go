@@ -11,7 +11,7 @@ import (
 	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/cli/storecmd"
 	"github.com/leftfold/leftfold/cli/stores"
-	"github.com/leftfold/leftfold/examples/shop/importcmd"
+	"github.com/leftfold/leftfold/cmd/leftfold/demo"
 )
 
 func main() {
@@ -22,9 +22,7 @@ func main() {
 func root() *cobra.Command {
 	cmd := &cobra.Command{Use: "leftfold", Short: "Event sourcing and CQRS for Go"}
 	cmd.AddCommand(storecmd.Commands()...)
-	demo := importcmd.Command() // the shop's, until there is one of our own
-	demo.Use, demo.Short, demo.Example = "demo", "Run a shop on real orders", "  leftfold demo --check"
-	cmd.AddCommand(demo)
+	cmd.AddCommand(demo.Command())
 	return cmd
 }
 

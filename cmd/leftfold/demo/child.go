@@ -29,12 +29,12 @@ import (
 // line where all services are (a map of addresses), and says by a second one that it is up. Then it says
 // now and then how many conflicts it has met. It ends when its standard input does.
 type orders struct {
-	Name    string
-	Listen  string
-	Dir     string
+	Name            string
+	Listen          string
+	Dir             string
 	Postgres, Redis string
-	Kinesis stores.Kinesis
-	Details int // version of the gateway's view
+	Kinesis         stores.Kinesis
+	Details         int // version of the gateway's view
 }
 
 // says is a line of a service.
@@ -46,7 +46,7 @@ type says struct {
 
 const (
 	lease    = 2 * time.Second // for so long a service that was killed is missed
-	declines = 8               // of 100 payments
+	declines = 10              // of 100 payments
 	toDrain  = 5 * time.Second // after that a service ends, whoever it keeps waiting
 )
 

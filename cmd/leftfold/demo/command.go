@@ -57,7 +57,7 @@ func Command() *cobra.Command {
 			if err := o.validate(cmd.Flags().Changed("for")); err != nil {
 				return cli.Misused(cmd, err)
 			}
-			return o.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return o.run(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	flags := cmd.Flags()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/eventstore/subscription"
 	"github.com/leftfold/leftfold/examples/shop/services/books"
 	"github.com/leftfold/leftfold/examples/shop/services/shop"
 	"github.com/leftfold/leftfold/projection"
@@ -29,6 +30,7 @@ type view struct {
 	of      projection.Generation
 	behind  int64         // events
 	since   time.Duration // the oldest of them was recorded
+	trouble string        // why it does not go on; empty if it does
 }
 
 func (l look) open() int64 { return l.placed - l.fulfilled - l.cancelled }
@@ -93,7 +95,7 @@ func (w *watcher) look(ctx context.Context, all books.Services) (cancelled []eve
 			if err != nil {
 				return nil, err
 			}
-			next.views = append(next.views, view{name, s.Generation, s.Lag(), s.Behind})
+			next.views = append(next.views, view{name, s.Generation, s.Lag(), s.Behind, trouble(s)})
 		}
 	}
 	w.read, w.now = reading.Token().Position, next
@@ -131,4 +133,17 @@ func heads(ctx context.Context, all books.Services) (text string, err error) {
 		text += fmt.Sprintf("%s %d ", name, head.Position)
 	}
 	return text, nil
+}
+
+// trouble is what keeps a read model from going on.
+func trouble(s projection.Status) string {
+	for _, l := range s.Segments {
+		if r := l.Report; r.Fence == l.Fence && r.State != subscription.Running && r.State != "" {
+			return r.Note
+		}
+	}
+	if len(s.Parked) > 0 {
+		return fmt.Sprintf("%d keys are parked: %s", len(s.Parked), s.Parked[0].Cause)
+	}
+	return ""
 }

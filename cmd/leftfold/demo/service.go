@@ -3,14 +3,15 @@ package demo
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/leftfold/leftfold/cmd/leftfold/demo/show"
 )
 
 // service is a child process, and the next one when that has ended.
@@ -19,7 +20,7 @@ type service struct {
 	// told is what a process is told when it begins. Its address is that of the one before.
 	told func() orders
 	// said is told what people should know.
-	said func(format string, args ...any)
+	said func(mark show.Mark, format string, args ...any)
 	log  string // file
 
 	mu        sync.Mutex
@@ -54,8 +55,7 @@ type process struct {
 	ended chan struct{}
 	err   error // when it has ended
 
-	mu        sync.Mutex
-	conflicts int64
+	conflicts int64 // under the lock of the service
 }
 
 // start starts a process and returns when it listens.
@@ -94,8 +94,7 @@ func (s *service) start() (*process, error) {
 		err = p.heard.Decode(&where)
 	}
 	if err != nil {
-		p.kill()
-		_ = p.cmd.Wait()
+		p.discard()
 		return nil, fmt.Errorf("%s does not start: %s", s.name, lastLine(s.log))
 	}
 	s.mu.Lock()
@@ -138,7 +137,7 @@ func (s *service) heard(p *process, said says) {
 	}
 	s.state = up
 	if !s.killedAt.IsZero() {
-		s.said("%s is up again, %.1f s after it was killed", s.name, time.Since(s.killedAt).Seconds())
+		s.said(show.Good, "%s is up again, %.1f s after it was killed", s.name, time.Since(s.killedAt).Seconds())
 		s.killedAt = time.Time{}
 	}
 }
@@ -159,7 +158,7 @@ func (s *service) keep(ctx context.Context, p *process) error {
 		case s.wanted:
 			pause, s.wanted = 0, false
 		case s.state != killed:
-			s.said("%s has ended by itself (%v): see %s", s.name, p.err, s.log)
+			s.said(show.Bad, "%s has ended by itself (%v): see %s", s.name, p.err, s.log)
 			failed++
 		}
 		s.mu.Unlock()
@@ -223,20 +222,38 @@ func (s *service) again() {
 	}
 }
 
-func (s *service) now() (is state, address string, conflicts, kills int64) {
+// standing is how a service stands.
+type standing struct {
+	state     state
+	address   string
+	conflicts int64
+	kills     int64
+}
+
+func (s *service) now() standing {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := standing{s.state, s.address, s.conflicts, s.kills}
 	if s.process != nil {
-		conflicts = s.process.conflicts
+		now.conflicts += s.process.conflicts
 	}
-	return s.state, s.address, s.conflicts + conflicts, s.kills
+	return now
+}
+
+// discard ends a process that nobody listens to yet.
+func (p *process) discard() {
+	p.kill()
+	_ = p.cmd.Wait()
 }
 
 func (p *process) kill() { _ = p.cmd.Process.Kill() } // it fails only if there is none
 
-func lastLine(file string) string {
-	_ = filepath.Base(file)
-	return file
+// lastLine is the last that a log says.
+func lastLine(log string) string {
+	text, err := os.ReadFile(log)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return strings.TrimPrefix(lines[len(lines)-1], "leftfold: ")
 }
-
-var errEnded = errors.New("it was ended before the shop had come to rest")

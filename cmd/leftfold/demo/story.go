@@ -7,15 +7,17 @@ import (
 	"strings"
 	"time"
 
+	"github.com/leftfold/leftfold/cmd/leftfold/demo/show"
 	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/eventstore/codec"
 	"github.com/leftfold/leftfold/examples/shop/services/api"
 	"github.com/leftfold/leftfold/examples/shop/services/books"
 )
 
 // story is what happened to an order that was cancelled, in the services, by their own logs.
 type story struct {
-	order string
-	pence int64
+	order    string
+	pence    int64
 	happened []happened
 }
 
@@ -32,7 +34,7 @@ func storyOf(ctx context.Context, all books.Services, order string) (story, erro
 			if err != nil {
 				return s, fmt.Errorf("read what happened to order %s: %w", order, err)
 			}
-			if !slices.ContainsFunc(all[service].Service.Events.Types(), func(t eventType) bool { return t.Name == m.Type }) {
+			if !slices.ContainsFunc(all[service].Service.Events.Types(), func(t codec.EventType) bool { return t.Name == m.Type }) {
 				continue // the service was only told of it
 			}
 			decoded, err := api.Events.Decode(m)
@@ -95,10 +97,17 @@ func (s story) took() time.Duration {
 }
 
 // lines are the story, an event in each.
-func (s story) lines() []string {
-	all := []string{fmt.Sprintf("order %s over £%d.%02d", s.order, s.pence/100, s.pence%100)}
+func (s story) lines() []show.Line {
+	if len(s.happened) == 0 {
+		return nil
+	}
+	all := []show.Line{{Text: fmt.Sprintf("order %s over £%d.%02d was compensated", s.order, s.pence/100, s.pence%100)}}
 	for _, h := range s.happened {
-		all = append(all, fmt.Sprintf("%s  %s", h.at.Local().Format("15:04:05.000"), h.what))
+		line := show.Line{Text: fmt.Sprintf("%s  +%.2f s  %s", h.at.Local().Format(time.TimeOnly), h.at.Sub(s.happened[0].at).Seconds(), h.what)}
+		if strings.Contains(h.what, "DECLINED") || strings.Contains(h.what, "REFUSED") {
+			line.Mark = show.Bad
+		}
+		all = append(all, line)
 	}
 	return all
 }

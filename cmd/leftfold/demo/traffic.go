@@ -29,11 +29,14 @@ type traffic struct {
 // mostOpen is how many orders may be open at a time: who places more only waits longer in the end.
 const mostOpen = 48
 
+// stock is how many of an item are delivered at a time: enough for most orders.
+const stock = 2000
+
 // place places orders until ctx ends.
 func (t *traffic) place(ctx context.Context) error {
 	client := &httpapi.Client{URL: t.gateway, HTTP: &http.Client{Transport: t.meter}}
 	for round := t.begin / perRound(); ; round++ {
-		_, err := feed.Place(ctx, client, t.orders(ctx, round), feed.Options{})
+		_, err := feed.Place(ctx, client, t.orders(ctx, round), feed.Options{Stock: stock})
 		switch {
 		case ctx.Err() != nil:
 			return nil //nolint:nilerr // somebody has had enough
@@ -150,6 +153,12 @@ func (m *meter) since(begin time.Time) measured {
 	slices.Sort(took)
 	at := func(percent int) time.Duration { return took[(len(took)-1)*percent/100] }
 	return measured{int64(len(took)), at(50), at(99)}
+}
+
+func (m *meter) count() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return int64(len(m.answered))
 }
 
 func (m *meter) repeats() int64 {

@@ -1,0 +1,71 @@
+package demo
+
+import (
+	"context"
+	"time"
+
+	"github.com/leftfold/leftfold/cmd/leftfold/demo/show"
+)
+
+// toKill are the services that k kills, one after the other.
+var toKill = []string{"payment", "order", "inventory", "shipping", "gateway"}
+
+// press does what a key stands for.
+func (d *demo) press(ctx context.Context, key rune) {
+	switch key {
+	case 'r':
+		d.beginRebuild(ctx)
+	case 'k':
+		if d.kill(toKill[d.told.turn%len(toKill)]) {
+			d.told.turn++
+		}
+	case 'q':
+		d.enough()
+	}
+}
+
+// step is something that happens by the plan, when that share of the time has passed.
+type step struct {
+	after float64
+	do    func(d *demo, ctx context.Context) bool // false: not now
+}
+
+// plan is what happens where nobody can press a key.
+var plan = []step{
+	{0.25, func(d *demo, _ context.Context) bool { return d.kill("payment") }},
+	{0.45, (*demo).beginRebuild},
+	{0.65, func(d *demo, _ context.Context) bool { return d.kill("order") }},
+}
+
+// follow does what is next by the plan, if it is time.
+func (d *demo) follow(ctx context.Context, passed time.Duration) {
+	if !d.headless || d.told.turn == len(plan) || passed > d.duration {
+		return
+	}
+	next := plan[d.told.turn]
+	if passed.Seconds() >= next.after*d.duration.Seconds() && next.do(d, ctx) {
+		d.told.turn++
+	}
+}
+
+// kill kills a service as kill -9 does, if it is up. It is started again soon.
+func (d *demo) kill(name string) bool {
+	if !d.service(name).kill() {
+		return false
+	}
+	d.told.say(show.Bad, "%s was killed (kill -9); what it has to do waits", name)
+	return true
+}
+
+// beginRebuild has a rebuild begin. False: one is under way, or there is nothing to ask for meanwhile.
+func (d *demo) beginRebuild(ctx context.Context) bool {
+	if d.asker.silent() {
+		return false
+	}
+	r, next := d.nextRebuild()
+	if r == nil {
+		return false
+	}
+	d.builds.working.Go(func() { d.rebuild(ctx, r, next) })
+	return true
+}

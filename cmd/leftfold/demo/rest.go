@@ -1,0 +1,110 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/leftfold/leftfold/examples/shop/services/books"
+	"github.com/leftfold/leftfold/projection"
+	"github.com/leftfold/leftfold/relay"
+)
+
+// patientFor is how long the shop may take to come to rest when nobody places orders any more.
+const patientFor = 2 * time.Minute
+
+// rest waits until the shop has come to rest, and checks the books. An interrupt ends it.
+func (d *demo) rest(ctx, running context.Context, r *result) error {
+	resting, stop := context.WithTimeout(running, patientFor)
+	defer stop()
+	if ctx.Err() == nil { // else that was the first Ctrl-C
+		defer context.AfterFunc(ctx, stop)()
+	}
+	var wrong error
+	rested := d.async(func() (err error) {
+		d.builds.working.Wait()
+		r.Books, wrong, err = d.settled(resting)
+		if err == nil && d.feed.Stream != "" {
+			r.Stream, err = d.readStream(resting)
+		}
+		return err
+	})
+	if err := d.watch(running, rested); err != nil {
+		return err
+	}
+	select { // it may have ended by that
+	case err := <-d.failed:
+		return err
+	default:
+	}
+	r.end(d, wrong)
+	return nil
+}
+
+// settled waits until nobody has anything left to do, and returns what the books say then and what is wrong
+// with them. That no longer changes: nothing has happened while they were read.
+func (d *demo) settled(ctx context.Context) (report books.Report, wrong, err error) {
+	for {
+		parts := d.parts()
+		before, err := heads(ctx, parts)
+		if err != nil {
+			return report, nil, err
+		}
+		waiting, err := d.waiting(ctx, parts)
+		if err == nil && waiting == "" {
+			report, wrong = books.Check(ctx, parts)
+			after, err := heads(ctx, parts)
+			if err == nil && after == before && report.Open == 0 {
+				return report, wrong, nil
+			}
+			waiting = fmt.Sprintf("%d orders are open", report.Open)
+		}
+		select {
+		case <-time.After(every):
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return report, errors.Join(fmt.Errorf("the shop does not come to rest within %s: %s", patientFor, waiting), wrong), nil
+			}
+			return report, nil, ctx.Err()
+		}
+	}
+}
+
+// tells says to whom each service's relays bring its events.
+var tells = map[string][]string{"order": {"gateway"}, "payment": {"gateway", "order"}, "inventory": {"gateway", "order"}, "shipping": {"gateway", "order"}}
+
+// waiting says what a service has still to do; empty: there is nothing.
+func (d *demo) waiting(ctx context.Context, all books.Services) (string, error) {
+	for name, part := range all {
+		var follows []projection.Generation
+		for _, v := range part.Service.Views {
+			follows = append(follows, v.Generation())
+		}
+		for _, other := range tells[name] {
+			follows = append(follows, relay.Relay{Name: "to_" + other}.Generation())
+		}
+		if d.feed.Stream != "" && name != "gateway" {
+			follows = append(follows, relay.Relay{Name: "feed"}.Generation())
+		}
+		for _, of := range follows {
+			s, err := projection.StatusOf(ctx, part.Store, part.Store.Sink, of)
+			if err != nil {
+				return "", err
+			}
+			if s.Position < s.Head {
+				return fmt.Sprintf("%s of %s is %d events behind", of, name, s.Lag()), nil
+			}
+		}
+	}
+	return "", nil
+}
+
+// findings are what is wrong, one each.
+func findings(err error) []string {
+	if err == nil {
+		return []string{}
+	}
+	return strings.Split(err.Error(), "\n")
+}
