@@ -32,33 +32,33 @@ const mostOpen = 48
 // stock is how many of an item are delivered at a time: enough for most orders.
 const stock = 2000
 
-// place places orders until ctx ends.
+// place places orders until ctx ends: the real ones from where the run before has ended, and then all of
+// them again and again.
 func (t *traffic) place(ctx context.Context) error {
 	client := &httpapi.Client{URL: t.gateway, HTTP: &http.Client{Transport: t.meter}}
-	for round := t.begin / perRound(); ; round++ {
-		_, err := feed.Place(ctx, client, t.orders(ctx, round), feed.Options{Stock: stock})
+	for before := t.begin; ; {
+		placed, err := feed.Place(ctx, client, t.orders(ctx, before), feed.Options{Stock: stock})
 		switch {
 		case ctx.Err() != nil:
 			return nil //nolint:nilerr // somebody has had enough
 		case err != nil:
 			return fmt.Errorf("place orders: %w", err)
 		}
+		before += int64(placed)
 	}
 }
 
-// orders yields those of a round, each under an id of the round, and waits while too many are open.
-// The first round goes on about where the run before has ended: an order that is placed again under
-// its id is a repeat.
-func (t *traffic) orders(ctx context.Context, round int64) iter.Seq2[api.Order, error] {
+// orders yields orders until the real ones are through, the first of which follows on so many. It waits
+// while too many are open. Orders that come again have another id.
+func (t *traffic) orders(ctx context.Context, before int64) iter.Seq2[api.Order, error] {
 	return func(yield func(api.Order, error) bool) {
-		at := round * perRound()
-		placed := max(at, t.begin)
+		at, placed := before-before%perRound(), before
 		for o, err := range feed.Orders(data.Open()) {
-			if at++; at+mostOpen < t.begin {
+			if at++; at <= before {
 				continue
 			}
-			if round > 0 {
-				o.ID = fmt.Sprintf("r%d-%s", round+1, o.ID)
+			if before > 0 {
+				o.ID = fmt.Sprintf("%s-r%d", o.ID, before)
 			}
 			for placed++; placed-t.ended() > mostOpen; {
 				select {
