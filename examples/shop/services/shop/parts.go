@@ -24,7 +24,7 @@ func (c Config) Parts(ctx context.Context, found discovery.Resolver, names ...st
 		if err != nil {
 			return cli.Parts{}, errors.Join(err, all.Close(ctx))
 		}
-		store, err := c.where().Open(ctx, service)
+		store, err := c.open(ctx, service)
 		if err != nil {
 			return cli.Parts{}, errors.Join(err, all.Close(ctx))
 		}
