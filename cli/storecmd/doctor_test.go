@@ -3,27 +3,16 @@ package storecmd
 import (
 	"context"
 	"encoding/json"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/adapters/postgres/postgrestest"
-	"github.com/leftfold/leftfold/adapters/sqlite"
 	"github.com/leftfold/leftfold/checkup"
 	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/internal/testservers"
 )
-
-func emptyStore(t testing.TB) (url string) {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "shop.db")
-	store, err := sqlite.Open(t.Context(), file, sqlite.Options{})
-	require.NoError(t, err)
-	require.NoError(t, store.Close(context.Background()))
-	return "sqlite:" + file
-}
 
 func TestTheDoctorLooksAtAllThatIsNamed(t *testing.T) {
 	t.Parallel()
