@@ -36,8 +36,8 @@ type Parts struct {
 	Relays []relay.Relay
 	// Aggregates have states to look at, see [Of].
 	Aggregates []Aggregate
-	// Close closes what Open has opened, after the last use of the parts. Default: nothing is to be
-	// closed.
+	// Close closes what Open has opened, after the last use of the parts. Its context ends with the grace
+	// period of the verb work. Default: nothing is to be closed.
 	Close func(ctx context.Context) error
 }
 

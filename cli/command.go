@@ -35,7 +35,7 @@ func (a App) with(ctx context.Context, do func(parts Parts) error) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, parts.close(ctx)) }()
+	defer func() { err = errors.Join(err, parts.close(context.WithoutCancel(ctx))) }()
 	return do(parts)
 }
 
@@ -51,5 +51,5 @@ func (p Parts) close(ctx context.Context) error {
 	if p.Close == nil {
 		return nil
 	}
-	return p.Close(context.WithoutCancel(ctx))
+	return p.Close(ctx)
 }

@@ -40,7 +40,7 @@ generation is kept, see projections rollback and retire. A worker of the new pro
 doing it before that is deployed, and for watching. Interrupted, it goes on from there when it is run again.
 
 A generation that is live already is not built beside itself: raise its version. With --in-place the view is emptied and
-filled again under its readers, who see it grow.`
+filled again under its readers, who see it grow; interrupted, its workers go on from there.`
 
 func rebuildCommand(app App) *cobra.Command {
 	r := &rebuild{app: app}
@@ -136,18 +136,33 @@ func progressNote(p projection.RebuildProgress) string {
 // refill empties a view and has it filled again up to where the log is, together with the workers that run
 // anyway.
 func (m model) refill(ctx context.Context, head eventstore.Token, bar *Bar) error {
-	if err := m.sink.Reset(ctx, m.Generation, head.Identity); err != nil {
-		return fmt.Errorf("empty %s: %w", m, err)
+	s, err := projection.StatusOf(ctx, m.log, m.sink, m.Generation)
+	if err == nil {
+		err = m.goesOn(s)
+	}
+	if err != nil {
+		return err
+	}
+	if err := m.task.Reset(ctx, m.log, m.worker.Events); err != nil {
+		return err
 	}
 	working, stop := context.WithCancel(ctx)
-	defer stop()
 	w := *m.worker
 	w.Tasks, w.Hooks = []projection.Task{*m.task}, projection.Hooks{Failed: func(_ projection.Generation, err error) { bar.Sayf("%s", err) }}
 	ended := make(chan error, 1)
-	go func() { ended <- w.Run(working) }()
-	err := m.reaches(ctx, head.Position, bar)
+	go func() {
+		defer stop()
+		ended <- w.Run(working)
+	}()
+	err = m.reaches(working, head.Position, bar)
 	stop()
-	return errors.Join(err, <-ended)
+	if failed := <-ended; failed != nil {
+		err = failed // it is why the goal was not reached
+	}
+	if err != nil {
+		bar.Sayf("%s is not full yet: its workers go on from here, and the same command empties it again", m)
+	}
+	return err
 }
 
 // lookEvery is how often a verb looks at what others do.
@@ -165,12 +180,12 @@ func (m model) reaches(ctx context.Context, goal eventstore.Position, bar *Bar) 
 		if s.Position >= goal {
 			return nil
 		}
+		if err := m.goesOn(s); err != nil {
+			return err
+		}
 		for _, l := range s.Segments {
 			if state := stateOf(l); state == subscription.Failed || state == subscription.Diverged {
 				return errors.New(l.Report.Note)
-			}
-			if l.Holder == subscription.OnPause {
-				return fmt.Errorf("%s is paused: projections resume has it go on", m)
 			}
 		}
 		select {
@@ -179,6 +194,16 @@ func (m model) reaches(ctx context.Context, goal eventstore.Position, bar *Bar) 
 		case <-time.After(lookEvery):
 		}
 	}
+}
+
+// goesOn returns an error if the workers of a model wait for somebody to resume it.
+func (m model) goesOn(s projection.Status) error {
+	for _, l := range s.Segments {
+		if l.Holder == subscription.OnPause {
+			return fmt.Errorf("%s is paused: projections resume has it go on", m)
+		}
+	}
+	return nil
 }
 
 func (r *rebuild) tell(cmd *cobra.Command, m model, before int, took time.Duration) error {

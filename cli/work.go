@@ -24,6 +24,7 @@ type work struct {
 	listen string
 	within time.Duration // ready
 	grace  time.Duration
+	until  time.Time // when the grace period ends
 	log    *slog.Logger
 }
 
@@ -66,13 +67,31 @@ func (w *work) run(ctx context.Context) error {
 	context.AfterFunc(ctx, stop) // a second one ends the process at once
 	parts, err := w.app.open(ctx)
 	if err != nil {
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return nil // it was told to stop before it had begun
+		}
 		return err
 	}
+	w.until = time.Now().Add(w.grace)
 	err = w.on(ctx, parts)
 	if errors.Is(err, errCutOff) {
 		return err // to close what is in use would wait for it
 	}
-	return errors.Join(err, parts.close(ctx))
+	return errors.Join(err, w.close(parts))
+}
+
+// close closes the parts within what is left of the grace period.
+func (w *work) close(parts Parts) error {
+	ctx, stop := context.WithDeadline(context.Background(), w.until)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- parts.close(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: all work has ended, but what %s was made of took longer than %s to close", errCutOff, w.app.Name, w.grace)
+	}
 }
 
 var errCutOff = errors.New("it was cut off")
@@ -136,10 +155,15 @@ func (w *work) runAll(ctx context.Context, all []run) error {
 	ended := make(chan struct{})
 	go func() { workers.Wait(); close(ended) }()
 	<-working.Done()
+	w.until = time.Now().Add(w.grace)
 	select {
 	case <-ended:
 	case <-time.After(w.grace):
-		return fmt.Errorf("%w: a handler does not return though its context ended %s ago; its work goes on elsewhere when its leases have ended", errCutOff, w.grace)
+		var cause error // of the end, unless it was told to stop
+		if ctx.Err() == nil {
+			cause = context.Cause(working)
+		}
+		return errors.Join(cause, fmt.Errorf("%w: a handler does not return though its context ended %s ago; its work goes on elsewhere when its leases have ended", errCutOff, w.grace))
 	}
 	end()
 	health.Wait()
