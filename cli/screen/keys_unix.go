@@ -3,8 +3,10 @@
 package screen
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"regexp"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,6 +46,9 @@ func readKeys(terminal *os.File) (keys <-chan rune, release func(), err error) {
 	}, nil
 }
 
+// arrows are they, and other keys of several characters.
+var arrows = regexp.MustCompile(`\x1b([[O][0-9;]*[A-Za-z~])?`)
+
 // pass hands keys on until wake has no other end any more. Nothing is read that nobody has pressed: a read that
 // waits could not be ended.
 func pass(terminal, wake *os.File, pressed chan<- rune, stop <-chan struct{}) {
@@ -53,7 +58,7 @@ func pass(terminal, wake *os.File, pressed chan<- rune, stop <-chan struct{}) {
 		ready.Set(in)
 		ready.Set(awake)
 		_, err := unix.Select(max(in, awake)+1, &ready, nil, nil, nil)
-		if err == unix.EINTR {
+		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		if err != nil || ready.IsSet(awake) {
@@ -64,10 +69,7 @@ func pass(terminal, wake *os.File, pressed chan<- rune, stop <-chan struct{}) {
 		if err != nil || n == 0 {
 			return // the terminal is gone
 		}
-		if buffer[0] == '\x1b' {
-			continue // an arrow, or another key of several characters
-		}
-		for _, key := range string(buffer[:n]) {
+		for _, key := range arrows.ReplaceAllString(string(buffer[:n]), "") {
 			select {
 			case pressed <- key:
 			case <-stop:

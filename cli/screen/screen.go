@@ -55,7 +55,8 @@ const (
 // that is a terminal too.
 //
 // An interrupt (Ctrl-C) and SIGTERM close the screen as well, so that a second one finds the terminal as it
-// was; that the program ends by them is up to its own [signal.NotifyContext].
+// was; that the program ends by them is up to its own [signal.NotifyContext]. What it prints then, it prints after
+// Close.
 func Open(out io.Writer, in io.Reader) (s *Screen, ok bool) {
 	if _, _, ok := Size(out); !ok {
 		return nil, false
