@@ -135,8 +135,14 @@ func (b *Bar) Finish(ok bool) {
 	} else {
 		b.task.MarkAsErrored()
 	}
-	b.live.Stop()
-	<-b.shown
+	for { // a Stop before Render has begun is lost
+		b.live.Stop()
+		select {
+		case <-b.shown:
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
 }
 
 // Rate returns how many a second that is.

@@ -6,15 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"math"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/guptarohit/asciigraph"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
+	"github.com/leftfold/leftfold/cli/screen"
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/projection"
 )
@@ -25,6 +25,7 @@ type top struct {
 	every    time.Duration
 	duration time.Duration
 	output   Output
+	on       *screen.Screen // nil if it prints lines
 
 	last  sample
 	rates map[string]float64 // by generation, in events a second
@@ -53,14 +54,14 @@ func (v verbs) top() *cobra.Command {
 				return Misused(cmd, errors.New("--every and --for: want more than 0"))
 			}
 			out := cmd.OutOrStdout()
-			_, screen := TerminalWidth(out)
-			screen = screen && t.output == Table
+			_, _, live := screen.Size(out)
+			live = live && t.output == Table
 			pause := 5 * time.Second
-			if screen {
+			if live {
 				pause = time.Second
 			}
 			t.every = cmp.Or(t.every, pause)
-			return v.look(cmd.Context(), func(models []model) error { return t.run(cmd.Context(), models, out, screen) })
+			return v.look(cmd.Context(), func(models []model) error { return t.run(cmd.Context(), models, out, live) })
 		},
 	}
 	cmd.Flags().DurationVar(&t.every, "every", 0, "look so often (default: 1s on a terminal, else 5s)")
@@ -69,16 +70,19 @@ func (v verbs) top() *cobra.Command {
 	return v.add(cmd)
 }
 
-func (t *top) run(ctx context.Context, models []model, out io.Writer, screen bool) error {
+func (t *top) run(ctx context.Context, models []model, out io.Writer, live bool) error {
 	asking := ctx
 	if t.duration > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, t.duration)
 		defer cancel()
 	}
-	if screen {
-		fmt.Fprint(out, hideCursor)
-		defer fmt.Fprint(out, showCursor)
+	if live {
+		if on, ok := screen.Open(out, nil); ok {
+			defer on.Close()
+			defer func() { on.Log(t.line()) }() // which stays
+			t.on = on
+		}
 	}
 	ticks := time.NewTicker(t.every)
 	defer ticks.Stop()
@@ -89,7 +93,7 @@ func (t *top) run(ctx context.Context, models []model, out io.Writer, screen boo
 			}
 			return err
 		}
-		if err := t.show(out, screen); err != nil {
+		if err := t.show(out); err != nil {
 			return err
 		}
 		select {
@@ -142,19 +146,16 @@ func remember(all []float64, newest float64) []float64 {
 	return all[max(len(all)-most, 0):]
 }
 
-func (t *top) show(out io.Writer, screen bool) error {
+func (t *top) show(out io.Writer) error {
 	switch {
 	case t.output == JSONLines:
 		return NewEncoder(out).Encode(t.tick())
-	case screen:
-		width, height := 80, 24
-		if file, ok := out.(*os.File); ok {
-			if w, h, err := term.GetSize(int(file.Fd())); err == nil {
-				width, height = w, h
-			}
+	case t.on != nil:
+		columns, lines, ok := screen.Size(out)
+		if !ok {
+			return nil // it is gone, or too small for a character
 		}
-		_, err := io.WriteString(out, redraw(t.screen(width, height)))
-		return err
+		return t.on.Draw(t.screen(columns, lines))
 	}
 	_, err := fmt.Fprintln(out, t.line())
 	return err
@@ -178,7 +179,7 @@ func newest(all []float64) float64 {
 	return all[len(all)-1]
 }
 
-// line is all of it in one line.
+// line is all of it in one line, what matters most first: a narrow screen cuts it.
 func (t *top) line() string {
 	var slowest standing
 	failing, dead := 0, 0
@@ -191,25 +192,16 @@ func (t *top) line() string {
 		}
 		dead += s.DeadLetters
 	}
-	text := fmt.Sprintf("%s  %s events/s appended", t.last.at.UTC().Format(time.TimeOnly), Thousands(int64(newest(t.appended)+0.5)))
+	text := fmt.Sprintf("%s  %s events/s, %d failing, %s dead letters", t.last.at.UTC().Format(time.TimeOnly),
+		Thousands(int64(newest(t.appended)+0.5)), failing, Thousands(dead))
 	if slowest.Name != "" {
-		text += fmt.Sprintf(", %s is %s events behind (%s)", slowest.generation(), Thousands(slowest.Lag), ago(slowest.behind()))
+		text += fmt.Sprintf(", %s is %s behind (%s)", slowest.generation(), Thousands(slowest.Lag), ago(slowest.behind()))
 	}
-	return text + fmt.Sprintf(", %d failing, %s dead letters", failing, Thousands(dead))
-}
-
-// How a screen is drawn again: each line over the old one, and what is below is erased.
-const (
-	hideCursor = "\x1b[?25l\x1b[2J"
-	showCursor = "\x1b[?25h\r\n"
-)
-
-func redraw(screen string) string {
-	return "\x1b[H" + strings.ReplaceAll(screen, "\n", "\x1b[K\r\n") + "\x1b[J"
+	return text
 }
 
 // screen is what fits on one, no line wider and no more lines than it has. What does worst stands first.
-func (t *top) screen(width, height int) string {
+func (t *top) screen(width, height int) []string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s\n", t.line())
 	if height >= 20 {
@@ -226,27 +218,50 @@ func (t *top) screen(width, height int) string {
 			fmt.Fprintf(&text, "%s: %s\n", s.generation(), Printable(f.Cause))
 		}
 	}
-	const columns = "%-24s %-23s %9s %8s %9s %12s  %s\n"
-	fmt.Fprintf(&text, columns, "name", "status", "lag", "behind", "events/s", "position", "stage")
-	for _, s := range all {
-		fmt.Fprintf(&text, columns, Snip(s.generation(), 24), s.status(), Thousands(s.Lag), ago(s.behind()),
-			Thousands(int64(t.rates[s.key()]+0.5)), Thousands(s.Position), orDash(string(s.Stage)))
-	}
+	text.WriteString(t.table(all, width))
 	lines := strings.Split(strings.TrimRight(text.String(), "\n"), "\n")
-	lines = lines[:min(len(lines), max(height-1, 1))]
+	lines = lines[:min(len(lines), height)]
 	for n := range lines {
 		lines[n] = strings.TrimRight(Snip(lines[n], width), " ")
 	}
-	return strings.Join(lines, "\n")
+	return lines
 }
 
-// plot draws how something went.
-func plot(caption string, values []float64, width int) string {
-	if len(values) < 2 {
-		return ""
+// table has no column that does not fit.
+func (t *top) table(all []standing, width int) string {
+	var text strings.Builder
+	const besideName, position = 62, 13 // columns
+	name, room := min(max(width-besideName, 12), 24), width >= besideName+position+24
+	if room {
+		name = min(width-besideName-position, 40)
 	}
-	const beside = 12 // columns of the scale
-	columns := max(width-beside, 10)
-	values = values[max(len(values)-columns, 0):]
-	return "\n" + asciigraph.Plot(values, asciigraph.Height(5), asciigraph.Precision(0), asciigraph.LowerBound(0), asciigraph.Caption(caption)) + "\n"
+	row := func(cells ...any) {
+		line := fmt.Sprintf("%-*s %-22s %8s %6s %9s  %-8s", append([]any{name}, cells[:6]...)...)
+		if room {
+			line += fmt.Sprintf(" %*s", position-1, cells[6])
+		}
+		text.WriteString(line + "\n")
+	}
+	row("name", "status", "lag", "behind", "events/s", "stage", "position")
+	for _, s := range all {
+		version := fmt.Sprintf("@%d", s.Version)
+		row(Snip(s.Name, name-len(version))+version, s.status(), Thousands(s.Lag), ago(s.behind()), Thousands(int64(t.rates[s.key()]+0.5)),
+			orDash(string(s.Stage)), Thousands(s.Position))
+	}
+	return text.String()
+}
+
+// plot draws how something went, the newest to the right. It keeps its width, its height and its scale's place
+// whatever the numbers are.
+func plot(caption string, values []float64, width int) string {
+	const height, scale = 5, 9
+	drawn := make([]float64, max(width-scale-3, 10))
+	for n := range drawn {
+		drawn[n] = math.NaN() // nothing is drawn there
+	}
+	values = values[max(len(values)-len(drawn), 0):]
+	copy(drawn[len(drawn)-len(values):], values)
+	return "\n" + asciigraph.Plot(drawn, asciigraph.Height(height), asciigraph.LowerBound(0), asciigraph.UpperBound(height),
+		asciigraph.YAxisValueFormatter(func(value float64) string { return fmt.Sprintf("%*s", scale, Thousands(int64(value+0.5))) }),
+		asciigraph.Caption(caption)) + "\n"
 }
