@@ -23,6 +23,7 @@ func Lines(f Frame, width, height int, colour bool) []string {
 	d.views(f.Views)
 	d.gap()
 	d.bars(f.Bars)
+	d.gap()
 	keys := d.keys(f.Keys)
 	rest := height - len(d.lines) - len(keys)
 	if rest < enoughToTell { // rather no gaps than no story
@@ -134,7 +135,7 @@ func (d *drawing) views(all []View) {
 		heads[n] = d.paint.dim(header)
 	}
 	for _, v := range all {
-		cell := fmt.Sprintf("%-19s%9s%9s  ", cli.Snip(v.Name, 18), cli.Thousands(v.Lag), brief(v.Behind))
+		cell := fmt.Sprintf("%-19s%9s%9s  ", snipName(v.Name, 18), cli.Thousands(v.Lag), brief(v.Behind))
 		if v.Trouble != "" {
 			cell = d.paint.red(cell)
 			troubles = append(troubles, " "+d.paint.red("✗ "+v.Name+": "+cli.Printable(v.Trouble)))
@@ -144,6 +145,12 @@ func (d *drawing) views(all []View) {
 	d.grid(heads, columns)
 	d.grid(cells, columns)
 	d.lines = append(d.lines, troubles...)
+}
+
+// snipName cuts the name of a generation, and leaves its version.
+func snipName(name string, columns int) string {
+	at := max(strings.LastIndex(name, "@"), 0)
+	return cli.Snip(name[:at], columns-len(name[at:])) + name[at:]
 }
 
 const noBar = " " // its line is kept free
@@ -183,19 +190,34 @@ func (d *drawing) bar(b Bar) {
 func (d *drawing) tell(story, messages []Line, height int) {
 	if d.width < wide {
 		told := min(height*2/3, 7)
-		d.lines = append(d.lines, d.column(d.story(story, told), told, d.width)...)
-		d.lines = append(d.lines, d.column(newest(messages, height-told), height-told, d.width)...)
+		d.lines = append(d.lines, d.column(headline(wrap(story, d.width), told), told, d.width)...)
+		d.lines = append(d.lines, d.column(newest(wrap(messages, d.width), height-told), height-told, d.width)...)
 		return
 	}
 	half := d.width / 2
-	left, right := d.column(d.story(story, height), height, half), d.column(newest(messages, height), height, half)
+	left := d.column(headline(wrap(story, half), height), height, half)
+	right := d.column(newest(wrap(messages, half), height), height, half)
 	for n := range height {
 		d.add(left[n] + right[n])
 	}
 }
 
-// story returns the headline and, if it does not fit, the end of a story.
-func (d *drawing) story(all []Line, height int) []Line {
+// wrap makes several lines of one that is too wide.
+func wrap(all []Line, width int) (narrow []Line) {
+	const margin, more = 2, "  " // columns; before all but the first
+	for _, line := range all {
+		for n, part := range strings.Split(text.WrapSoft(cli.Printable(line.Text), max(width-margin-len(more), 1)), "\n") {
+			if n > 0 {
+				part = more + part
+			}
+			narrow = append(narrow, Line{strings.TrimRight(part, " "), line.Mark})
+		}
+	}
+	return narrow
+}
+
+// headline returns the first line and, if not all lines fit, the newest.
+func headline(all []Line, height int) []Line {
 	if len(all) <= height || height == 0 {
 		return newest(all, height)
 	}
@@ -212,7 +234,7 @@ func (d *drawing) column(all []Line, height, width int) []string {
 			lines[n] = strings.Repeat(" ", width)
 			continue
 		}
-		plain := text.Pad(cli.Snip(" "+cli.Printable(all[n].Text), width-1), width, ' ')
+		plain := text.Pad(cli.Snip(" "+all[n].Text, width-1), width, ' ')
 		switch all[n].Mark {
 		case Good:
 			plain = d.paint.green(plain)
