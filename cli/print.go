@@ -52,6 +52,15 @@ func (p Printer) Table(title string, left int, header Row, rows []Row) {
 	t.Render()
 }
 
+// Line prints a line. On a terminal its end is cut off where that is narrower; elsewhere it is whole.
+func (p Printer) Line(line string) error {
+	if _, terminal := TerminalWidth(p.Out); terminal {
+		line = Snip(line, p.Width)
+	}
+	_, err := fmt.Fprintln(p.Out, line)
+	return err
+}
+
 // Snip cuts text that is wider than so many columns.
 func Snip(s string, columns int) string { return text.Snip(s, columns, "…") }
 

@@ -35,6 +35,7 @@ func Main(root *cobra.Command) {
 // a verb takes both from its command, by OutOrStdout and ErrOrStderr.
 func Run(ctx context.Context, root *cobra.Command, args []string, stdout, stderr io.Writer) int {
 	root.SilenceErrors, root.SilenceUsage = true, true
+	fitHelp(root, NewPrinter(stdout).Width)
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

@@ -215,12 +215,15 @@ func printTimeline(out io.Writer, output Output, timeline []saga.Entry) error {
 		}
 		return printAll(out, output, "timeline", all)
 	}
+	p := NewPrinter(out)
 	for _, e := range timeline {
 		indent := "  "
 		if e.Told {
 			indent = ""
 		}
-		fmt.Fprintf(out, "%s  %s%s\n", e.RecordedAt.UTC().Format("2006-01-02T15:04:05.000Z"), indent, Printable(e.String()))
+		if err := p.Line(fmt.Sprintf("%s  %s%s", e.RecordedAt.UTC().Format("2006-01-02T15:04:05.000Z"), indent, Printable(e.String()))); err != nil {
+			return err
+		}
 	}
 	return nil
 }

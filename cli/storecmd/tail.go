@@ -162,6 +162,5 @@ func (t *tail) print(e eventstore.Recorded) error {
 	if t.form == cli.JSONLines {
 		return cli.NewEncoder(t.stdout).Encode(shown(e))
 	}
-	_, err := fmt.Fprintf(t.stdout, "%9d  %s  %s  %s@%d\n", e.Position, clock(e.RecordedAt), cli.Printable(e.Type), cli.Printable(string(e.Stream)), e.Version)
-	return err
+	return cli.NewPrinter(t.stdout).Line(fmt.Sprintf("%9d  %s  %-22s  %s@%d", e.Position, clock(e.RecordedAt), cli.Printable(e.Type), cli.Printable(string(e.Stream)), e.Version))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -87,6 +88,11 @@ func (t *trace) print(found traced) error {
 		}
 		return nil
 	}
-	_, err := io.WriteString(t.stdout, tree(found))
-	return err
+	p := cli.NewPrinter(t.stdout)
+	for line := range strings.Lines(tree(found)) {
+		if err := p.Line(strings.TrimSuffix(line, "\n")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
