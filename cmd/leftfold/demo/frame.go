@@ -10,6 +10,8 @@ import (
 	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/cli/stores"
 	"github.com/leftfold/leftfold/cmd/leftfold/demo/show"
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/examples/shop/services/books"
 )
 
 const (
@@ -28,7 +30,7 @@ type sample struct {
 // tick looks at everything, does what is next by the plan, and shows it.
 func (d *demo) tick(ctx context.Context) error {
 	parts := d.parts()
-	cancelled, err := d.watcher.look(ctx, parts)
+	ended, err := d.watcher.look(ctx, parts)
 	if err != nil {
 		return err
 	}
@@ -40,15 +42,12 @@ func (d *demo) tick(ctx context.Context) error {
 		d.told.maxLag = worst
 	}
 	d.told.add(sample{now.at, d.meter.count(), now.events, d.asker.now().answered})
-	if n := len(cancelled); n > 0 && !d.told.first() {
-		order := cancelled[n-1].Stream.ID()
-		d.asker.about(order)
-		if d.told.story, err = storyOf(ctx, parts, order); err != nil {
+	if len(d.told.samples) > 1 { // else that had happened before
+		if err := d.told.hear(ctx, ended, parts); err != nil {
 			return err
 		}
-		if d.headless && !d.told.stories {
-			d.told.say(show.Plain, "%s", d.told.story.line())
-			d.told.stories = true
+		if n := len(ended); n > 0 {
+			d.asker.about(ended[n-1].Stream.ID())
 		}
 	}
 	d.follow(ctx, now.at.Sub(d.told.began))
@@ -61,8 +60,20 @@ func (t *told) add(s sample) {
 	t.samples = t.samples[max(len(t.samples)-history-smoothing, 0):]
 }
 
-// first reports whether it has looked once only: what it saw then had happened before.
-func (t *told) first() bool { return len(t.samples) == 1 }
+// hear remembers what happened to the order that was cancelled last, and tells of the first one.
+func (t *told) hear(ctx context.Context, ended []eventstore.Recorded, all books.Services) (err error) {
+	for _, m := range slices.Backward(ended) {
+		if m.Type != isCancelled {
+			continue
+		}
+		first := len(t.story.happened) == 0
+		if t.story, err = storyOf(ctx, all, m.Stream.ID()); first && err == nil {
+			t.say(show.Plain, "%s", t.story.line())
+		}
+		return err
+	}
+	return nil
+}
 
 // rate is how fast something goes, and went.
 func (t *told) rate(of func(s sample) int64) show.Rate {

@@ -37,16 +37,24 @@ var plan = []step{
 	{0.65, func(d *demo, _ context.Context) bool { return d.kill("order") }},
 }
 
-// follow does what is next by the plan, if it is time.
+// follow does what is next by the plan, if it is time. When the time is up, and the plan is through, nobody places
+// orders any more.
 func (d *demo) follow(ctx context.Context, passed time.Duration) {
-	if !d.headless || d.told.turn == len(plan) || passed > d.duration {
+	if d.enough == nil || d.duration == 0 {
 		return
 	}
-	next := plan[d.told.turn]
-	if passed.Seconds() >= next.after*d.duration.Seconds() && next.do(d, ctx) {
-		d.told.turn++
+	if d.headless && d.told.turn < len(plan) && passed < d.duration+tooLate {
+		next := plan[d.told.turn]
+		if passed.Seconds() >= next.after*d.duration.Seconds() && next.do(d, ctx) {
+			d.told.turn++
+		}
+	} else if passed >= d.duration {
+		d.enough()
 	}
 }
+
+// tooLate is how long the plan may take longer than it was to.
+const tooLate = time.Minute
 
 // kill kills a service as kill -9 does, if it is up. It is started again soon.
 func (d *demo) kill(name string) bool {

@@ -62,8 +62,8 @@ const (
 	isCancelled = "order.cancelled"
 )
 
-// look looks, and returns the ids of the orders that were cancelled since the last time.
-func (w *watcher) look(ctx context.Context, all books.Services) (cancelled []eventstore.Recorded, err error) {
+// look looks, and returns how orders have ended since the last time.
+func (w *watcher) look(ctx context.Context, all books.Services) (ended []eventstore.Recorded, err error) {
 	next := look{at: time.Now(), placed: w.now.placed, fulfilled: w.now.fulfilled, cancelled: w.now.cancelled}
 	reading, err := all["order"].Store.ReadLog(ctx, eventstore.LogQuery{Query: eventstore.Types(isPlaced, isFulfilled, isCancelled), After: w.read})
 	if err != nil {
@@ -78,9 +78,10 @@ func (w *watcher) look(ctx context.Context, all books.Services) (cancelled []eve
 			next.placed++
 		case isFulfilled:
 			next.fulfilled++
+			ended = append(ended, m)
 		case isCancelled:
 			next.cancelled++
-			cancelled = append(cancelled, m)
+			ended = append(ended, m)
 		}
 	}
 	for _, name := range shop.Names {
@@ -95,7 +96,11 @@ func (w *watcher) look(ctx context.Context, all books.Services) (cancelled []eve
 			if err != nil {
 				return nil, err
 			}
-			next.views = append(next.views, view{name, s.Generation, s.Lag(), s.Behind, trouble(s)})
+			is := view{name, s.Generation, s.Lag(), s.Behind, trouble(s)}
+			if s.Stage == "" { // it is not there yet, or has just been removed
+				is.behind = 0
+			}
+			next.views = append(next.views, is)
 		}
 	}
 	w.read, w.now = reading.Token().Position, next
@@ -106,7 +111,7 @@ func (w *watcher) look(ctx context.Context, all books.Services) (cancelled []eve
 		close(w.looked)
 	}
 	w.looked = make(chan struct{})
-	return cancelled, nil
+	return ended, nil
 }
 
 // ended is how many orders had ended when it looked last.

@@ -30,7 +30,8 @@ type result struct {
 	Events          int64   `json:"events"`
 	EventsPerSecond float64 `json:"events_per_second"`
 
-	// Placed, Fulfilled and Compensated are orders.
+	// Placed, Fulfilled and Compensated are orders; OpenBefore were left open by the run before, that was killed.
+	OpenBefore  int64 `json:"open_before"`
 	Placed      int64 `json:"placed"`
 	Fulfilled   int64 `json:"fulfilled"`
 	Compensated int64 `json:"compensated"`
@@ -80,6 +81,7 @@ func (r *result) end(d *demo, wrong error) {
 	now := d.watcher.now
 	r.SentAgain, r.Conflicts = d.meter.repeats(), d.conflicts()
 	r.Events = now.events - r.began.events
+	r.OpenBefore = r.began.open()
 	r.Placed, r.Fulfilled, r.Compensated = now.placed-r.began.placed, now.fulfilled-r.began.fulfilled, now.cancelled-r.began.cancelled
 	if lag := d.told.maxLag; lag.behind > 0 {
 		r.MaxLag = maxLag{lag.of.String(), lag.behind, lag.since.Seconds()}
@@ -120,14 +122,16 @@ func (r *result) print(out io.Writer, form cli.Output) error {
 	}
 	n := func(n int64) string { return cli.Thousands(n) }
 	fmt.Fprintf(out, "\nThe shop took orders for %.1f s, on %s.\n\n", r.Seconds, r.Store)
-	say("orders", "%s placed, %s fulfilled, %s compensated", n(r.Placed), n(r.Fulfilled), n(r.Compensated))
-	say("commands", "%s, %.0f/s, p50 %.1f ms, p99 %.1f ms; %s sent again, %s conflicts", n(r.Commands), r.CommandsPerSecond, r.P50Ms, r.P99Ms, n(r.SentAgain), n(r.Conflicts))
+	say("orders", "%s placed, %s fulfilled, %s compensated%s", n(r.Placed), n(r.Fulfilled), n(r.Compensated), r.before())
+	say("commands", "%s, %.0f/s, p50 %.1f ms, p99 %.1f ms", n(r.Commands), r.CommandsPerSecond, r.P50Ms, r.P99Ms)
+	say("", "%s sent again, %s decided again because another writer was faster", n(r.SentAgain), n(r.Conflicts))
 	say("events", "%s in five logs, %.0f/s", n(r.Events), r.EventsPerSecond)
 	say("most behind", "%s by %s events, %.1f s", orNothing(r.MaxLag.Name), n(r.MaxLag.Events), r.MaxLag.Seconds)
 	say("queries", "%s answered, %s failed, %s asked again", n(r.Queries.Answered), n(r.Queries.Failed), n(r.Queries.Again))
 	say("kills", "%s (kill -9)", n(r.Kills))
 	for _, b := range r.Rebuilds {
-		say("rebuild", "%s@%d of %s events in %.1f s, %s/s; meanwhile %s queries answered, %s failed, slowest %.0f ms", b.Name, b.Version, n(b.Events), b.Seconds, n(int64(b.EventsPerSecond)), n(b.Answered), n(b.Failed), b.SlowestMs)
+		say("rebuild", "%s@%d of %s events, %s/s, live after %.1f s", b.Name, b.Version, n(b.Events), n(int64(b.EventsPerSecond)), b.Seconds)
+		say("", "%s queries answered meanwhile, %s failed, slowest %.0f ms", n(b.Answered), n(b.Failed), b.SlowestMs)
 	}
 	if s := r.Stream; s != nil {
 		say("stream", "%s events in %s records, %s of them repeats", n(s.Events), n(s.Records), n(s.Repeats))
@@ -139,6 +143,13 @@ func (r *result) print(out io.Writer, form cli.Output) error {
 		fmt.Fprintf(out, " %s\n", line.Text)
 	}
 	return r.printBooks(out)
+}
+
+func (r *result) before() string {
+	if r.OpenBefore == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %s were open before", cli.Thousands(r.OpenBefore))
 }
 
 const most = 20 // findings that are printed
@@ -158,8 +169,8 @@ func (r *result) printBooks(out io.Writer) error {
 	fmt.Fprintf(out, "\nThe books of all services add up:\n")
 	fmt.Fprintf(out, " ✓ %s placed = %s fulfilled + %s compensated + %s open\n", n(b.Placed), n(b.Fulfilled), n(b.Cancelled), n(b.Open))
 	fmt.Fprintf(out, " ✓ stock: %s on hand + %s sold - %s returned = %s received\n", n(b.OnHand), n(b.Sold), n(b.Returned), n(b.Received))
-	fmt.Fprintf(out, " ✓ money: %s taken - %s refunded = %s, the price of what was fulfilled\n", pounds(b.Taken), pounds(b.Refunded), pounds(b.FulfilledPence))
-	_, err := fmt.Fprintf(out, " ✓ %s rows of read models are what a fresh fold of the logs says; %s events, each applied once\n", n(int64(b.Rows)), n(b.Applied))
+	fmt.Fprintf(out, " ✓ money: %s taken - %s refunded = %s for what was fulfilled\n", pounds(b.Taken), pounds(b.Refunded), pounds(b.FulfilledPence))
+	_, err := fmt.Fprintf(out, " ✓ %s rows are what a fresh fold says; %s events are applied, each once\n", n(int64(b.Rows)), n(b.Applied))
 	return err
 }
 

@@ -139,9 +139,6 @@ func (d *demo) play(ctx context.Context, stdin io.Reader, stderr io.Writer) (r r
 	}
 	r.began = d.watcher.now
 	placing, enough := context.WithCancel(ctx)
-	if d.duration > 0 {
-		placing, enough = context.WithTimeout(ctx, d.duration)
-	}
 	defer enough()
 	d.enough = enough
 	d.background.Go(func() { d.asker.run(running) })
@@ -151,8 +148,8 @@ func (d *demo) play(ctx context.Context, stdin io.Reader, stderr io.Writer) (r r
 	}
 	r.enough(d)
 	d.display.close()
-	d.display = &plain{out: stderr}
-	d.told.say(show.Plain, "nobody places orders any more; the shop comes to rest")
+	d.display = newPlain(stderr)
+	d.told.say(show.Plain, "nobody places orders any more; the shop comes to rest (Ctrl-C ends at once)")
 	if err := d.rest(ctx, running, &r); err != nil {
 		return r, err
 	}

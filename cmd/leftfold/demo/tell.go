@@ -15,7 +15,6 @@ type told struct {
 	began   time.Time
 	samples []sample
 	story   story
-	stories bool // one was told
 	maxLag  view
 
 	mu       sync.Mutex
@@ -52,7 +51,7 @@ type display interface {
 
 // openDisplay opens a screen where there is a terminal, unless it is not wanted.
 func (d *demo) openDisplay(stdin io.Reader, stderr io.Writer) {
-	d.display = &plain{out: stderr}
+	d.display = newPlain(stderr)
 	if d.headless {
 		return
 	}
@@ -78,6 +77,8 @@ type plain struct {
 }
 
 const plainEvery = 5 * time.Second
+
+func newPlain(out io.Writer) *plain { return &plain{out, time.Now().Add(plainEvery)} }
 
 func (p *plain) draw(f show.Frame, said []show.Line) error {
 	for _, line := range said {
