@@ -91,7 +91,9 @@ func serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	var conflicts atomic.Int64
 	config.Opened = func(store *host.Store) {
 		store.Store = counted{store.Store, &conflicts}
-		_ = answers.Encode(says{Up: true}) // nobody is there to hear it only when in has ended too
+		if answers.Encode(says{Up: true}) != nil {
+			stop() // nobody is there to hear it
+		}
 	}
 	go func() {
 		_, _ = io.Copy(io.Discard, in)
@@ -129,8 +131,8 @@ func tell(ctx context.Context, answers *json.Encoder, conflicts *atomic.Int64) {
 		}
 		if n := conflicts.Load(); n != told {
 			told = n
-			if answers.Encode(says{Conflicts: n}) != nil {
-				return
+			if err := answers.Encode(says{Conflicts: n}); err != nil {
+				return // as is seen by the end of its input
 			}
 		}
 	}

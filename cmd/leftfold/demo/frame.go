@@ -68,7 +68,7 @@ func (t *told) hear(ctx context.Context, ended []eventstore.Recorded, all books.
 		}
 		first := len(t.story.happened) == 0
 		if t.story, err = storyOf(ctx, all, m.Stream.ID()); first && err == nil {
-			t.say(show.Plain, "%s", t.story.line())
+			t.sayf(show.Plain, "%s", t.story.line())
 		}
 		return err
 	}

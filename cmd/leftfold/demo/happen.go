@@ -61,7 +61,7 @@ func (d *demo) kill(name string) bool {
 	if !d.service(name).kill() {
 		return false
 	}
-	d.told.say(show.Bad, "%s was killed (kill -9); what it has to do waits", name)
+	d.told.sayf(show.Bad, "%s was killed (kill -9); what it has to do waits", name)
 	return true
 }
 

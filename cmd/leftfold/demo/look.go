@@ -103,7 +103,14 @@ func (w *watcher) look(ctx context.Context, all books.Services) (ended []eventst
 			next.views = append(next.views, is)
 		}
 	}
-	w.read, w.now = reading.Token().Position, next
+	w.read = reading.Token().Position
+	w.see(next)
+	return ended, nil
+}
+
+// see tells whoever waits for a look.
+func (w *watcher) see(next look) {
+	w.now = next
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.last = next
@@ -111,7 +118,6 @@ func (w *watcher) look(ctx context.Context, all books.Services) (ended []eventst
 		close(w.looked)
 	}
 	w.looked = make(chan struct{})
-	return ended, nil
 }
 
 // ended is how many orders had ended when it looked last.

@@ -89,7 +89,7 @@ func (d *demo) nextRebuild() (*rebuild, *projection.View[gateway.Detail]) {
 
 // rebuild builds the gateway's view in its next version, and returns when the gateway has it.
 func (d *demo) rebuild(ctx context.Context, r *rebuild, next *projection.View[gateway.Detail]) {
-	d.told.say(show.Plain, "%s is built beside the live one", r.of)
+	d.told.sayf(show.Plain, "%s is built beside the live one", r.of)
 	door := d.parts()["gateway"]
 	err := d.build(ctx, r, door, next)
 	if err == nil {
@@ -113,10 +113,10 @@ func (d *demo) rebuild(ctx context.Context, r *rebuild, next *projection.View[ga
 		d.builds.all = append(d.builds.all, *r.done)
 	})
 	if err != nil {
-		d.told.say(show.Bad, "the rebuild of %s failed: %v", r.of, err)
+		d.told.sayf(show.Bad, "the rebuild of %s failed: %v", r.of, err)
 		return
 	}
-	d.told.say(show.Good, "%s is live: %d events in %.1f s, %d queries answered meanwhile, %d failed", r.of, r.done.Events, took.Seconds(), r.done.Answered, r.done.Failed)
+	d.told.sayf(show.Good, "%s is live: %d events in %.1f s, %d queries answered meanwhile, %d failed", r.of, r.done.Events, took.Seconds(), r.done.Answered, r.done.Failed)
 }
 
 func (d *demo) build(ctx context.Context, r *rebuild, door books.Part, next *projection.View[gateway.Detail]) error {

@@ -27,7 +27,7 @@ func (d *demo) rest(ctx, running context.Context, r *result) error {
 		d.builds.working.Wait()
 		r.Books, wrong, err = d.settled(resting)
 		if err == nil && d.feed.Stream != "" {
-			r.Stream, err = d.readStream(resting)
+			r.Stream, err = d.streamed(resting)
 		}
 		return err
 	})
@@ -41,6 +41,14 @@ func (d *demo) rest(ctx, running context.Context, r *result) error {
 	}
 	r.end(d, wrong)
 	return nil
+}
+
+func (d *demo) streamed(ctx context.Context) (*streamed, error) {
+	client, err := d.feed.Client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return readStream(ctx, client, d.feed.Stream, d.parts())
 }
 
 // settled waits until nobody has anything left to do, and returns what the books say then and what is wrong

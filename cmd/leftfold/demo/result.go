@@ -120,7 +120,7 @@ func (r *result) print(out io.Writer, form cli.Output) error {
 	say := func(what, format string, args ...any) {
 		fmt.Fprintf(out, " %-13s%s\n", what, fmt.Sprintf(format, args...))
 	}
-	n := func(n int64) string { return cli.Thousands(n) }
+	n := cli.Thousands[int64]
 	fmt.Fprintf(out, "\nThe shop took orders for %.1f s, on %s.\n\n", r.Seconds, r.Store)
 	say("orders", "%s placed, %s fulfilled, %s compensated%s", n(r.Placed), n(r.Fulfilled), n(r.Compensated), r.before())
 	say("commands", "%s, %.0f/s, p50 %.1f ms, p99 %.1f ms", n(r.Commands), r.CommandsPerSecond, r.P50Ms, r.P99Ms)
@@ -165,7 +165,7 @@ func (r *result) printBooks(out io.Writer) error {
 		}
 		return nil
 	}
-	b, n := r.Books, func(n int64) string { return cli.Thousands(n) }
+	b, n := r.Books, cli.Thousands[int64]
 	fmt.Fprintf(out, "\nThe books of all services add up:\n")
 	fmt.Fprintf(out, " ✓ %s placed = %s fulfilled + %s compensated + %s open\n", n(b.Placed), n(b.Fulfilled), n(b.Cancelled), n(b.Open))
 	fmt.Fprintf(out, " ✓ stock: %s on hand + %s sold - %s returned = %s received\n", n(b.OnHand), n(b.Sold), n(b.Returned), n(b.Received))

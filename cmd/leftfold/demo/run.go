@@ -149,7 +149,7 @@ func (d *demo) play(ctx context.Context, stdin io.Reader, stderr io.Writer) (r r
 	r.enough(d)
 	d.display.close()
 	d.display = newPlain(stderr)
-	d.told.say(show.Plain, "nobody places orders any more; the shop comes to rest (Ctrl-C ends at once)")
+	d.told.sayf(show.Plain, "nobody places orders any more; the shop comes to rest (Ctrl-C ends at once)")
 	if err := d.rest(ctx, running, &r); err != nil {
 		return r, err
 	}

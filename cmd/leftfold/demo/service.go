@@ -19,8 +19,8 @@ type service struct {
 	name string
 	// told is what a process is told when it begins. Its address is that of the one before.
 	told func() orders
-	// said is told what people should know.
-	said func(mark show.Mark, format string, args ...any)
+	// sayf tells people something.
+	sayf func(mark show.Mark, format string, args ...any)
 	log  string // file
 
 	mu        sync.Mutex
@@ -69,7 +69,7 @@ func (s *service) start() (*process, error) {
 		return nil, err
 	}
 	defer log.Close() // the process has its own
-	p := &process{cmd: exec.Command(self, "demo", "service"), ended: make(chan struct{})}
+	p := &process{cmd: exec.CommandContext(context.Background(), self, "demo", "service"), ended: make(chan struct{})}
 	p.cmd.Stderr = log
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -105,8 +105,10 @@ func (s *service) start() (*process, error) {
 
 // serves tells the process where all are, and listens to it until it ends.
 func (s *service) serves(p *process) {
-	_ = json.NewEncoder(p.in).Encode(s.addresses) // if it has ended, that is seen below
 	go func() {
+		if json.NewEncoder(p.in).Encode(s.addresses) != nil {
+			p.kill() // it has ended, or does not listen
+		}
 		for {
 			var said says
 			if err := p.heard.Decode(&said); err != nil {
@@ -137,7 +139,7 @@ func (s *service) heard(p *process, said says) {
 	}
 	s.state = up
 	if !s.killedAt.IsZero() {
-		s.said(show.Good, "%s is up again, %.1f s after it was killed", s.name, time.Since(s.killedAt).Seconds())
+		s.sayf(show.Good, "%s is up again, %.1f s after it was killed", s.name, time.Since(s.killedAt).Seconds())
 		s.killedAt = time.Time{}
 	}
 }
@@ -158,7 +160,7 @@ func (s *service) keep(ctx context.Context, p *process) error {
 		case s.wanted:
 			pause, s.wanted = 0, false
 		case s.state != killed:
-			s.said(show.Bad, "%s has ended by itself (%v): see %s", s.name, p.err, s.log)
+			s.sayf(show.Bad, "%s has ended by itself (%v): see %s", s.name, p.err, s.log)
 			failed++
 		}
 		s.mu.Unlock()

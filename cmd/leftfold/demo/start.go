@@ -15,7 +15,7 @@ func (d *demo) start(ctx context.Context) error {
 	processes, errs := make([]*process, len(shop.Names)), make([]error, len(shop.Names))
 	var starting sync.WaitGroup
 	for n, name := range shop.Names {
-		s := &service{name: name, log: filepath.Join(d.dir, name+".log"), said: d.told.say, told: func() orders { return d.orders(name) }}
+		s := &service{name: name, log: filepath.Join(d.dir, name+".log"), sayf: d.told.sayf, told: func() orders { return d.orders(name) }}
 		d.services = append(d.services, s)
 		starting.Go(func() { processes[n], errs[n] = s.start() })
 	}

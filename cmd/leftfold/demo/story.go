@@ -17,7 +17,6 @@ import (
 // story is what happened to an order that was cancelled, in the services, by their own logs.
 type story struct {
 	order    string
-	pence    int64
 	happened []happened
 }
 
@@ -41,7 +40,7 @@ func storyOf(ctx context.Context, all books.Services, order string) (story, erro
 			if err != nil {
 				return s, err
 			}
-			if what := s.tell(decoded[0]); what != "" {
+			if what := inWords(decoded[0]); what != "" {
 				s.happened = append(s.happened, happened{m.RecordedAt, what})
 			}
 		}
@@ -50,11 +49,10 @@ func storyOf(ctx context.Context, all books.Services, order string) (story, erro
 	return s, nil
 }
 
-func (s *story) tell(event any) string {
+func inWords(event any) string {
 	switch e := event.(type) {
 	case api.Placed:
-		s.pence = api.Order(e).Pence()
-		return "order placed"
+		return fmt.Sprintf("order placed: £%.2f", float64(api.Order(e).Pence())/100)
 	case api.Reserved:
 		return "stock reserved"
 	case api.StockRefused:
@@ -101,9 +99,9 @@ func (s story) lines() []show.Line {
 	if len(s.happened) == 0 {
 		return nil
 	}
-	all := []show.Line{{Text: fmt.Sprintf("order %s over £%d.%02d was compensated", s.order, s.pence/100, s.pence%100)}}
+	all := []show.Line{{Text: fmt.Sprintf("order %s was compensated", s.order)}}
 	for _, h := range s.happened {
-		line := show.Line{Text: fmt.Sprintf("%s  +%.2f s  %s", h.at.Local().Format(time.TimeOnly), h.at.Sub(s.happened[0].at).Seconds(), h.what)}
+		line := show.Line{Text: fmt.Sprintf("%s  +%.2f s  %s", h.at.Format(time.TimeOnly), h.at.Sub(s.happened[0].at).Seconds(), h.what)}
 		if strings.Contains(h.what, "DECLINED") || strings.Contains(h.what, "REFUSED") {
 			line.Mark = show.Bad
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/examples/shop/services/books"
 	"github.com/leftfold/leftfold/examples/shop/services/shop"
 	"github.com/leftfold/leftfold/relay"
 )
@@ -21,40 +22,24 @@ type streamed struct {
 	wrong []string
 }
 
+// reading is what is used of *kinesis.Client.
+type reading interface {
+	ListShards(ctx context.Context, in *kinesis.ListShardsInput, o ...func(*kinesis.Options)) (*kinesis.ListShardsOutput, error)
+	GetShardIterator(ctx context.Context, in *kinesis.GetShardIteratorInput, o ...func(*kinesis.Options)) (*kinesis.GetShardIteratorOutput, error)
+	GetRecords(ctx context.Context, in *kinesis.GetRecordsInput, o ...func(*kinesis.Options)) (*kinesis.GetRecordsOutput, error)
+}
+
 // readStream reads the stream from its beginning, and holds it against the logs: each event is there, and
 // without repeats those of each stream are in its order. What others have put there is passed by.
-func (d *demo) readStream(ctx context.Context) (*streamed, error) {
-	api, err := d.feed.Client(ctx)
+func readStream(ctx context.Context, from reading, stream string, parts books.Services) (*streamed, error) {
+	s := &streamed{}
+	missing, ours, err := decided(ctx, parts)
 	if err != nil {
 		return nil, err
 	}
-	s, parts := &streamed{}, d.parts()
-	missing := map[eventstore.EventID]eventstore.Recorded{}
-	ours := map[eventstore.StoreID]bool{}
-	for _, name := range shop.Names[:len(shop.Names)-1] { // the gateway decides on nothing
-		head, err := parts[name].Store.Head(ctx)
-		if err != nil {
-			return nil, err
-		}
-		ours[head.Store] = true
-		var own []string
-		for _, t := range parts[name].Service.Events.Types() {
-			own = append(own, t.Name)
-		}
-		reading, err := parts[name].Store.ReadLog(ctx, eventstore.LogQuery{Query: eventstore.Types(own...)})
-		if err != nil {
-			return nil, err
-		}
-		for m, err := range reading.Events() {
-			if err != nil {
-				return nil, err
-			}
-			missing[m.ID] = m
-		}
-	}
 	known := int64(len(missing))
 	last, seen := map[string]eventstore.Version{}, map[eventstore.EventID]bool{}
-	err = records(ctx, api, d.feed.Stream, func(data []byte) {
+	err = records(ctx, from, stream, func(data []byte) {
 		m, err := relay.ParseCloudEvent(data)
 		if err != nil || !ours[m.Source] {
 			return
@@ -82,15 +67,42 @@ func (d *demo) readStream(ctx context.Context) (*streamed, error) {
 	return s, err
 }
 
+// decided returns what the services have decided on, and the ids of their stores.
+func decided(ctx context.Context, parts books.Services) (all map[eventstore.EventID]eventstore.Recorded, of map[eventstore.StoreID]bool, err error) {
+	all, of = map[eventstore.EventID]eventstore.Recorded{}, map[eventstore.StoreID]bool{}
+	for _, name := range shop.Names[:len(shop.Names)-1] { // the gateway decides on nothing
+		head, err := parts[name].Store.Head(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		of[head.Store] = true
+		var own []string
+		for _, t := range parts[name].Service.Events.Types() {
+			own = append(own, t.Name)
+		}
+		log, err := parts[name].Store.ReadLog(ctx, eventstore.LogQuery{Query: eventstore.Types(own...)})
+		if err != nil {
+			return nil, nil, err
+		}
+		for m, err := range log.Events() {
+			if err != nil {
+				return nil, nil, err
+			}
+			all[m.ID] = m
+		}
+	}
+	return all, of, nil
+}
+
 // records reads all that a stream has, shard by shard.
-func records(ctx context.Context, api *kinesis.Client, stream string, do func(data []byte)) error {
+func records(ctx context.Context, from reading, stream string, do func(data []byte)) error {
 	for next := (&kinesis.ListShardsInput{StreamName: &stream}); next != nil; {
-		page, err := api.ListShards(ctx, next)
+		page, err := from.ListShards(ctx, next)
 		if err != nil {
 			return fmt.Errorf("read the stream %s: %w", stream, err)
 		}
 		for _, shard := range page.Shards {
-			if err := recordsOf(ctx, api, stream, shard, do); err != nil {
+			if err := recordsOf(ctx, from, stream, shard, do); err != nil {
 				return fmt.Errorf("read the stream %s: %w", stream, err)
 			}
 		}
@@ -102,13 +114,13 @@ func records(ctx context.Context, api *kinesis.Client, stream string, do func(da
 	return nil
 }
 
-func recordsOf(ctx context.Context, api *kinesis.Client, stream string, shard types.Shard, do func(data []byte)) error {
-	at, err := api.GetShardIterator(ctx, &kinesis.GetShardIteratorInput{StreamName: &stream, ShardId: shard.ShardId, ShardIteratorType: types.ShardIteratorTypeTrimHorizon})
+func recordsOf(ctx context.Context, from reading, stream string, shard types.Shard, do func(data []byte)) error {
+	at, err := from.GetShardIterator(ctx, &kinesis.GetShardIteratorInput{StreamName: &stream, ShardId: shard.ShardId, ShardIteratorType: types.ShardIteratorTypeTrimHorizon})
 	if err != nil {
 		return err
 	}
 	for next := at.ShardIterator; next != nil; {
-		got, err := api.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: next})
+		got, err := from.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: next})
 		if err != nil {
 			return err
 		}

@@ -24,8 +24,8 @@ type told struct {
 
 const keptMessages = 50
 
-// say tells people something.
-func (t *told) say(mark show.Mark, format string, args ...any) {
+// sayf tells people something.
+func (t *told) sayf(mark show.Mark, format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	line := show.Line{Text: fmt.Sprintf(format, args...), Mark: mark}

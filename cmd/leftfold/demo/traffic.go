@@ -76,8 +76,10 @@ func (t *traffic) orders(ctx context.Context, before int64) iter.Seq2[api.Order,
 
 // perRound is how many orders the bundled invoices have.
 var perRound = sync.OnceValue(func() (n int64) {
-	for range feed.Orders(data.Open()) {
-		n++
+	for _, err := range feed.Orders(data.Open()) {
+		if err == nil {
+			n++
+		}
 	}
 	return n
 })
