@@ -39,7 +39,7 @@ race: ## All tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race $(PKG)
 
 .PHONY: demo
-demo: ## Import a real shop's orders, project them, replay them, check them
+demo: ## A shop of services with real orders, live: kill them, rebuild a read model, check the books
 	go run ./cmd/leftfold demo --check
 
 ##@ Before a push

@@ -100,7 +100,9 @@ func (d *demo) frame(now look, messages []show.Line) show.Frame {
 		Queries:  show.Queries{Rate: d.told.rate(func(s sample) int64 { return s.queries }), Failed: asked.failed},
 		Sagas:    show.Sagas{Running: now.open(), Done: now.fulfilled, Compensated: now.cancelled},
 		Story:    d.told.story.lines(), Messages: messages,
-		Keys: []show.Key{{Press: "r", Does: "rebuild a read model"}, {Press: "k", Does: "kill a service"}, {Press: "q", Does: "end, and check the books"}},
+	}
+	if !d.byPlan {
+		f.Keys = []show.Key{{Press: "r", Does: "rebuild a read model"}, {Press: "k", Does: "kill a service"}, {Press: "q", Does: "end, and check the books"}}
 	}
 	for _, s := range d.services {
 		stands := s.now()

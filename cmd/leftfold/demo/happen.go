@@ -43,7 +43,7 @@ func (d *demo) follow(ctx context.Context, passed time.Duration) {
 	if d.enough == nil || d.duration == 0 {
 		return
 	}
-	if d.headless && d.told.turn < len(plan) && passed < d.duration+tooLate {
+	if d.byPlan && d.told.turn < len(plan) && passed < d.duration+tooLate {
 		next := plan[d.told.turn]
 		if passed.Seconds() >= next.after*d.duration.Seconds() && next.do(d, ctx) {
 			d.told.turn++

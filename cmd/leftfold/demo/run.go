@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +34,7 @@ type demo struct {
 	builds  builds
 	told    told
 	display display
+	byPlan  bool // nobody can press a key
 
 	mu     sync.Mutex
 	config shop.Config    // where the stores are, and the version of the gateway's view
@@ -130,9 +130,6 @@ func (d *demo) play(ctx context.Context, stdin io.Reader, stderr io.Writer) (r r
 		return r, err
 	}
 	d.openDisplay(stdin, stderr)
-	if d.headless {
-		d.duration = cmp.Or(d.duration, headlessFor)
-	}
 	defer func() { d.display.close() }()
 	if err := d.tick(running); err != nil {
 		return r, err
@@ -161,9 +158,6 @@ func (d *demo) play(ctx context.Context, stdin io.Reader, stderr io.Writer) (r r
 	}
 	return r, err
 }
-
-// headlessFor is how long orders are placed where nobody can say that it is enough.
-const headlessFor = 20 * time.Second
 
 // async runs a part of the demo, and returns what is closed when that has ended.
 func (d *demo) async(part func() error) <-chan struct{} {

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"sync"
@@ -49,18 +50,22 @@ type display interface {
 	close()
 }
 
-// openDisplay opens a screen where there is a terminal, unless it is not wanted.
+// openDisplay opens a screen where there is a terminal, unless it is not wanted. Where no keys can be pressed,
+// things go by the plan.
 func (d *demo) openDisplay(stdin io.Reader, stderr io.Writer) {
 	d.display = newPlain(stderr)
-	if d.headless {
-		return
+	if !d.headless {
+		if screen, ok := show.Open(stderr, stdin); ok {
+			d.display = onScreen{screen}
+		}
 	}
-	if screen, ok := show.Open(stderr, stdin); ok {
-		d.display = onScreen{screen}
-	} else {
-		d.headless = true
+	if d.byPlan = d.display.keys() == nil; d.byPlan {
+		d.duration = cmp.Or(d.duration, unattended)
 	}
 }
+
+// unattended is how long orders are placed where nobody can say that it is enough.
+const unattended = 20 * time.Second
 
 type onScreen struct{ screen *show.Screen }
 
