@@ -2,51 +2,50 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"os"
+	"net/url"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
 	"github.com/leftfold/leftfold/adapters/eventbridgebus"
 	"github.com/leftfold/leftfold/adapters/kinesisstore"
+	"github.com/leftfold/leftfold/cli"
+	"github.com/leftfold/leftfold/cli/stores"
 	"github.com/leftfold/leftfold/relay"
 )
 
-// busOf returns the bus of the flag --feed-to; nil for none. Region, keys and endpoint are those of the
-// environment: AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_ENDPOINT_URL.
-func busOf(text string) (relay.Publisher, error) {
-	if text == "" {
+// busOf returns the bus of the flag --feed-to; nil for none.
+func busOf(ctx context.Context, at string) (relay.Publisher, error) {
+	switch {
+	case at == "":
 		return nil, nil
+	case stores.IsKinesis(at):
+		stream, err := stores.ParseKinesis(at)
+		if err != nil {
+			return nil, err
+		}
+		client, err := stream.Client(ctx)
+		return kinesisstore.Feed{API: client, Stream: stream.Stream}, err
+	case strings.HasPrefix(at, "eventbridge://"):
+		return eventBridge(ctx, at)
 	}
-	var endpoint *string
-	if at := os.Getenv("AWS_ENDPOINT_URL"); at != "" {
-		endpoint = &at
-	}
-	region, keys := os.Getenv("AWS_REGION"), aws.CredentialsProviderFunc(keysOfEnvironment)
-	switch kind, name, _ := strings.Cut(text, ":"); {
-	case name == "" || kind != "kinesis" && kind != "eventbridge":
-		return nil, fmt.Errorf("--feed-to %q: want kinesis:STREAM or eventbridge:BUS", text)
-	case region == "":
-		return nil, fmt.Errorf("--feed-to %q: set AWS_REGION", text)
-	case kind == "kinesis":
-		return kinesisstore.Feed{API: kinesis.New(kinesis.Options{Region: region, Credentials: keys, BaseEndpoint: endpoint}), Stream: name}, nil
-	default:
-		client := eventbridge.New(eventbridge.Options{Region: region, Credentials: keys, BaseEndpoint: endpoint})
-		return eventbridgebus.Publisher{Client: client, Bus: name, Source: "shop"}, nil
-	}
+	return nil, cli.Usagef("--feed-to %q: want kinesis://STREAM or eventbridge://BUS", at)
 }
 
-func keysOfEnvironment(context.Context) (aws.Credentials, error) {
-	keys := aws.Credentials{
-		AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: os.Getenv("AWS_SECRET_ACCESS_KEY"),
-		SessionToken: os.Getenv("AWS_SESSION_TOKEN"), Source: "environment",
+// eventBridge reads eventbridge://BUS?region=NAME&endpoint=URL.
+func eventBridge(ctx context.Context, at string) (relay.Publisher, error) {
+	u, err := url.Parse(at)
+	if err != nil || u.Host == "" || strings.Trim(u.Path, "/") != "" {
+		return nil, cli.Usagef("--feed-to %q: want eventbridge://BUS?region=NAME&endpoint=URL, of which the parameters may be left out", at)
 	}
-	if !keys.HasKeys() {
-		return keys, errors.New("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+	for name := range u.Query() {
+		if name != "region" && name != "endpoint" {
+			return nil, cli.Usagef("--feed-to %q: unknown parameter %s: want region and endpoint", at, name)
+		}
 	}
-	return keys, nil
+	config, err := stores.AWS(ctx, u.Query().Get("region"), u.Query().Get("endpoint"))
+	if err != nil {
+		return nil, err
+	}
+	return eventbridgebus.Publisher{Client: eventbridge.NewFromConfig(config), Bus: u.Host, Source: "shop"}, nil
 }

@@ -24,6 +24,7 @@ type options struct {
 
 	services addresses
 	domain   string
+	dns      string
 	only     []string
 	bus      string
 	slow     time.Duration
@@ -48,14 +49,15 @@ func (o *options) onlyFlag(cmd *cobra.Command) {
 // partFlags say what runs beside the servers, and how.
 func (o *options) partFlags(cmd *cobra.Command) {
 	flags := cmd.PersistentFlags()
-	flags.StringVar(&o.bus, "feed-to", "", "where events go on to: kinesis:`STREAM` or eventbridge:BUS")
+	flags.StringVar(&o.bus, "feed-to", "", "`URL` where events go on to: kinesis://STREAM or eventbridge://BUS")
 	flags.DurationVar(&o.Lease, "lease", 10*time.Second, "how long a part that was killed is missed")
 }
 
 // addressFlags say where the services are.
 func (o *options) addressFlags(cmd *cobra.Command) {
 	cmd.Flags().Var(o.services, "service", "`name=URL` of another service; may be repeated (default: where it listens by default)")
-	cmd.Flags().StringVar(&o.domain, "domain", "", "DNS `domain` where the services are found, in place of URLs")
+	cmd.Flags().StringVar(&o.domain, "domain", os.Getenv("SERVICE_DOMAIN"), "DNS `domain` where the services are found, in place of URLs (default: that of SERVICE_DOMAIN)")
+	cmd.Flags().StringVar(&o.dns, "dns", "", "`host:port` of the DNS server to ask (default: those of the system)")
 }
 
 // faultFlags have a service fail, and refusalFlags have what it decides go wrong.
@@ -82,7 +84,10 @@ func (o *options) prepare(cmd *cobra.Command) error {
 		o.Faults[name].Set(o.faults)
 	}
 	var err error
-	o.Feed, err = busOf(o.bus)
+	o.Feed, err = busOf(cmd.Context(), o.bus)
+	if wrong, ok := errors.AsType[*cli.UsageError](err); ok {
+		return cli.Misused(cmd, wrong)
+	}
 	return err
 }
 
@@ -148,7 +153,7 @@ var listens = map[string]string{
 // found returns what finds the services. Close it.
 func (o *options) found() (found discovery.Resolver, closing func(), err error) {
 	if o.domain != "" {
-		cached := discovery.NewCached(discovery.DNS{Domain: o.domain}, discovery.CachedOptions{})
+		cached := discovery.NewCached(discovery.DNS{Domain: o.domain, Server: o.dns}, discovery.CachedOptions{})
 		return cached, cached.Close, nil
 	}
 	all := map[string][]string{}

@@ -34,7 +34,15 @@ import (
 // runInstead makes the test binary the program.
 const runInstead = "LEFTFOLD_EXAMPLE_SHOP"
 
+// TestMain leaves nothing of AWS in the environment but two keys of nobody, which fakes take.
 func TestMain(m *testing.M) {
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing", "AWS_SESSION_TOKEN": "", "AWS_PROFILE": "",
+		"AWS_REGION": "", "AWS_DEFAULT_REGION": "", "AWS_ENDPOINT_URL": "", "AWS_CONFIG_FILE": os.DevNull,
+		"AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
+	} {
+		_ = os.Setenv(name, value) // fails for malformed names only
+	}
 	if os.Getenv(runInstead) != "" {
 		main()
 		return
@@ -97,6 +105,7 @@ func inPostgres(t *testing.T) shop.Config {
 // processes are the services, each a process of its own.
 type processes struct {
 	store     []string // flags
+	find      []string // flags by which they find each other
 	addresses map[string]string
 	running   map[string]process
 }
@@ -112,6 +121,9 @@ func newProcesses(t *testing.T, c shop.Config) *processes {
 	p := &processes{addresses: map[string]string{}, running: map[string]process{}}
 	for _, name := range append(shop.Names, "work") {
 		p.addresses[name] = freeAddress(t)
+	}
+	for _, name := range shop.Names {
+		p.find = append(p.find, "--service", name+"="+p.url(name))
 	}
 	p.store = []string{"--dir", c.Where.Dir}
 	if c.Where.Postgres != "" {
@@ -154,17 +166,18 @@ func (p *processes) run(t *testing.T, args ...string) string {
 // start starts a service, or the process that works for all, and returns when it listens.
 func (p *processes) start(t *testing.T, name string, args ...string) {
 	t.Helper()
-	all := slices.Concat([]string{name, "--listen", p.addresses[name]}, args, p.store)
-	for _, other := range shop.Names {
-		all = append(all, "--service", other+"="+p.url(other))
-	}
-	c := command(t, all...)
+	c := command(t, slices.Concat([]string{name, "--listen", p.addresses[name]}, args, p.store, p.find)...)
 	said := new(bytes.Buffer)
 	c.Stderr = said
 	out, err := c.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, c.Start())
-	t.Cleanup(func() { _, _ = c.Process.Kill(), c.Wait() })
+	t.Cleanup(func() {
+		_, _ = c.Process.Kill(), c.Wait()
+		if t.Failed() {
+			t.Logf("%s said: %s", name, said)
+		}
+	})
 	p.running[name] = process{c, args}
 	if name == "work" {
 		return

@@ -6,7 +6,8 @@ import (
 	"hash/fnv"
 	"net/http"
 	"slices"
-	"sync/atomic"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/leftfold/leftfold/command"
@@ -14,8 +15,12 @@ import (
 	"github.com/leftfold/leftfold/examples/shop/services/api"
 )
 
-// Faults are the switches by which a service is made to fail. Set them at any time.
-type Faults struct{ now atomic.Pointer[SetFaults] }
+// Faults are the switches by which a service is made to fail. Set them at any time. The zero value has none set.
+type Faults struct {
+	mu      sync.Mutex
+	now     SetFaults
+	changed chan struct{} // closed when they are set again; nil: nobody waits for that
+}
 
 // SetFaults sets all switches of a service: the command faults.set.
 type SetFaults struct {
@@ -36,14 +41,29 @@ func (s SetFaults) Validate() error {
 // KillMe ends the service as kill -9 does: the command faults.kill.
 type KillMe struct{}
 
-// Set sets the switches.
-func (f *Faults) Set(s SetFaults) { f.now.Store(&s) }
+// Set sets the switches. What waits because the service is slow waits as long as it is slow now.
+func (f *Faults) Set(s SetFaults) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.now = s
+	if f.changed != nil {
+		close(f.changed)
+		f.changed = nil
+	}
+}
 
 func (f *Faults) get() SetFaults {
-	if s := f.now.Load(); s != nil {
-		return *s
+	set, _ := f.watch()
+	return set
+}
+
+func (f *Faults) watch() (now SetFaults, changed <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.changed == nil {
+		f.changed = make(chan struct{})
 	}
-	return SetFaults{}
+	return f.now, f.changed
 }
 
 // Declines is why a payment is declined; empty: it is not.
@@ -70,18 +90,31 @@ func percentile(id string) int64 {
 	return int64(h.Sum32() % 100)
 }
 
-// slow holds each request up.
+// slow holds each request up, but those that set the switches.
 func (f *Faults) slow(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if d := time.Duration(f.get().SlowMillis) * time.Millisecond; d > 0 {
-			select {
-			case <-time.After(d):
-			case <-r.Context().Done():
-				return
-			}
+		if !strings.HasPrefix(r.URL.Path, "/commands/faults.") && f.wait(r.Context()) != nil {
+			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// wait returns when a request has waited long enough.
+func (f *Faults) wait(ctx context.Context) error {
+	for came := time.Now(); ; {
+		set, changed := f.watch()
+		rest := time.Until(came.Add(time.Duration(set.SlowMillis) * time.Millisecond))
+		if rest <= 0 {
+			return nil
+		}
+		select {
+		case <-time.After(rest):
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // admin has the bus handle the switches.

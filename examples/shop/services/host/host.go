@@ -167,8 +167,9 @@ func (s Service) Run(ctx context.Context, listener net.Listener, store *Store, o
 	return errors.Join(slices.DeleteFunc(errs, func(err error) bool { return err == nil })...)
 }
 
-// Client returns a client of the service of the name.
+// Client returns a client of the service of the name. What finds it may say that it is on this machine, which
+// is refused by default: a shop on one machine is one to try.
 func Client(service string, found discovery.Resolver) *httpapi.Client {
-	transport := discovery.NewTransport(found, discovery.TransportOptions{})
+	transport := discovery.NewTransport(found, discovery.TransportOptions{Addresses: discovery.AddressPolicy{Loopback: true}})
 	return &httpapi.Client{URL: "http://" + service, HTTP: discovery.NewClient(transport)}
 }
