@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -96,6 +97,10 @@ func (o *options) place() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if how.Most < 0 || how.Rate < 0 || how.Stock < 1 {
 				return cli.Misused(cmd, errors.New("--orders and --rate are no less than 0, and --stock is 1 at least"))
+			}
+			var once sync.Once
+			how.Waits = func(err error) {
+				once.Do(func() { fmt.Fprintf(cmd.ErrOrStderr(), "tries again until it is answered: %v\n", err) })
 			}
 			placed, err := feed.Place(cmd.Context(), &httpapi.Client{URL: gateway}, feed.Orders(data.Open()), how)
 			fmt.Fprintf(cmd.OutOrStdout(), "%d orders were placed\n", placed)

@@ -49,15 +49,18 @@ type Services map[string]Part
 func Check(ctx context.Context, all Services) (Report, error) {
 	var r Report
 	var wrong []error
-	orders := map[string]*life{}
+	orders := lives{}
+	var decided []eventstore.Recorded // by whichever service, those of each in order
 	for _, name := range []string{"order", "inventory", "payment", "shipping", "gateway"} {
 		log, err := read(ctx, all[name].Store)
+		own := all[name].decided(log)
 		if err == nil {
-			err = r.enter(all[name], log, orders)
+			err = r.enter(own, orders)
 		}
 		if err != nil {
 			return r, fmt.Errorf("the books of %s: %w", name, err)
 		}
+		decided = append(decided, own...)
 		wrong = append(wrong, all[name].fresh(ctx, log, &r))
 	}
 	for id, o := range orders {
@@ -68,7 +71,7 @@ func Check(ctx context.Context, all Services) (Report, error) {
 			r.FulfilledPence += o.pence
 		}
 	}
-	wrong = append(wrong, applied(ctx, all, &r), told(ctx, all["gateway"], orders), r.check())
+	wrong = append(wrong, applied(ctx, all, &r), told(ctx, all["gateway"], decided), r.check())
 	return r, errors.Join(wrong...)
 }
 
@@ -103,55 +106,56 @@ func (r *Report) check() error {
 	return errors.Join(wrong...)
 }
 
-// enter enters what the service has decided on.
-func (r *Report) enter(part Part, log []eventstore.Recorded, orders map[string]*life) error {
-	for _, m := range log {
-		if !part.decides(m) {
-			continue
-		}
-		decoded, err := api.Events.Decode(m)
+// enter enters what a service has decided on.
+func (r *Report) enter(decided []eventstore.Recorded, orders lives) error {
+	for _, m := range decided {
+		event, err := api.Events.Decode(m)
 		if err != nil {
 			return err
 		}
 		r.Events++
-		o := orders[m.Stream.ID()]
-		if o == nil && m.Stream.Category() != "item" {
-			o = new(life)
-			orders[m.Stream.ID()] = o
-		}
-		r.sum(decoded[0], o)
+		r.sum(event[0], orders, m.Stream.ID())
 	}
 	return nil
 }
 
-func (r *Report) sum(event any, o *life) {
+// lives are those of all orders, by their ids.
+type lives map[string]*life
+
+func (l lives) of(id string) *life {
+	if l[id] == nil {
+		l[id] = new(life)
+	}
+	return l[id]
+}
+
+// sum adds an event up. What is no event of an item is one of the order of that id.
+func (r *Report) sum(event any, orders lives, id string) {
 	switch e := event.(type) {
-	case api.Placed:
-		o.placed, o.pence, r.Placed = o.placed+1, api.Order(e).Pence(), r.Placed+1
-	case api.Fulfilled:
-		o.fulfilled, r.Fulfilled = o.fulfilled+1, r.Fulfilled+1
-	case api.Cancelled:
-		o.cancelled, r.Cancelled = o.cancelled+1, r.Cancelled+1
 	case api.Received:
 		r.Received += e.Quantity
 	case api.Picked:
 		r.Sold += e.Quantity
+		orders.of(e.Order).picked += e.Quantity
 	case api.PutBack:
 		r.Returned += e.Quantity
-	case api.Reserved:
-		o.reserved++
-	case api.Released:
-		o.released++
-	case api.StockRefused, api.Declined, api.ShipmentRefused:
-		o.refused++
+		orders.of(e.Order).putBack += e.Quantity
+	case api.Placed:
+		o := orders.of(id)
+		o.placed, o.pence, o.units, r.Placed = o.placed+1, api.Order(e).Pence(), api.Order(e).Units(), r.Placed+1
 	case api.Taken:
-		o.taken, r.Taken = o.taken+1, r.Taken+e.Order.Pence()
+		o, pence := orders.of(id), e.Order.Pence()
+		o.taken, o.took, r.Taken = o.taken+1, o.took+pence, r.Taken+pence
 	case api.Refunded:
-		o.refunded, r.Refunded = o.refunded+1, r.Refunded+e.Pence
-	case api.Sent:
-		o.sent++
-	}
-	if o != nil {
-		o.events++
+		o := orders.of(id)
+		o.refunded, o.gave, r.Refunded = o.refunded+1, o.gave+e.Pence, r.Refunded+e.Pence
+	case api.Fulfilled:
+		orders.of(id).fulfilled++
+		r.Fulfilled++
+	case api.Cancelled:
+		orders.of(id).cancelled++
+		r.Cancelled++
+	default:
+		orders.of(id).happens(e)
 	}
 }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/examples/shop/services/api"
 	"github.com/leftfold/leftfold/examples/shop/services/gateway"
 	"github.com/leftfold/leftfold/examples/shop/services/inventory"
 	"github.com/leftfold/leftfold/examples/shop/services/order"
@@ -14,14 +17,18 @@ import (
 	"github.com/leftfold/leftfold/projection"
 )
 
-// decides reports whether it is an event of the service's own, not one that it was told of.
-func (p Part) decides(m eventstore.Recorded) bool {
+// decided returns the events that are the service's own, not those that it was told of.
+func (p Part) decided(log []eventstore.Recorded) (own []eventstore.Recorded) {
+	types := map[string]bool{}
 	for _, t := range p.Service.Events.Types() {
-		if t.Name == m.Type {
-			return true
+		types[t.Name] = true
+	}
+	for _, m := range log {
+		if types[m.Type] {
+			own = append(own, m)
 		}
 	}
-	return false
+	return own
 }
 
 // fresh compares all rows of the service with a fresh fold of its log.
@@ -45,17 +52,23 @@ func applied(ctx context.Context, all Services, r *Report) error {
 		each(ctx, all["shipping"], shipping.Shipments, func(row shipping.Row) { r.Applied += row.Applied }))
 }
 
-// told compares what the rows of the gateway say that they have applied with what has happened to
-// each order, in whichever service.
-func told(ctx context.Context, door Part, orders map[string]*life) error {
-	heard := map[string]int64{}
+// told compares the rows of the gateway with a fold of what the services have decided: each event has come
+// to it once, and those of one service in their order.
+func told(ctx context.Context, door Part, decided []eventstore.Recorded) error {
 	details := gateway.Details(door.Service.Views[0].Generation().Version)
-	err := each(ctx, door, details, func(d gateway.Detail) { heard[d.Order] = d.Applied })
+	want, err := details.Fold(api.Events, decided)
+	if err != nil {
+		return err
+	}
 	var wrong []error
-	for id, o := range orders {
-		if heard[id] != o.events {
-			wrong = append(wrong, fmt.Errorf("order %s: the gateway has applied %d events, the services have %d", id, heard[id], o.events))
+	err = each(ctx, door, details, func(d gateway.Detail) {
+		if d != want[d.Order] {
+			wrong = append(wrong, fmt.Errorf("order %s: the gateway says %+v, the services say %+v", d.Order, d, want[d.Order]))
 		}
+		delete(want, d.Order)
+	})
+	for _, id := range slices.Sorted(maps.Keys(want)) {
+		wrong = append(wrong, fmt.Errorf("order %s: the gateway knows nothing of it", id))
 	}
 	return errors.Join(append(wrong, err)...)
 }

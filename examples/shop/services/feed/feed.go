@@ -60,6 +60,9 @@ type Options struct {
 	Clients int
 	// Placed is called after each order, from several goroutines. Default: nobody is told.
 	Placed func(o api.Order)
+	// Waits is called before something is tried again, from several goroutines, with the reason. Default:
+	// nobody is told.
+	Waits func(err error)
 }
 
 // Place places the orders, and tries again what fails on the way for as long as ctx lasts. It returns how
@@ -75,7 +78,7 @@ func Place(ctx context.Context, gateway *httpapi.Client, orders iter.Seq2[api.Or
 	for range cmp.Or(o.Clients, 8) {
 		clients.Go(func() {
 			for order := range waiting {
-				if err := send(ctx, gateway, "order.place", api.Place(order), "order "+order.ID); err != nil {
+				if err := o.send(ctx, gateway, "order.place", api.Place(order), "order "+order.ID); err != nil {
 					stop(err)
 				} else if o.Placed != nil {
 					o.Placed(order)
@@ -104,7 +107,7 @@ func produce(ctx context.Context, gateway *httpapi.Client, orders iter.Seq2[api.
 			}
 		}
 		if len(delivery.Lines) > 0 {
-			if err := send(ctx, gateway, "stock.receive", delivery, "delivery before "+order.ID); err != nil {
+			if err := o.send(ctx, gateway, "stock.receive", delivery, "delivery before "+order.ID); err != nil {
 				return placed, err
 			}
 		}
@@ -125,12 +128,15 @@ func produce(ctx context.Context, gateway *httpapi.Client, orders iter.Seq2[api.
 }
 
 // send sends a command until somebody answers it.
-func send(ctx context.Context, gateway *httpapi.Client, name string, c any, key string) error {
+func (o Options) send(ctx context.Context, gateway *httpapi.Client, name string, c any, key string) error {
 	for {
 		_, err := gateway.Dispatch(ctx, name, c, key)
 		remote, answered := errors.AsType[*httpapi.RemoteError](err)
 		if err == nil || answered && remote.Status >= 400 && remote.Status < 500 {
 			return err
+		}
+		if o.Waits != nil {
+			o.Waits(err)
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):

@@ -13,7 +13,6 @@ import (
 
 	"github.com/leftfold/leftfold/adapters/httpapi"
 	"github.com/leftfold/leftfold/adapters/postgres/postgrestest"
-	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/examples/shop/data"
 	"github.com/leftfold/leftfold/examples/shop/services/api"
 	"github.com/leftfold/leftfold/examples/shop/services/books"
@@ -172,43 +171,6 @@ func TestTortureTheViewAnswersForAServiceThatIsAway(t *testing.T) {
 	}
 	require.NoError(t, r.Restart("order"))
 	require.NoError(t, r.Restart("payment"))
-}
-
-// The books are not to be fooled: each of these is found.
-func TestTortureTheBooksFindWhatIsWrong(t *testing.T) {
-	t.Parallel()
-	r := start(t, ways["a saga directs"](t))
-	r.places(t, four(), feed.Options{Stock: 10})
-	for _, name := range shop.Names {
-		require.NoError(t, r.Stop(name))
-	}
-	_, err := books.Check(t.Context(), r.books)
-	require.NoError(t, err)
-	for _, c := range []struct {
-		in     string
-		stream eventstore.StreamID
-		event  any
-		found  string
-	}{
-		{"payment", "payment-good", api.Refunded{Pence: 1250}, "order good is fulfilled, and not as a whole"},
-		{"payment", "payment-dear", api.Refunded{Pence: 1}, "order dear: more is given back"},
-		{"inventory", "item-mug", api.Picked{Order: "good", Quantity: 1}, "view levels: the row is"},
-		{"shipping", "shipment-dear", api.Sent{}, "order dear is cancelled, and nobody refused it, or it was sent"},
-		{"shipping", "shipment-none", api.Sent{}, "order none: nobody has placed it"},
-		{"order", "order-good", api.Fulfilled{}, "order good: something happened to it twice"},
-		{"gateway", "order-good", api.Fulfilled{}, "view details: the row is"},
-	} {
-		data, err := api.Events.Encode(c.event)
-		require.NoError(t, err)
-		_, err = r.books[c.in].Store.Append(t.Context(), eventstore.AppendRequest{Writes: []eventstore.Write{{Stream: c.stream, Events: []eventstore.EventData{data}}}})
-		require.NoError(t, err)
-		_, err = books.Check(t.Context(), r.books)
-		require.ErrorContains(t, err, c.found)
-		require.Regexp(t, "the read models have applied|view details", err.Error())
-	}
-	for _, name := range shop.Names {
-		require.NoError(t, r.Restart(name))
-	}
 }
 
 // Real invoices become orders, and what is no sale does not.
