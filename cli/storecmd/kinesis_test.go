@@ -4,12 +4,16 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -18,6 +22,7 @@ import (
 	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/internal/awstest"
 	"github.com/leftfold/leftfold/internal/awstest/emulators"
+	"github.com/leftfold/leftfold/internal/awstest/kinesisfake"
 )
 
 // TestMain gives AWS two keys of nobody, which an emulator takes.
@@ -32,20 +37,17 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// kinesisStore is a stream on the emulator, with an index and an indexer: url is that of the store.
-func kinesisStore(t *testing.T) (at string) {
+// indexed runs an indexer on a stream, and returns the index, which is in a file.
+func indexed(t *testing.T, client kinesisstore.API, name string) (index *kinesisstore.Index, file string) {
 	t.Helper()
-	client := awstest.Kinesis(t, nil)
-	name := fmt.Sprintf("cli-%d", time.Now().UnixNano())
-	awstest.CreateStream(t, client, name, 1)
-	file := filepath.Join(t.TempDir(), "index.db")
+	file = filepath.Join(t.TempDir(), "index.db")
 	inner, err := sqlite.Open(t.Context(), file, sqlite.Options{})
 	require.NoError(t, err)
 	db, err := sql.Open("sqlite", file)
 	require.NoError(t, err)
 	stream, err := kinesisstore.Describe(t.Context(), client, name)
 	require.NoError(t, err)
-	index, err := kinesisstore.OpenIndex(t.Context(), kinesisstore.SQLite(inner, db), stream)
+	index, err = kinesisstore.OpenIndex(t.Context(), kinesisstore.SQLite(inner, db), stream)
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -56,13 +58,51 @@ func kinesisStore(t *testing.T) (at string) {
 		assert.NoError(t, db.Close())
 		assert.NoError(t, inner.Close(context.Background()))
 	})
+	return index, file
+}
+
+// onEmulator is the URL of a store on the emulator.
+func onEmulator(t *testing.T) string {
+	t.Helper()
+	client := awstest.Kinesis(t, nil)
+	name := fmt.Sprintf("cli-%d", time.Now().UnixNano())
+	awstest.CreateStream(t, client, name, 1)
+	_, file := indexed(t, client, name)
 	parameters := url.Values{"index": {"sqlite:" + file}, "region": {emulators.Region}, "endpoint": {*client.Options().BaseEndpoint}}
 	return "kinesis://" + name + "?" + parameters.Encode()
 }
 
+// The emulator takes one put at a time, so this is on the fake.
+func TestABenchmarkOfAStreamMeasuresWhatItHas(t *testing.T) {
+	t.Parallel()
+	fake, name, shards := kinesisfake.New(kinesisfake.Options{Unlimited: true}), "orders", int32(1)
+	_, err := fake.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: &name, ShardCount: &shards})
+	require.NoError(t, err)
+	index, _ := indexed(t, fake, name)
+	store, err := kinesisstore.Open(t.Context(), fake, index, kinesisstore.Options{})
+	require.NoError(t, err)
+	defer store.Close(context.Background())
+	cmd := &cobra.Command{}
+	cmd.SetContext(t.Context())
+	cmd.SetErr(io.Discard)
+	b := bench{runs: 1, during: 1, events: 100}
+	at := &place{store: store, about: about{Kind: "Kinesis"}}
+	all, err := b.measure(cmd, at)
+	require.NoError(t, err)
+	require.Len(t, all, 8)
+	assert.Equal(t, 64, all[2].Calls)
+	assert.Equal(t, "read the log, 100 events", all[7].name())
+	var out strings.Builder
+	require.NoError(t, b.print(&out, at, all))
+	assert.Contains(t, out.String(), "No projection was measured: a store of this kind keeps no read models.")
+	head, err := store.Head(t.Context())
+	require.NoError(t, err)
+	assert.EqualValues(t, 100+(1+8+64)*(1+100), head.Position, "it stays in the log")
+}
+
 func TestTheVerbsWorkOnAStreamOfKinesis(t *testing.T) {
 	t.Parallel()
-	at := kinesisStore(t)
+	at := onEmulator(t)
 	views := filepath.Join(t.TempDir(), "views.db")
 	sink, err := sqlite.OpenSink(t.Context(), views)
 	require.NoError(t, err)
@@ -99,9 +139,6 @@ func TestTheVerbsWorkOnAStreamOfKinesis(t *testing.T) {
 	stop()
 	assert.Equal(t, cli.ExitOK, <-ended)
 
-	result := measuredBy(t, leftfold(t.Context(), few(at, "--yes", "-o", "json", "--runs", "1")...))
-	assert.Equal(t, "Kinesis", result.Store.Kind)
-	assert.Len(t, result.Measured, 8, "no projection")
 	for says, args := range map[string][]string{
 		"say --expect exact:2":              {"append", "order-1", "--type", "x", "--expect", "exact:1"},
 		"the store does not support":        {"commands", "prune", "--older-than", "9d", "--yes"},

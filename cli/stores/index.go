@@ -75,6 +75,9 @@ type database struct {
 	close func(ctx context.Context) error
 }
 
+// indexConns are enough for many appends that wait: each looks at the index and lets go.
+const indexConns = 4
+
 func openDatabase(ctx context.Context, at string) (database, error) {
 	inner, err := Open(ctx, at)
 	if err != nil {
@@ -87,13 +90,15 @@ func openDatabase(ctx context.Context, at string) (database, error) {
 		if err != nil {
 			return database{}, errors.Join(err, store.Close(ctx))
 		}
+		db.SetMaxOpenConns(indexConns)
+		db.SetMaxIdleConns(indexConns)
 		return database{kinesisstore.SQLite(store, db), func(ctx context.Context) error { return errors.Join(db.Close(), store.Close(ctx)) }}, nil
 	case *postgres.Store:
 		config, schema, err := Postgres(at)
 		if err != nil {
 			return database{}, errors.Join(err, store.Close(ctx))
 		}
-		config.MaxConns = 2
+		config.MaxConns = indexConns
 		pool, err := pgxpool.NewWithConfig(ctx, config)
 		if err != nil {
 			return database{}, errors.Join(err, store.Close(ctx))
