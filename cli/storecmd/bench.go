@@ -20,6 +20,8 @@ type bench struct {
 	runs   int
 	during time.Duration
 	events int
+
+	writers, batches []int // of appends
 }
 
 const benchHelp = `Measures what a store does on this server, this disk and this network: appends of 1, 8 and 64 writers, one event and
@@ -39,7 +41,10 @@ Events have a payload of 256 bytes and no command ids. Each figure is the median
 and p99 are how long a call took: half of them, and 99 of 100, were not slower.`
 
 func benchCommand() *cobra.Command {
-	b := &bench{}
+	return (&bench{writers: []int{1, 8, 64}, batches: []int{1, 100}}).command()
+}
+
+func (b *bench) command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure appends, reads and a projection",
@@ -82,7 +87,7 @@ func (b *bench) run(cmd *cobra.Command) (err error) {
 // measure measures each load several times, in turns: what the machine does besides then falls on all of them.
 func (b *bench) measure(cmd *cobra.Command, at *place) ([]measured, error) {
 	ctx, l := cmd.Context(), &loads{place: at, during: b.during, events: b.events}
-	steps := l.all()
+	steps := l.all(b.writers, b.batches)
 	bar := cli.NewBar(cmd.ErrOrStderr(), "bench", int64(1+b.runs*len(steps)))
 	err := l.fill(ctx)
 	samples := make([][]sample, len(steps))

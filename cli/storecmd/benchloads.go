@@ -54,10 +54,10 @@ type load struct {
 	do func(ctx context.Context) (sample, error)
 }
 
-func (l *loads) all() []load {
+func (l *loads) all(writers, batches []int) []load {
 	var all []load
-	for _, batch := range []int{1, 100} {
-		for _, writers := range []int{1, 8, 64} {
+	for _, batch := range batches {
+		for _, writers := range writers {
 			all = append(all, load{measured{What: "append", Writers: writers, Batch: batch}, func(ctx context.Context) (sample, error) {
 				return l.append(ctx, writers, batch)
 			}})

@@ -165,26 +165,23 @@ func (f *failing) Import(ctx context.Context, events []eventstore.Recorded, comm
 func TestAnImportGoesOnWhereItWasBrokenOffAndNothingComesTwice(t *testing.T) {
 	t.Parallel()
 	source := memory.NewStore()
-	for n := range 25 {
-		var events []eventstore.EventData
-		for range 100 {
-			events = append(events, eventstore.EventData{Type: "e"})
-		}
+	for n := range 5 {
 		_, err := source.Append(t.Context(), eventstore.AppendRequest{
 			Command: eventstore.Command{ID: eventstore.NewCommandID(fmt.Sprint(n))},
-			Writes:  []eventstore.Write{{Stream: eventstore.NewStreamID("s", fmt.Sprint(n)), Events: events}},
+			Writes:  []eventstore.Write{{Stream: eventstore.NewStreamID("s", fmt.Sprint(n)), Events: []eventstore.EventData{{Type: "e"}, {Type: "f"}, {Type: "g"}, {Type: "h"}, {Type: "i"}}}},
 		})
 		require.NoError(t, err)
 	}
+	const batch = 10
 	file, _ := written(t, source)
 	for at := 1; at <= 4; at++ { // three of events, one of commands
 		for _, after := range []bool{false, true} {
 			target := &failing{Store: memory.NewStore(), at: at, after: after}
-			_, err := export.Import(t.Context(), target, strings.NewReader(file), nil)
+			_, err := export.ImportInBatches(t.Context(), target, strings.NewReader(file), nil, batch)
 			require.ErrorIs(t, err, errLost)
 			_, err = target.Append(t.Context(), eventstore.AppendRequest{Writes: []eventstore.Write{{Stream: "s-1", Events: []eventstore.EventData{{Type: "e"}}}}})
 			require.ErrorIs(t, err, eventstore.ErrImporting)
-			_, err = export.Import(t.Context(), target, strings.NewReader(file), nil)
+			_, err = export.ImportInBatches(t.Context(), target, strings.NewReader(file), nil, batch)
 			require.NoError(t, err)
 			again, _ := written(t, target)
 			require.Equal(t, file, again)

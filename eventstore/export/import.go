@@ -29,7 +29,11 @@ const (
 // imported by then, and the store stays closed for appends. So [Verify] a file first. A store that has events of
 // its own is [eventstore.ErrNotEmpty].
 func Import(ctx context.Context, store Target, r io.Reader, progress Progress) (Summary, error) {
-	i := importing{ctx: ctx, store: store}
+	return importIn(ctx, store, r, progress, batchEvents)
+}
+
+func importIn(ctx context.Context, store Target, r io.Reader, progress Progress, batch int) (Summary, error) {
+	i := importing{ctx: ctx, store: store, batch: batch}
 	defer func() { i.stop() }()
 	s, err := read(ctx, r, visitor{i.begin, i.event, i.command}, progress)
 	if err == nil {
@@ -50,6 +54,7 @@ func (e *storeError) Unwrap() error { return e.error }
 type importing struct {
 	ctx   context.Context
 	store Target
+	batch int                                       // the most events or commands at once
 	there eventstore.Position                       // what an earlier run has imported
 	next  func() (eventstore.Recorded, error, bool) // of these
 	end   func()
@@ -93,7 +98,7 @@ func (i *importing) event(e eventstore.Recorded) error {
 		return nil
 	}
 	i.events = append(i.events, e)
-	if i.bytes += len(e.Data) + len(e.Metadata); len(i.events) == batchEvents || i.bytes >= batchBytes {
+	if i.bytes += len(e.Data) + len(e.Metadata); len(i.events) == i.batch || i.bytes >= batchBytes {
 		return i.flush()
 	}
 	return nil
@@ -106,7 +111,7 @@ func (i *importing) command(c eventstore.RememberedCommand) error {
 		}
 	}
 	i.commands = append(i.commands, c)
-	if len(i.commands) == batchEvents {
+	if len(i.commands) == i.batch {
 		return i.flush()
 	}
 	return nil
