@@ -100,7 +100,7 @@ func TestABenchmarkOfAStreamMeasuresWhatItHas(t *testing.T) {
 	assert.EqualValues(t, 100+(1+8)*(1+2), head.Position, "it stays in the log")
 }
 
-func TestTheVerbsWorkOnAStreamOfKinesis(t *testing.T) {
+func TestTortureTheVerbsWorkOnAStreamOfKinesis(t *testing.T) {
 	t.Parallel()
 	at := onEmulator(t)
 	views := filepath.Join(t.TempDir(), "views.db")

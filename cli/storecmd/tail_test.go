@@ -23,7 +23,7 @@ func noted(t testing.TB, store eventstore.Appender) {
 	require.NoError(t, err)
 }
 
-func TestTailGoesOnWhenPostgresHasCrashedAndComesBack(t *testing.T) {
+func TestTortureTailGoesOnWhenPostgresHasCrashedAndComesBack(t *testing.T) {
 	t.Parallel()
 	postgrestest.Pool(t) // skips, or fails, where there is no Postgres
 	server, err := testservers.StartPostgres(t.Context(), testservers.PostgresOptions{})
