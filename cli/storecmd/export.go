@@ -3,6 +3,7 @@ package storecmd
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -47,9 +48,10 @@ func exportCommand() *cobra.Command {
 func (e *exporting) run(cmd *cobra.Command, name string) error {
 	return withStore(cmd.Context(), e.store, func(store stores.Store) error {
 		var s export.Summary
+		flow := newFlow()
 		bar := cli.NewBar(cmd.ErrOrStderr(), "export", 0)
 		err := writeFile(name, cmd.OutOrStdout(), func(to io.Writer) (err error) {
-			s, err = export.Write(cmd.Context(), to, store, export.Options{WithoutCommands: e.withoutCommands, Progress: show(bar)})
+			s, err = export.Write(cmd.Context(), flow.into(to), store, export.Options{WithoutCommands: e.withoutCommands, Progress: flow.show(bar)})
 			return err
 		})
 		bar.Finish(err == nil)
@@ -57,18 +59,10 @@ func (e *exporting) run(cmd *cobra.Command, name string) error {
 			return fmt.Errorf("export to %s: %w", name, err)
 		}
 		if name == "-" {
-			return summary{"Exported", s, name}.tell(cmd.ErrOrStderr(), e.form)
+			return summary{"Exported", s, name, flow}.tell(cmd.ErrOrStderr(), e.form)
 		}
-		return summary{"Exported", s, name}.tell(cmd.OutOrStdout(), e.form)
+		return summary{"Exported", s, name, flow}.tell(cmd.OutOrStdout(), e.form)
 	})
-}
-
-// show tells a bar how far a file is.
-func show(bar *cli.Bar) export.Progress {
-	return func(done, of int64) {
-		bar.SetTotal(of)
-		bar.Set(done, fmt.Sprintf("%s of %s events", cli.Thousands(done), cli.Thousands(of)))
-	}
 }
 
 // summary is what was done with a file.
@@ -76,6 +70,7 @@ type summary struct {
 	what string
 	export.Summary
 	file string
+	*flow
 }
 
 func (s summary) tell(out io.Writer, form cli.Output) error {
@@ -83,10 +78,12 @@ func (s summary) tell(out io.Writer, form cli.Output) error {
 		return cli.PrintJSON(out, struct {
 			Store string `json:"store"`
 			export.Summary
-			File string `json:"file"`
-		}{s.Store.String(), s.Summary, s.file})
+			File    string  `json:"file"`
+			Bytes   int64   `json:"bytes"` // of its lines, without compression
+			Seconds float64 `json:"seconds"`
+		}{s.Store.String(), s.Summary, s.file, s.bytes, time.Since(s.began).Seconds()})
 	}
-	_, err := fmt.Fprintf(out, "%s %s events and %s command ids of store %s (%s)\nSHA-256 %s\n",
-		s.what, cli.Thousands(s.Events), cli.Thousands(s.Commands), s.Store, s.file, s.SHA256)
+	_, err := fmt.Fprintf(out, "%s %s events and %s command ids of store %s (%s), %s\nSHA-256 %s\n",
+		s.what, cli.Thousands(s.Events), cli.Thousands(s.Commands), s.Store, s.file, s.rates(s.Events), s.SHA256)
 	return err
 }

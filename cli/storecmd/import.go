@@ -49,7 +49,7 @@ func importCommand() *cobra.Command {
 func (i *importing) run(cmd *cobra.Command, name string) (err error) {
 	ctx := cmd.Context()
 	if name != "-" {
-		if _, err := verified(cmd, name); err != nil {
+		if _, _, err := verified(cmd, name); err != nil {
 			return fmt.Errorf("nothing was imported: %w", err)
 		}
 	}
@@ -62,7 +62,7 @@ func (i *importing) run(cmd *cobra.Command, name string) (err error) {
 	if !ok {
 		return &eventstore.UnsupportedError{Part: eventstore.Importing}
 	}
-	s, err := withFile(cmd, name, "import", func(from io.Reader, progress export.Progress) (export.Summary, error) {
+	s, flow, err := withFile(cmd, name, "import", func(from io.Reader, progress export.Progress) (export.Summary, error) {
 		return export.Import(ctx, target, from, progress)
 	})
 	switch {
@@ -71,27 +71,28 @@ func (i *importing) run(cmd *cobra.Command, name string) (err error) {
 	case err != nil:
 		return err
 	}
-	return summary{"Imported", s, name}.tell(cmd.OutOrStdout(), i.form)
+	return summary{"Imported", s, name, flow}.tell(cmd.OutOrStdout(), i.form)
 }
 
 // verified reads the whole file.
-func verified(cmd *cobra.Command, name string) (export.Summary, error) {
+func verified(cmd *cobra.Command, name string) (export.Summary, *flow, error) {
 	return withFile(cmd, name, "verify", func(from io.Reader, progress export.Progress) (export.Summary, error) {
 		return export.Verify(cmd.Context(), from, progress)
 	})
 }
 
-func withFile(cmd *cobra.Command, name, title string, do func(io.Reader, export.Progress) (export.Summary, error)) (s export.Summary, err error) {
+func withFile(cmd *cobra.Command, name, title string, do func(io.Reader, export.Progress) (export.Summary, error)) (s export.Summary, f *flow, err error) {
+	f = newFlow()
 	bar := cli.NewBar(cmd.ErrOrStderr(), title, 0)
 	err = readFile(name, cmd.InOrStdin(), func(from io.Reader) (err error) {
-		s, err = do(from, show(bar))
+		s, err = do(f.from(from), f.show(bar))
 		return err
 	})
 	bar.Finish(err == nil)
 	if err != nil {
 		err = fmt.Errorf("%s %s: %w", title, name, err)
 	}
-	return s, err
+	return s, f, err
 }
 
 func backupCommand() *cobra.Command {
@@ -107,11 +108,11 @@ func backupVerifyCommand() *cobra.Command {
 		Example: "  leftfold backup verify shop.jsonl.zst",
 		Args:    cli.OneArgument("the name of one file, or -"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := verified(cmd, args[0])
+			s, flow, err := verified(cmd, args[0])
 			if err != nil {
 				return err
 			}
-			return summary{"Found", s, args[0]}.tell(cmd.OutOrStdout(), form)
+			return summary{"Found", s, args[0], flow}.tell(cmd.OutOrStdout(), form)
 		},
 	}
 	cli.OutputFlag(cmd, &form, cli.Table, cli.JSON)
