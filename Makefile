@@ -64,6 +64,10 @@ bench: ## Benchmarks with medians: make bench BENCH=Append COUNT=10 PKG=./adapte
 	@echo "Medians; bin/bench.txt is what benchstat reads:"
 	@go run $(BENCHSTAT) bin/bench.txt
 
+.PHONY: compile
+compile: ## How long the first compile of leftfold takes: an empty build cache, downloaded modules
+	@cache=$$(mktemp -d); trap 'rm -rf "$$cache"' EXIT; go mod download && time GOCACHE=$$cache go build -o $$cache/leftfold ./cmd/leftfold
+
 .PHONY: bench-peers
 bench-peers: ## Beside other Go event stores on one Postgres; about 25 minutes, rewrites benchmarks/results.*
 	cd benchmarks && go run .

@@ -17,7 +17,7 @@ type Target interface {
 
 // How much is imported at once, in a transaction of the store.
 const (
-	batchEvents = 1000
+	batchEvents = 5000
 	batchBytes  = 4 << 20
 )
 
