@@ -71,7 +71,7 @@ func after(t *testing.T, m mistake) books.Services {
 	t.Helper()
 	all := books.Services{}
 	for _, service := range []host.Service{
-		order.Service(nil), inventory.Service(), gateway.Service(discovery.Static{}),
+		order.Service(nil), inventory.Service(), gateway.Service(discovery.Static{}, 1),
 		payment.Service(func(o api.Order) string { return map[string]string{"dear": "too dear"}[o.ID] }),
 		shipping.Service(func(country string) bool { return country == "France" }),
 	} {
