@@ -37,6 +37,7 @@ func (o *options) storeFlags(cmd *cobra.Command) {
 	flags := cmd.PersistentFlags()
 	flags.StringVar(&o.Where.Dir, "dir", "shop-data", "`directory` of the SQLite files, one for each service; created if missing")
 	flags.StringVar(&o.Where.Postgres, "postgres", "", "`URL` of a database with a schema for each service, in place of files")
+	flags.StringVar(&o.Redis, "redis", "", "`URL` of a server that keeps the gateway's view, in place of the database that its events are in")
 	flags.BoolVar(&o.SharedDB, "shared-db", false, "place orders in one transaction over the schemas of all services (with --postgres)")
 	flags.BoolVar(&o.Choreographed, "choreographed", false, "have each service react to events of others, in place of a saga that directs them")
 }
@@ -103,6 +104,8 @@ func (o *options) check() error {
 		return errors.New("--shared-db needs the --postgres that is shared")
 	case o.SharedDB && o.Choreographed:
 		return errors.New("--shared-db leaves nothing to be --choreographed: give one of them")
+	case o.SharedDB && o.Redis != "":
+		return errors.New("--shared-db keeps the views in the database that is shared: leave out --redis")
 	case o.Lease < 0:
 		return errors.New("--lease is no less than 0")
 	}

@@ -2,10 +2,13 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/cli"
 )
@@ -19,6 +22,7 @@ func TestAWrongCommandLineIsExplainedInOneLine(t *testing.T) {
 		{"work --only orders", "shop work: --only orders: there is no such service; there are order, payment, inventory, shipping, gateway"},
 		{"all --shared-db", "shop all: --shared-db needs the --postgres that is shared"},
 		{"all --shared-db --postgres postgres:// --choreographed", "give one of them"},
+		{"all --shared-db --postgres postgres:// --redis redis://x", "leave out --redis"},
 		{"payment --decline-percent 101", "a percentage no more than 100"},
 		{"payment --slow -1s", "a fault is no less than nothing"},
 		{"order --lease -1s", "--lease is no less than 0"},
@@ -47,6 +51,23 @@ func TestWithoutAVerbTheHelpSaysWhatToDoFirst(t *testing.T) {
 		assert.Empty(t, said.String())
 		assert.Contains(t, out.String(), "shop all ")
 		assert.Contains(t, out.String(), "shop feed --orders 50")
+	}
+}
+
+// What the guide to AWS has the containers of a service do are verbs with flags of theirs.
+func TestTheGuideToAWSGivesCommandsThatThereAre(t *testing.T) {
+	t.Parallel()
+	guide, err := os.ReadFile("../../deploy/README.md")
+	require.NoError(t, err)
+	commands := regexp.MustCompile("`(?:Service|Worker)Command=([^`]+)`").FindAllStringSubmatch(string(guide), -1)
+	require.Len(t, commands, 2)
+	for _, c := range commands {
+		verb, flags, err := root().Find(strings.Split(c[1], ","))
+		require.NoError(t, err)
+		require.NotEqual(t, "shop", verb.Name(), c[1])
+		require.NoError(t, verb.ParseFlags(flags), c[1])
+		require.Empty(t, verb.Flags().Args(), c[1])
+		require.Equal(t, ":8080", verb.Flags().Lookup("listen").Value.String())
 	}
 }
 

@@ -213,7 +213,7 @@ func (p *processes) places(t *testing.T, c shop.Config, orders int, happens func
 	turns := make(chan int64, orders)
 	told := make(chan error, 1)
 	go func() {
-		_, err := feed.Place(ctx, &httpapi.Client{URL: p.url("gateway")}, small(4), feed.Options{Most: orders, Stock: 300, Placed: func(api.Order) { turns <- placed.Add(1) }})
+		_, err := feed.Place(ctx, &httpapi.Client{URL: p.url("gateway")}, small(7), feed.Options{Most: orders, Stock: 300, Placed: func(api.Order) { turns <- placed.Add(1) }})
 		close(turns)
 		told <- err
 	}()
