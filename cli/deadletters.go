@@ -43,7 +43,7 @@ func (v verbs) deadLettersList() *cobra.Command {
 		},
 	}
 	OutputFlag(cmd, &output, Table, JSON, JSONLines)
-	return v.add(cmd)
+	return completes(v.add(cmd), v.look.names)
 }
 
 // deadLetters returns those of all generations of the models.
@@ -149,7 +149,7 @@ func (u *unpark) command(use, short, help, example string) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&u.all, "all", false, "all parked keys of the name")
 	OutputFlag(cmd, &u.output, Table, JSON, JSONLines)
-	return cmd
+	return completes(cmd, look(u.app.look).names)
 }
 
 func (u *unpark) run(cmd *cobra.Command, models []model, keys []string) error {

@@ -61,7 +61,7 @@ func rebuildCommand(app App) *cobra.Command {
 	cmd.Flags().BoolVar(&r.inPlace, "in-place", false, "empty it and fill it again under its readers")
 	YesFlag(cmd, &r.yes)
 	OutputFlag(cmd, &r.output, Table, JSON)
-	return cmd
+	return completes(cmd, look(app.look).names)
 }
 
 func (r *rebuild) run(cmd *cobra.Command, m model) (err error) {

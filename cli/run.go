@@ -40,6 +40,7 @@ func Run(ctx context.Context, root *cobra.Command, args []string, stdout, stderr
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(Misused)
+	helpAndCompletion(root)
 	return exitCode(ctx, root.Name(), root.ExecuteContext(ctx), stderr)
 }
 
@@ -55,11 +56,47 @@ func exitCode(ctx context.Context, program string, err error, stderr io.Writer) 
 		if usage != nil && usage.Command != "" {
 			program = usage.Command
 		}
-		fmt.Fprintf(stderr, "%s: %v\nRun '%s --help' to see what there is.\n", program, err, program)
+		fmt.Fprintf(stderr, "%s: %s. Run '%s --help' to see what there is.\n", program, inOneLine(err), program)
 		return ExitUsage
 	default:
-		fmt.Fprintf(stderr, "%s: %v\n", program, err)
+		fmt.Fprintf(stderr, "%s: %s\n", program, inOneLine(err))
 		return ExitFailed
+	}
+}
+
+// inOneLine returns what an error says, whatever it is made of, without what would move a cursor.
+func inOneLine(err error) string {
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, Printable(line))
+		}
+	}
+	return strings.NewReplacer(
+		"; Did you mean this?; ", "; did you mean ", // cobra's words
+		":; ", ": ",
+	).Replace(strings.Join(lines, "; "))
+}
+
+// helpAndCompletion has cobra's own verbs refuse what they do not know: they would print their help, and succeed.
+func helpAndCompletion(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, verb := range root.Commands() {
+		switch verb.Name() {
+		case "completion":
+			verb.Args = cobra.ArbitraryArgs
+			verb.RunE = func(cmd *cobra.Command, _ []string) error {
+				return Misused(cmd, errors.New("want a shell: bash, fish, powershell, zsh"))
+			}
+		case "help":
+			verb.Args = func(cmd *cobra.Command, args []string) error {
+				if _, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+					return Misused(cmd, fmt.Errorf("there is no verb %q", strings.Join(args, " ")))
+				}
+				return nil
+			}
+		}
 	}
 }
 
@@ -107,7 +144,10 @@ func Group(use, short string, verbs ...*cobra.Command) *cobra.Command {
 	for _, verb := range verbs {
 		names = append(names, verb.Name())
 	}
-	group.RunE = func(cmd *cobra.Command, _ []string) error {
+	group.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return Misused(cmd, fmt.Errorf("there is no verb %q: want %s", args[0], strings.Join(names, ", ")))
+		}
 		return Misused(cmd, errors.New("want a verb: "+strings.Join(names, ", ")))
 	}
 	group.AddCommand(verbs...)

@@ -89,8 +89,9 @@ func (v verbs) sagasList(open lookAtSagas) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&phase, "phase", "", "those in a `phase` only")
 	cmd.Flags().IntVar(&limit, "limit", 100, "at most so many of each saga")
+	completesPhase(cmd)
 	OutputFlag(cmd, &output, Table, JSON, JSONLines)
-	return v.add(cmd)
+	return completes(v.add(cmd), open.names)
 }
 
 // sagasNamed returns the one that is named, or all.
@@ -194,7 +195,7 @@ func (v verbs) sagasShow(open lookAtSagas) *cobra.Command {
 		},
 	}
 	OutputFlag(cmd, &output, Table, JSON, JSONLines)
-	return v.add(cmd)
+	return completes(v.add(cmd), open.names)
 }
 
 func sagaAndID(cmd *cobra.Command, args []string) error {
@@ -231,8 +232,16 @@ func printTimeline(out io.Writer, output Output, timeline []saga.Entry) error {
 const sagasResumeHelp = `Has a stuck instance try again what it is stuck with, with as many attempts as at first: after its cause was mended.
 The note is kept with the instance, for people. A worker goes on with it.`
 
+// resumed is an instance that tries again.
+type resumed struct {
+	Saga string `json:"saga"`
+	ID   string `json:"id"`
+	Note string `json:"note"`
+}
+
 func sagasResume(app App) *cobra.Command {
 	var note string
+	var output Output
 	cmd := &cobra.Command{
 		Use: "resume SAGA ID", Short: "Have a stuck instance try again", Long: sagasResumeHelp,
 		Example: "  " + app.Name + ` sagas resume fulfilment order-7 --note "the bank is back"`, Args: sagaAndID,
@@ -246,6 +255,9 @@ func sagasResume(app App) *cobra.Command {
 						if err := s.Resume(cmd.Context(), w.Store, args[1], note); err != nil {
 							return err
 						}
+						if output == JSON {
+							return PrintJSON(cmd.OutOrStdout(), resumed{args[0], args[1], note})
+						}
 						fmt.Fprintf(cmd.OutOrStdout(), "%s-%s tries again.\n", args[0], args[1])
 						return nil
 					}
@@ -255,5 +267,6 @@ func sagasResume(app App) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&note, "note", "", "why it may succeed now, for people")
-	return cmd
+	OutputFlag(cmd, &output, Table, JSON)
+	return completes(cmd, lookAtSagas(app.lookAtSagas).names)
 }

@@ -57,7 +57,7 @@ func (v verbs) steer(use, short, help, example, now string, do func(ctx context.
 		},
 	}
 	OutputFlag(cmd, &output, Table, JSON)
-	return v.add(cmd)
+	return completes(v.add(cmd), v.look.names)
 }
 
 func printSteered(cmd *cobra.Command, output Output, of projection.Generation, now string) error {
@@ -146,7 +146,7 @@ func (v verbs) rollback() *cobra.Command {
 		},
 	}
 	OutputFlag(cmd, &output, Table, JSON)
-	return v.add(cmd)
+	return completes(v.add(cmd), v.look.names)
 }
 
 func (m model) keptVersion(ctx context.Context) (version int, err error) {
@@ -192,5 +192,5 @@ func (v verbs) retire() *cobra.Command {
 	}
 	YesFlag(cmd, &yes)
 	OutputFlag(cmd, &output, Table, JSON)
-	return v.add(cmd)
+	return completes(v.add(cmd), v.look.names)
 }

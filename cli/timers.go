@@ -48,7 +48,7 @@ func (v verbs) timers(open lookAtSagas) *cobra.Command {
 	}
 	cmd.Flags().IntVar(&limit, "limit", 100, "at most so many of each saga")
 	OutputFlag(cmd, &output, Table, JSON, JSONLines)
-	return v.add(cmd)
+	return completes(v.add(cmd), open.names)
 }
 
 func timersOf(ctx context.Context, sagas []story, limit int) (all []pending, err error) {

@@ -48,6 +48,9 @@ func importCommand() *cobra.Command {
 
 func (i *importing) run(cmd *cobra.Command, name string) (err error) {
 	ctx := cmd.Context()
+	if err := stores.Check(i.store); err != nil {
+		return err
+	}
 	if name != "-" {
 		if _, _, err := verified(cmd, name); err != nil {
 			return fmt.Errorf("nothing was imported: %w", err)

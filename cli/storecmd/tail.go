@@ -59,6 +59,9 @@ func tailCommand() *cobra.Command {
 
 func (t *tail) run(cmd *cobra.Command) error {
 	query, err := t.query()
+	if err == nil && t.after < 0 && cmd.Flags().Changed("after") {
+		err = errors.New("--after must not be negative")
+	}
 	if err == nil && t.last < 0 {
 		err = errors.New("--last must not be negative")
 	}

@@ -44,6 +44,9 @@ func traceCommand() *cobra.Command {
 		Example: "  leftfold trace checkout-7 --store sqlite:shop.db",
 		Args:    cli.OneArgument("the id of one conversation, command or event"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if t.last < 0 {
+				return cli.Misused(cmd, errors.New("--last must not be negative"))
+			}
 			t.id, t.stdout, t.stderr = args[0], cmd.OutOrStdout(), cmd.ErrOrStderr()
 			return t.run(cmd.Context())
 		},

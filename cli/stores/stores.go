@@ -62,6 +62,23 @@ func Open(ctx context.Context, at string) (Store, error) {
 	return nil, Unknown("store", at)
 }
 
+// Check returns the [cli.UsageError] of a URL that [Open] would not open, without opening anything: for verbs that
+// have work to do before.
+func Check(at string) error {
+	_, isFile := SQLiteFile(at)
+	switch {
+	case IsPostgres(at):
+		_, _, err := Postgres(at)
+		return err
+	case at == "":
+		_, err := Open(context.Background(), at)
+		return err
+	case !isFile:
+		return Unknown("store", at)
+	}
+	return nil
+}
+
 // OpenOrCreate is [Open], and makes a file of SQLite that is not there.
 func OpenOrCreate(ctx context.Context, at string) (Store, error) {
 	if file, isFile := SQLiteFile(at); isFile {
