@@ -70,6 +70,9 @@ func Check(at string) error {
 	case IsPostgres(at):
 		_, _, err := Postgres(at)
 		return err
+	case IsKinesis(at):
+		_, err := ParseKinesis(at)
+		return err
 	case at == "":
 		_, err := Open(context.Background(), at)
 		return err

@@ -26,7 +26,7 @@ func TestTheFieldsThatProgramsReadStayAsTheyAre(t *testing.T) {
 	t.Parallel()
 	var all strings.Builder
 	both := faces(t)
-	for _, name := range []string{"leftfold", "shop"} {
+	for _, name := range []string{"shop", "leftfold"} {
 		f := both[name]
 		for _, line := range f.lines {
 			verb, _, err := f.root().Find(line)

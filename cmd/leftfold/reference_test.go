@@ -88,6 +88,9 @@ func describe(page *strings.Builder, verb *cobra.Command) {
 			return
 		}
 		takes, usage := pflag.UnquoteUsage(flag)
+		if takes == "stringArray" {
+			takes = "string, repeated"
+		}
 		name := "--" + flag.Name
 		if flag.Shorthand != "" {
 			name = "-" + flag.Shorthand + ", " + name
@@ -108,6 +111,7 @@ const storeURLs = `| URL | is |
 |---|---|
 | ` + "`sqlite:FILE`" + ` | a file of adapters/sqlite |
 | ` + "`postgres://…?schema=NAME`" + ` | a store of adapters/postgres in a schema, leftfold if none is named; the rest is as libpq has it: host, user, sslmode, PGPASSWORD |
+| ` + "`kinesis://STREAM?index=URL&region=NAME&endpoint=URL`" + ` | a store of adapters/kinesisstore: the stream, and the store that its index is in, sqlite:FILE or postgres://…, percent-encoded; credentials, and the region and endpoint that are left out, are found as every tool of AWS does |
 | ` + "`redis://…?prefix=NAME`" + ` | read models of adapters/redisstore, for --read-models and --redis: a server, one node of a Cluster, or with ` + "`master_name=NAME`" + ` a Sentinel; rediss:// is TLS |
 
 Nothing is made by opening: what a typo names would be empty. ` + "`leftfold import`" + ` makes a file of SQLite, and ` + "`leftfold migrate`" + ` a schema of Postgres.
