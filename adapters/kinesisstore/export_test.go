@@ -62,3 +62,6 @@ func TargetOf(i Indexer) consumer.Target {
 	retention.Store(int64(24 * time.Hour))
 	return i.target(&retention)
 }
+
+// Follows judges how far an index is behind.
+var Follows = follows

@@ -30,6 +30,7 @@ Postgres  version, fsync, full_page_writes, synchronous_commit (of roles and dat
           connections, a proxy such as PgBouncer, the clock, the schema, what the role may do, the triggers that
           keep the log as it is, and whether the log was restored
 SQLite    the disk and its file system, permissions, the write-ahead log, the schema, and every page of the file
+Kinesis   the stream, for how long it keeps records, how far its index is behind; and what the index is in
 Redis     version, eviction, persistence, memory, role and replicas, the clock; each master of a Cluster
 
 It changes nothing. Each check is ok, a warning, FAILED, or COULD NOT CHECK: a question that failed is no
@@ -57,7 +58,7 @@ func doctorCommand() *cobra.Command {
 
 // diagnosis is a finding about the store or another thing that was named, for programs.
 type diagnosis struct {
-	Of string `json:"of"` // store, read-models or redis
+	Of string `json:"of"` // store, index (of a stream), read-models or redis
 	checkup.Finding
 }
 
@@ -72,10 +73,7 @@ func (d *doctor) run(cmd *cobra.Command) error {
 		return cli.Misused(cmd, errors.New("say what to look at: --store, --read-models or --redis with a URL"))
 	}
 	var all []diagnosis
-	for _, one := range []struct{ of, at string }{{"store", d.store}, {"read-models", d.readModels}, {"redis", d.redis}} {
-		if one.at == "" {
-			continue
-		}
+	for _, one := range d.named() {
 		findings, err := examine(cmd.Context(), one.of, one.at)
 		if err == nil {
 			err = cmd.Context().Err()
@@ -93,6 +91,22 @@ func (d *doctor) run(cmd *cobra.Command) error {
 	return unfit(all)
 }
 
+// looked is what a flag names, or the index of a stream that a flag names.
+type looked struct{ of, at string }
+
+func (d *doctor) named() (all []looked) {
+	for _, one := range []looked{{"store", d.store}, {"index", ""}, {"read-models", d.readModels}, {"redis", d.redis}} {
+		if one.of == "index" && stores.IsKinesis(d.store) {
+			k, _ := stores.ParseKinesis(d.store) // what is wrong with it was told of the store
+			one.at = k.Index
+		}
+		if one.at != "" {
+			all = append(all, one)
+		}
+	}
+	return all
+}
+
 // examine looks at what a URL leads to; of is the flag that it was given by.
 func examine(ctx context.Context, of, at string) ([]checkup.Finding, error) {
 	if stores.IsRedis(at) && of != "store" {
@@ -100,6 +114,13 @@ func examine(ctx context.Context, of, at string) ([]checkup.Finding, error) {
 	}
 	if of == "redis" {
 		return nil, cli.Usagef("unknown redis %q: want redis://… or rediss://… (--redis)", stores.WithoutPassword(at))
+	}
+	if stores.IsKinesis(at) && of == "store" {
+		k, err := stores.ParseKinesis(at)
+		if err != nil {
+			return nil, err
+		}
+		return k.Examine(ctx)
 	}
 	if file, isFile := stores.SQLiteFile(at); isFile {
 		return sqlite.Examine(ctx, file), nil
@@ -116,7 +137,7 @@ func examine(ctx context.Context, of, at string) ([]checkup.Finding, error) {
 		return nil, err
 	}
 	defer pool.Close()
-	return postgres.Examine(ctx, pool, postgres.ExamineOptions{Schema: schema, ReadModels: of != "store"}), nil
+	return postgres.Examine(ctx, pool, postgres.ExamineOptions{Schema: schema, ReadModels: of == "read-models"}), nil
 }
 
 func examineRedis(ctx context.Context, at string) ([]checkup.Finding, error) {

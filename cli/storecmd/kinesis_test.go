@@ -115,6 +115,7 @@ func TestTortureTheVerbsWorkOnAStreamOfKinesis(t *testing.T) {
 	}
 	line := []string{"append", "order-1", "--type", "order.placed", "--data", `{"total":17}`, "--tag", "customer:17", "--expect", "empty", "--id", "one"}
 	assert.Contains(t, show(line...), "Appended 1 event to order-1, up to version 1, position 1")
+	assert.Regexp(t, `(?s)\nstore\n  ok +stream: .*\n  ok +index: it follows all shards.*\nindex\n.*integrity: no page is damaged`, show("doctor"))
 	assert.Contains(t, show(line...), "Nothing to do")
 	assert.Contains(t, show("streams"), "order-1")
 	assert.Contains(t, show("stream", "show", "order-1", "--payload"), `"total": 17`)
