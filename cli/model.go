@@ -33,6 +33,7 @@ const (
 	aHandler kind = "handler"
 	aRelay   kind = "relay"
 	ofASaga  kind = "saga"
+	anInline kind = "inline" // appends apply it
 )
 
 // models returns all that the parts follow logs by, in the order in which they name it.

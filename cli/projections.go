@@ -16,6 +16,9 @@ type look func(ctx context.Context, do func(all []model) error) error
 func (a App) look(ctx context.Context, do func(all []model) error) error {
 	return a.with(ctx, func(parts Parts) error {
 		all, err := parts.models()
+		if err == nil {
+			all, err = withInline(ctx, all)
+		}
 		if err != nil {
 			return err
 		}

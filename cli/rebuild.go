@@ -66,6 +66,9 @@ func rebuildCommand(app App) *cobra.Command {
 
 func (r *rebuild) run(cmd *cobra.Command, m model) (err error) {
 	ctx := cmd.Context()
+	if m.kind == anInline {
+		return fmt.Errorf("appends apply %s: have its program call SwitchInline with the new version", m.Name)
+	}
 	if m.task == nil {
 		return fmt.Errorf("%s is a %s, and has no rows to build anew: only views and handlers do", m.Name, m.kind)
 	}

@@ -109,7 +109,11 @@ func (w *work) on(ctx context.Context, parts Parts) error {
 		return err
 	}
 	w.log.InfoContext(ctx, "working", "app", w.app.Name, "models", names(models))
-	err = w.runAll(ctx, append(parts.runs(w.log), health.run))
+	watch := func(ctx context.Context) error {
+		logParked(ctx, models, w.log, parkedEvery)
+		return nil
+	}
+	err = w.runAll(ctx, append(parts.runs(w.log), watch, health.run))
 	w.log.InfoContext(ctx, "stopped", "app", w.app.Name)
 	return err
 }
