@@ -19,7 +19,7 @@ func examineDisk(path string) []checkup.Finding {
 	err := syscall.Statfs(filepath.Dir(path), &fs)
 	return []checkup.Finding{
 		checkup.Ask("file system", func() (checkup.Finding, error) { return onFileSystem(uint32(fs.Type)), err }),
-		checkup.Ask("free disk", func() (checkup.Finding, error) { return freeDisk(int64(fs.Bavail) * int64(fs.Bsize)), err }),
+		checkup.Ask("free disk", func() (checkup.Finding, error) { return freeDisk(fs.Bavail * uint64(fs.Bsize)), err }),
 	}
 }
 
@@ -34,7 +34,7 @@ func onFileSystem(magic uint32) checkup.Finding {
 	return checkup.Fine(check, "it is on a local disk")
 }
 
-func freeDisk(bytes int64) checkup.Finding {
+func freeDisk(bytes uint64) checkup.Finding {
 	const check, low, least = "free disk", 1 << 30, 64 << 20
 	switch {
 	case bytes < least:

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/checkup"
+	"github.com/leftfold/leftfold/eventstore"
 )
 
 func TestAFileSystemThatDoesNotKeepAFileIsFound(t *testing.T) {
@@ -17,8 +18,8 @@ func TestAFileSystemThatDoesNotKeepAFileIsFound(t *testing.T) {
 	assert.Equal(t, checkup.Warning, onFileSystem(0x6969).Level)
 	assert.Contains(t, onFileSystem(0x6969).Says, "NFS")
 	assert.Equal(t, checkup.OK, onFileSystem(0xef53).Level, "ext4")
-	dir, err := os.MkdirTemp("/dev/shm", "leftfold-examine-")
-	if err != nil {
+	dir := filepath.Join("/dev/shm", "leftfold-examine-"+eventstore.NewEventID().String())
+	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Skip("there is no /dev/shm here: ", err)
 	}
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })

@@ -294,7 +294,7 @@ func TestAStoreThatIsNotThereIsTold(t *testing.T) {
 			{"projections", "pause", "a"}, {"projections", "resume", "a"}, {"projections", "rebuild", "a"}, {"projections", "rollback", "a"}, {"projections", "retire", "a@1"},
 			{"dead-letters", "retry", "a", "b"}, {"dead-letters", "skip", "a", "b"}}}
 		path, rest, _ := f.line(verb)
-		line := append(path, rest...)
+		line := slices.Concat(path, rest)
 		r := f.run(t.Context(), line...)
 		refusesInOneLine(t, r, cli.ExitFailed, line)
 		assert.Contains(t, r.stderr, "open shop: the shop has no file")
