@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"sync"
 	"syscall"
 
@@ -95,8 +94,23 @@ func (s *Screen) Draw(lines []string) error {
 	if s.closed {
 		return nil
 	}
-	_, err := io.WriteString(s.out, "\x1b[H"+strings.Join(lines, "\x1b[K\r\n")+"\x1b[K\x1b[J")
+	_, err := io.WriteString(s.out, over(lines))
 	return err
+}
+
+// over erases what was in each line before it is written: at the end of one as wide as the terminal that would erase its last
+// character.
+func over(lines []string) string {
+	const home, eraseLine, eraseBelow = "\x1b[H", "\x1b[K", "\x1b[J"
+	if len(lines) == 0 {
+		return home + eraseBelow
+	}
+	last := len(lines) - 1
+	text := home
+	for _, line := range lines[:last] {
+		text += eraseLine + line + "\r\n"
+	}
+	return text + eraseBelow + lines[last]
 }
 
 // Log keeps a line that stays when the screen is closed: Close prints it. After Close it is printed at once.

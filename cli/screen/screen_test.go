@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 	"testing"
 
@@ -122,6 +123,18 @@ func TestAKeyThatNobodyPressesKeepsNobodyWaiting(t *testing.T) {
 	require.NoError(t, s.Draw([]string{"after the end"}))
 	s.Log("a late line")
 	assert.Equal(t, []string{"a late line"}, terminal.Sees(t, "a late line"))
+}
+
+func TestLinesMayBeAsWideAsTheTerminalAndAsManyAsItHas(t *testing.T) {
+	terminal := ptytest.New(t, 40, 3)
+	s, ok := screen.Open(terminal.Tty, nil)
+	require.True(t, ok)
+	defer s.Close()
+	full := []string{strings.Repeat("1234567890", 4), strings.Repeat("abcdefghij", 4), strings.Repeat("0987654321", 4)}
+	for _, lines := range [][]string{full, {"short", full[1]}, full, {}, full} {
+		require.NoError(t, s.Draw(lines))
+		terminal.Until(t, func(shown []string) bool { return slices.Equal(shown, lines) })
+	}
 }
 
 func TestOnlyATerminalThatSomebodySitsAtHasAScreen(t *testing.T) {

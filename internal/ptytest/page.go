@@ -128,7 +128,7 @@ func (p *page) do(argument string, command byte) bool {
 		p.x, p.y = 0, 0
 		return argument == ""
 	case "K":
-		p.cells[p.y] = p.cells[p.y][:min(p.x, len(p.cells[p.y]))]
+		p.eraseLine()
 		return argument == ""
 	case "J":
 		return p.erase(argument)
@@ -140,10 +140,15 @@ func (p *page) do(argument string, command byte) bool {
 	return true
 }
 
+// eraseLine erases the rest of the line. Behind the last column there is none: the character in it is erased.
+func (p *page) eraseLine() {
+	p.cells[p.y] = p.cells[p.y][:min(p.x, p.columns-1, len(p.cells[p.y]))]
+}
+
 func (p *page) erase(which string) bool {
 	switch which {
 	case "":
-		p.cells[p.y] = p.cells[p.y][:min(p.x, len(p.cells[p.y]))]
+		p.eraseLine()
 		clear(p.cells[p.y+1:])
 	case "2":
 		clear(p.cells)

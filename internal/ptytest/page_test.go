@@ -15,6 +15,7 @@ func TestAPageShowsWhatATerminalWould(t *testing.T) {
 		{"lines", "one\r\ntwo", []string{"one", "two"}},
 		{"a line over another", "12345\r67", []string{"67345"}},
 		{"the rest of a line erased", "12345\r67\x1b[K", []string{"67"}},
+		{"the end of a full line erased", "12345678\x1b[K", []string{"1234567"}},
 		{"two lines drawn again", "one\r\ntwo\r\n\x1b[A\x1b[K\x1b[A\x1b[Knew", []string{"new"}},
 		{"a line that wraps", "123456789", []string{"12345678", "9"}},
 		{"a line that is cut", "\x1b[?7l123456789", []string{"12345679"}},
