@@ -40,6 +40,7 @@ func (p Printer) Table(title string, left int, header Row, rows []Row) {
 	t.Style().Options = table.OptionsNoBordersAndSeparators
 	t.Style().Format.Header = text.FormatDefault
 	t.Style().Size.WidthMax = p.Width
+	t.Style().Box.UnfinishedRow = "…"
 	t.SuppressTrailingSpaces()
 	t.AppendHeader(header)
 	t.AppendRows(rows)
@@ -59,6 +60,17 @@ func (p Printer) Line(line string) error {
 	}
 	_, err := fmt.Fprintln(p.Out, line)
 	return err
+}
+
+// Text prints a sentence behind so many columns. On a terminal it is wrapped between words; elsewhere it is one line.
+func (p Printer) Text(indent int, sentence string) {
+	margin := strings.Repeat(" ", indent)
+	if _, terminal := TerminalWidth(p.Out); terminal {
+		sentence = text.WrapSoft(sentence, max(p.Width-indent, 10))
+	}
+	for line := range strings.SplitSeq(sentence, "\n") {
+		fmt.Fprintln(p.Out, strings.TrimRight(margin+line, " "))
+	}
 }
 
 // Snip cuts text that is wider than so many columns.

@@ -22,6 +22,16 @@ func TestALineIsCutOnATerminalAndWholeElsewhere(t *testing.T) {
 	assert.Equal(t, long+"\n", out.String())
 }
 
+func TestASentenceIsWrappedOnATerminalAndOneLineElsewhere(t *testing.T) {
+	terminal := ptytest.New(t, 40, 10)
+	long := "it does not decode, because somebody has written a dozen where a list was wanted"
+	cli.NewPrinter(terminal.Tty).Text(2, long)
+	assert.Equal(t, []string{"  it does not decode, because somebody", "  has written a dozen where a list was", "  wanted"}, terminal.Sees(t, "wanted"))
+	var out bytes.Buffer
+	cli.NewPrinter(&out).Text(2, long)
+	assert.Equal(t, "  "+long+"\n", out.String())
+}
+
 func TestHelpFitsTheTerminal(t *testing.T) {
 	for _, columns := range []int{60, 80, 160} {
 		terminal := ptytest.New(t, columns, 24)

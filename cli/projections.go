@@ -134,17 +134,21 @@ func (s standing) owner() string {
 
 // explain tells why it fails.
 func (s standing) explain(cmd *cobra.Command, program string) {
-	out := cmd.OutOrStdout()
+	p := NewPrinter(cmd.OutOrStdout())
 	for _, f := range s.Failures {
 		at := ""
 		if f.Position > 0 {
 			at = fmt.Sprintf(" at position %d, %s", f.Position, Printable(f.Type))
 		}
-		fmt.Fprintf(out, "\n%s is %s%s, since %s (%s ago):\n  %s\n", s.generation(), f.State, at, f.Since.Format(time.RFC3339), ago(time.Since(f.Since)), Printable(f.Cause))
+		fmt.Fprintln(p.Out)
+		p.Text(0, fmt.Sprintf("%s is %s%s, since %s (%s ago):", s.generation(), f.State, at, f.Since.Format(time.RFC3339), ago(time.Since(f.Since))))
+		p.Text(2, Printable(f.Cause))
 	}
 	if l := s.FirstDeadLetter; l != nil {
-		fmt.Fprintf(out, "\n%s leaves key %s alone at position %d, %s, since %s (%s ago):\n  %s\n", s.generation(), Printable(l.Key), l.Position, Printable(l.Type), l.Since.Format(time.RFC3339), ago(time.Since(l.Since)), Printable(l.Cause))
-		fmt.Fprintf(out, "  When its cause is mended: %s dead-letters retry %s --all\n", program, s.Name)
+		fmt.Fprintln(p.Out)
+		p.Text(0, fmt.Sprintf("%s leaves key %s alone at position %d, %s, since %s (%s ago):", s.generation(), Printable(l.Key), l.Position, Printable(l.Type), l.Since.Format(time.RFC3339), ago(time.Since(l.Since))))
+		p.Text(2, Printable(l.Cause))
+		p.Text(2, fmt.Sprintf("When its cause is mended: %s dead-letters retry %s --all", program, s.Name))
 	}
 }
 
