@@ -48,10 +48,11 @@ func OpenIndex(ctx context.Context, database Database, stream Stream) (*Index, e
 // with [ErrNoIndex] if there is no index in the database.
 func FindIndex(ctx context.Context, database Database, stream Stream) (*Index, error) {
 	x := newIndex(database, stream)
-	found, err := false, error(nil)
-	if x.sql, err = database.statements(); err == nil {
-		found, err = x.find(ctx)
+	var err error
+	if x.sql, err = database.statements(); err != nil {
+		return nil, err
 	}
+	found, err := x.find(ctx)
 	switch {
 	case errors.Is(err, ErrOtherStream), err != nil && ctx.Err() != nil:
 		return nil, fmt.Errorf("open the index of %s: %w", stream.ARN, err)

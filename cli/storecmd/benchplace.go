@@ -98,16 +98,16 @@ func besideSchema(ctx context.Context, stderr io.Writer, at, schema string) (*pl
 	}
 	fmt.Fprintf(stderr, "bench: in schema %s, which is dropped at the end\n", schema)
 	p := &place{about: about{"PostgreSQL", "", map[string]string{}, "a schema of its own in the same database"}}
-	close := func(context.Context) error { return nil }
+	closeStore := func(context.Context) error { return nil }
 	p.leave = func(ctx context.Context) error {
 		defer pool.Close()
-		err := close(ctx)
+		err := closeStore(ctx)
 		_, dropped := pool.Exec(ctx, `DROP SCHEMA "`+schema+`" CASCADE`)
 		return errors.Join(err, dropped)
 	}
 	store, err := postgres.Open(ctx, pool, postgres.Options{Schema: schema, AcceptLoss: true}) // what it loses is shown
 	if err == nil {
-		close = store.Close
+		closeStore = store.Close
 		p.store, p.sink = store, store.Sink()
 		err = p.askPostgres(ctx, pool)
 	}
