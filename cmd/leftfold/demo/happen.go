@@ -33,7 +33,7 @@ type step struct {
 // plan is what happens where nobody can press a key.
 var plan = []step{
 	{0.25, func(d *demo, _ context.Context) bool { return d.kill("payment") }},
-	{0.45, (*demo).beginRebuild},
+	{0.45, func(d *demo, ctx context.Context) bool { return !d.asker.silent() && d.beginRebuild(ctx) }},
 	{0.65, func(d *demo, _ context.Context) bool { return d.kill("order") }},
 }
 
@@ -65,11 +65,8 @@ func (d *demo) kill(name string) bool {
 	return true
 }
 
-// beginRebuild has a rebuild begin. False: one is under way, or there is nothing to ask for meanwhile.
+// beginRebuild has a rebuild begin. False: one is under way.
 func (d *demo) beginRebuild(ctx context.Context) bool {
-	if d.asker.silent() {
-		return false
-	}
 	r, next := d.nextRebuild()
 	if r == nil {
 		return false

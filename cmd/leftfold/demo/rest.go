@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/leftfold/leftfold/cmd/leftfold/demo/show"
 	"github.com/leftfold/leftfold/examples/shop/services/books"
 	"github.com/leftfold/leftfold/projection"
-	"github.com/leftfold/leftfold/relay"
 )
 
 // patientFor is how long the shop may take to come to rest when nobody places orders any more.
@@ -52,51 +52,55 @@ func (d *demo) streamed(ctx context.Context) (*streamed, error) {
 }
 
 // settled waits until nobody has anything left to do, and returns what the books say then and what is wrong
-// with them. That no longer changes: nothing has happened while they were read.
+// with them.
 func (d *demo) settled(ctx context.Context) (report books.Report, wrong, err error) {
-	for {
-		parts := d.parts()
-		before, err := heads(ctx, parts)
-		if err != nil {
+	for told := time.Now(); ; {
+		report, wrong, waiting, err := d.audit(ctx)
+		switch {
+		case err == nil && waiting == "":
+			return report, wrong, nil
+		case errors.Is(ctx.Err(), context.DeadlineExceeded):
+			return report, errors.Join(fmt.Errorf("the shop does not come to rest within %s: %s", patientFor, waiting), wrong), nil
+		case err != nil:
 			return report, nil, err
-		}
-		waiting, err := d.waiting(ctx, parts)
-		if err == nil && waiting == "" {
-			report, wrong = books.Check(ctx, parts)
-			after, err := heads(ctx, parts)
-			if err == nil && after == before && report.Open == 0 {
-				return report, wrong, nil
-			}
-			waiting = fmt.Sprintf("%d orders are open", report.Open)
+		case time.Since(told) > plainEvery:
+			told = time.Now()
+			d.told.sayf(show.Plain, "it has not come to rest yet: %s", waiting)
 		}
 		select {
 		case <-time.After(every):
 		case <-ctx.Done():
-			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return report, errors.Join(fmt.Errorf("the shop does not come to rest within %s: %s", patientFor, waiting), wrong), nil
-			}
-			return report, nil, ctx.Err()
 		}
 	}
 }
 
-// tells says to whom each service's relays bring its events.
-var tells = map[string][]string{"order": {"gateway"}, "payment": {"gateway", "order"}, "inventory": {"gateway", "order"}, "shipping": {"gateway", "order"}}
+// audit returns what the books say, if nobody has anything left to do: then they no longer change, and nothing has
+// happened while they were read. Else it says what there is to wait for.
+func (d *demo) audit(ctx context.Context) (report books.Report, wrong error, waiting string, err error) {
+	parts := d.parts()
+	before, err := heads(ctx, parts)
+	if err == nil {
+		waiting, err = d.waiting(ctx, parts)
+	}
+	if err != nil || waiting != "" {
+		return report, nil, waiting, err
+	}
+	report, wrong = books.Check(ctx, parts)
+	after, err := heads(ctx, parts)
+	switch {
+	case err != nil:
+	case report.Open > 0:
+		waiting = fmt.Sprintf("%d orders are open", report.Open)
+	case after != before:
+		waiting = "events came while the books were read"
+	}
+	return report, wrong, waiting, err
+}
 
 // waiting says what a service has still to do; empty: there is nothing.
 func (d *demo) waiting(ctx context.Context, all books.Services) (string, error) {
 	for name, part := range all {
-		var follows []projection.Generation
-		for _, v := range part.Service.Views {
-			follows = append(follows, v.Generation())
-		}
-		for _, other := range tells[name] {
-			follows = append(follows, relay.Relay{Name: "to_" + other}.Generation())
-		}
-		if d.feed.Stream != "" && name != "gateway" {
-			follows = append(follows, relay.Relay{Name: "feed"}.Generation())
-		}
-		for _, of := range follows {
+		for _, of := range d.config.Follows(part.Service, part.Store) {
 			s, err := projection.StatusOf(ctx, part.Store, part.Store.Sink, of)
 			if err != nil {
 				return "", err

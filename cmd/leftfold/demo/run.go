@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/leftfold/leftfold/adapters/discovery"
+	"github.com/leftfold/leftfold/adapters/kinesisstore"
 	"github.com/leftfold/leftfold/cmd/leftfold/demo/show"
 	"github.com/leftfold/leftfold/examples/shop/services/books"
 	"github.com/leftfold/leftfold/examples/shop/services/host"
@@ -89,6 +90,9 @@ func (o *options) lock() (*os.File, error) {
 // open opens the stores, and sees which version of the gateway's view is live.
 func (d *demo) open(ctx context.Context) (closing func() error, err error) {
 	d.config = shop.Config{Where: host.Where{Dir: d.dir, Postgres: d.postgres}, Redis: d.redis}
+	if d.feed.Stream != "" {
+		d.config.Feed = kinesisstore.Feed{Stream: d.feed.Stream} // to know that there is one
+	}
 	all, closing, err := d.config.Books(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open the shop: %w", err)

@@ -6,6 +6,8 @@ import (
 
 	"github.com/leftfold/leftfold/adapters/discovery"
 	"github.com/leftfold/leftfold/cli"
+	"github.com/leftfold/leftfold/examples/shop/services/host"
+	"github.com/leftfold/leftfold/projection"
 )
 
 // Parts opens the stores of services, and returns what these run beside their servers: for a process
@@ -36,4 +38,19 @@ func (c Config) Parts(ctx context.Context, found discovery.Resolver, names ...st
 		all.Aggregates = append(all.Aggregates, of.Aggregates...)
 	}
 	return all, nil
+}
+
+// Follows returns what of a service has to come to the end of its log before nobody has anything left to do: its
+// read models, and the relays that tell others.
+func (c Config) Follows(of host.Service, store *host.Store) (all []projection.Generation) {
+	parts := of.Parts(store, c.options(of.Name, discovery.Static{}))
+	for _, w := range parts.Projections {
+		for _, task := range w.Tasks {
+			all = append(all, task.Registration().Generation)
+		}
+	}
+	for _, r := range parts.Relays {
+		all = append(all, r.Generation())
+	}
+	return all
 }
