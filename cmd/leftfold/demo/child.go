@@ -91,7 +91,7 @@ func serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	var conflicts atomic.Int64
 	config.Opened = func(store *host.Store) {
 		store.Store = counted{store.Store, &conflicts}
-		if answers.Encode(says{Up: true}) != nil {
+		if err := answers.Encode(says{Up: true}); err != nil {
 			stop() // nobody is there to hear it
 		}
 	}

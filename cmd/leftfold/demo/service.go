@@ -106,7 +106,7 @@ func (s *service) start() (*process, error) {
 // serves tells the process where all are, and listens to it until it ends.
 func (s *service) serves(p *process) {
 	go func() {
-		if json.NewEncoder(p.in).Encode(s.addresses) != nil {
+		if err := json.NewEncoder(p.in).Encode(s.addresses); err != nil {
 			p.kill() // it has ended, or does not listen
 		}
 		for {

@@ -25,6 +25,9 @@ import (
 	"github.com/leftfold/leftfold/internal/testservers"
 )
 
+// feeding is how long a run places orders.
+var feeding = map[bool]string{true: "5s", false: "2s"}[eventstoretest.Scale > 1]
+
 // adds holds what a run has come to against what it promises.
 func (r ran) adds(t *testing.T) result {
 	t.Helper()
@@ -44,7 +47,7 @@ func (r ran) adds(t *testing.T) result {
 func TestTortureDemoAddsUpThoughServicesAreKilled(t *testing.T) {
 	t.Parallel()
 	for range eventstoretest.Scale {
-		run(t, "--headless", "--check", "--for", "4s", "-o", "json", "--dir", t.TempDir()).adds(t)
+		run(t, "--headless", "--check", "--for", feeding, "-o", "json", "--dir", t.TempDir()).adds(t)
 	}
 }
 
@@ -62,7 +65,7 @@ func TestTortureDemoAddsUpOnPostgresRedisAndKinesis(t *testing.T) {
 	for range eventstoretest.Scale {
 		stream := filepath.Base(filepath.Dir(t.TempDir()))
 		awstest.CreateStream(t, client, stream, 2)
-		is := run(t, "--headless", "--check", "--for", "5s", "-o", "json", "--dir", t.TempDir(),
+		is := run(t, "--headless", "--check", "--for", feeding, "-o", "json", "--dir", t.TempDir(),
 			"--postgres", postgrestest.Pool(t).Config().ConnString(), "--redis", redis.URL(),
 			"--kinesis", "kinesis://"+stream+"?region=eu-west-1&endpoint="+url.QueryEscape(emulator.URL())).adds(t)
 		require.NotNil(t, is.Stream)
