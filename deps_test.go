@@ -91,6 +91,7 @@ var importTable = []rule{
 	{pkg: "cli/stores", own: append(list("cli", "adapters/postgres", "adapters/sqlite", "adapters/kinesisstore", "adapters/redisstore"), core...), modules: list(cobra, pgx, aws, goRedis)},                                                                           // aws: ADR 0035; Redis: ADR 0036
 	{pkg: "cli/storecmd", own: append(list("cli", "cli/stores", "eventstore/schema", "eventstore/export", "adapters/postgres", "adapters/sqlite", "adapters/redisstore"), core...), modules: list(cobra, pretty, pgx, aws, goRedis, "github.com/klauspost/compress")}, // aws: only its tests do
 	{pkg: "cmd/...", own: everything, modules: list(cobra, "github.com/spf13/pflag", pretty, "golang.org/x/term", pgx, aws, goRedis)},
+	{pkg: "cmd/...", own: everything, modules: list(cobra, "github.com/spf13/pflag", pretty, "golang.org/x/term", pgx, aws, goRedis)}, // pflag: what cobra's flags are, in tests
 	{pkg: "docs"}, // its pages are run
 
 	// Parts that several packages share, and our own tools.
