@@ -83,6 +83,25 @@ func (b block) commands() (all []shown) {
 	return all
 }
 
+// write puts into the page what was printed, in the order of the page.
+func (p *page) write(t *testing.T, printed []written) {
+	t.Helper()
+	done, rest := "", p.text
+	for _, w := range printed {
+		before, after, found := strings.Cut(rest, "$ "+w.command+"\n"+w.output)
+		require.True(t, found, w.command)
+		done, rest = done+before+"$ "+w.command+"\n"+w.printed, after
+	}
+	require.NoError(t, os.WriteFile(p.file, []byte(done+rest), 0o600))
+}
+
+// written is what a command has printed, in place of what was shown.
+type written struct {
+	shown
+
+	printed string
+}
+
 // fails reports whether the command says that it has failed.
 func (s shown) fails() bool {
 	return regexp.MustCompile(`(?m)^(leftfold|shop)[a-z -]*: `).MatchString(s.output)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -31,10 +32,19 @@ type desk struct {
 	edited  map[string]string // text of the files that were changed
 	overlay string            // how the go command is told of them
 
+	writes []written // what was printed, if the page is to show that from now on; nil: it is compared
+
+	began time.Time // when the last command was run that is not repeated
+
 	second  *exec.Cmd // what runs in the second terminal; nil: nothing
 	printed *buffer   // by it
 	undead  io.Writer // is told whom to end if the test is killed
 }
+
+const root = ".."
+
+// anything is a line in the place of any number of lines.
+const anything = "…\n"
 
 const patience = 60 * time.Second
 
@@ -42,7 +52,8 @@ func newDesk(t *testing.T) *desk {
 	t.Helper()
 	d := &desk{t: t, dir: t.TempDir(), here: map[string]string{}, learned: map[string]string{}, edited: map[string]string{}, printed: new(buffer)}
 	d.overlay = filepath.Join(d.dir, "overlay.json")
-	require.NoError(t, d.write())
+	require.NoError(t, d.tell())
+	require.NoError(t, os.WriteFile(filepath.Join(d.dir, ".curlrc"), []byte("silent\nshow-error\n"), 0o600)) // as on a terminal
 	watch := exec.CommandContext(t.Context(), "bash", "-c", `while read -r now; do pid=$now; done; [ -z "$pid" ] || kill -9 "$pid"`)
 	undead, err := watch.StdinPipe()
 	require.NoError(t, err)
@@ -69,7 +80,8 @@ func (d *desk) do(b block) error {
 		return d.inSecond(b)
 	}
 	for _, s := range b.commands() {
-		if err := d.run(s, b.rest == "soon"); err != nil {
+		err := d.run(s, b.rest == "soon")
+		if err != nil {
 			return err
 		}
 	}
@@ -84,23 +96,40 @@ func (d *desk) run(s shown, soon bool) error {
 	}
 	ctx, stop := context.WithTimeout(d.t.Context(), patience)
 	defer stop()
-	for began := time.Now(); ; {
-		printed, err := d.once(ctx, s.command)
-		if (err != nil) != s.fails() || errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return fmt.Errorf("$ %s\n%s%v", s.command, printed, err)
+	if !soon {
+		d.began = time.Now()
+	}
+	for {
+		printed, failed := d.once(ctx, s.command)
+		if d.writes != nil && !soon && (s.output == anything || !strings.Contains(s.output, anything)) {
+			d.write(s, printed)
+			return nil
 		}
-		differs := compare(s.output, printed)
-		if differs == nil {
+		err := compare(s.output, printed)
+		if err == nil && (failed != nil) != s.fails() {
+			err = fmt.Errorf("%s%v", printed, failed)
+		}
+		if err == nil {
 			d.learn(s.output, printed)
 			if soon {
-				d.t.Logf("after %v: $ %s", time.Since(began).Round(time.Millisecond), s.command)
+				d.t.Logf("%v after the command before it: %s", time.Since(d.began).Round(time.Millisecond), s.command)
 			}
 			return nil
 		}
-		if !soon || time.Since(began) > patience/2 {
-			return fmt.Errorf("$ %s\n%w", s.command, differs)
+		if !soon || ctx.Err() != nil {
+			return fmt.Errorf("$ %s\n%w", s.command, err)
 		}
 	}
+}
+
+// write has the page show from now on what was printed.
+func (d *desk) write(s shown, printed string) {
+	printed = bars.ReplaceAllString(printed, "")
+	if printed != "" && !strings.HasSuffix(printed, "\n") {
+		printed += "\n"
+	}
+	d.writes = append(d.writes, written{s, printed})
+	d.learn(s.output, printed)
 }
 
 // once runs a command line, and returns what it prints on a terminal.
@@ -112,7 +141,7 @@ func (d *desk) once(ctx context.Context, line string) (string, error) {
 func (d *desk) shell(ctx context.Context, line string) *exec.Cmd {
 	c := exec.CommandContext(ctx, "bash", "-c", strings.Join(append(d.exports, line), "\n"))
 	c.Dir, c.WaitDelay = d.dir, time.Second
-	c.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false -ldflags=-w", "PWD="+d.dir)
+	c.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false -ldflags=-w", "PWD="+d.dir, "CURL_HOME="+d.dir)
 	return c
 }
 
@@ -123,7 +152,7 @@ func (d *desk) translated(line string) string {
 			line = strings.ReplaceAll(line, written, is)
 		}
 	}
-	module, err := filepath.Abs("..")
+	module, err := filepath.Abs(root)
 	require.NoError(d.t, err)
 	build := fmt.Sprintf("go -C %s build -overlay %s -o %s/", module, d.overlay, d.dir)
 	return strings.ReplaceAll(line, "go build -o ", build)
@@ -148,7 +177,7 @@ func (d *desk) back(text string) string {
 
 // edit changes a file of the module for the builds to come.
 func (d *desk) edit(e edit) error {
-	source := filepath.Join("..", filepath.FromSlash(e.file))
+	source := filepath.Join(root, filepath.FromSlash(e.file))
 	text, ok := d.edited[e.file]
 	if !ok {
 		read, err := os.ReadFile(source)
@@ -161,14 +190,14 @@ func (d *desk) edit(e edit) error {
 		return fmt.Errorf("%s has %d times what is to be changed:\n%s", e.file, n, e.before)
 	}
 	d.edited[e.file] = strings.Replace(text, e.before, e.after, 1)
-	return d.write()
+	return d.tell()
 }
 
-// write writes what the go command is told of.
-func (d *desk) write() error {
+// tell tells the go command of all edits.
+func (d *desk) tell() error {
 	told := struct{ Replace map[string]string }{map[string]string{}}
 	for file, text := range d.edited {
-		original, err := filepath.Abs(filepath.Join("..", file))
+		original, err := filepath.Abs(filepath.Join(root, file))
 		if err != nil {
 			return err
 		}
@@ -208,15 +237,21 @@ func (d *desk) start(s shown) error {
 	fmt.Fprintln(d.undead, d.second.Process.Pid)
 	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
 		printed := d.back(d.printed.String())
-		differs := compare(s.output+"…\n", printed)
+		differs := compare(s.output+anything, printed)
 		if differs == nil {
 			d.learn(s.output, printed)
 			return nil
 		}
-		if time.Since(began) > patience {
+		if time.Since(began) > patience || d.gone() {
 			return fmt.Errorf("$ %s\n%w", s.command, differs)
 		}
 	}
+}
+
+// gone reports whether what was started has ended, and was not waited for.
+func (d *desk) gone() bool {
+	_, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", d.second.Process.Pid))
+	return runtime.GOOS == "linux" && err != nil
 }
 
 // interrupt is Ctrl-C in the second terminal.
