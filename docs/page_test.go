@@ -90,7 +90,7 @@ func (p *page) write(t *testing.T, printed []written) {
 	for _, w := range printed {
 		before, after, found := strings.Cut(rest, "$ "+w.command+"\n"+w.output)
 		require.True(t, found, w.command)
-		done, rest = done+before+"$ "+w.command+"\n"+w.printed, after
+		done, rest = done+before+"$ "+w.typed+"\n"+w.printed, after
 	}
 	require.NoError(t, os.WriteFile(p.file, []byte(done+rest), 0o600))
 }
@@ -99,7 +99,7 @@ func (p *page) write(t *testing.T, printed []written) {
 type written struct {
 	shown
 
-	printed string
+	typed, printed string
 }
 
 // fails reports whether the command says that it has failed.

@@ -124,11 +124,11 @@ func (d *desk) run(s shown, soon bool) error {
 
 // write has the page show from now on what was printed.
 func (d *desk) write(s shown, printed string) {
-	printed = bars.ReplaceAllString(printed, "")
+	printed = aside.ReplaceAllString(printed, "")
 	if printed != "" && !strings.HasSuffix(printed, "\n") {
 		printed += "\n"
 	}
-	d.writes = append(d.writes, written{s, printed})
+	d.writes = append(d.writes, written{s, d.withTimes(s.command), printed})
 	d.learn(s.output, printed)
 }
 
@@ -166,6 +166,16 @@ func (d *desk) learn(shows, printed string) {
 			d.learned[written[n]] = is[n]
 		}
 	}
+}
+
+// withTimes is a command as a reader types it who has seen other times.
+func (d *desk) withTimes(command string) string {
+	return varies[0].what.ReplaceAllStringFunc(command, func(written string) string {
+		if is, ok := d.learned[written]; ok {
+			return is
+		}
+		return written
+	})
 }
 
 func (d *desk) back(text string) string {
