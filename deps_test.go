@@ -123,6 +123,8 @@ var importTable = []rule{
 	{pkg: "internal/awstest/fault", modules: list(aws, smithy)}, // only its tests do
 	{pkg: "internal/awstest/emulators", own: list("internal/awstest/npm", "internal/testservers"), modules: list(aws, smithy)},
 	{pkg: "internal/awstest/kinesisfake", own: list("internal/awstest/fault"), modules: list(aws, smithy)},
+	// Pages, with tests that do what they say and no other code.
+	{pkg: "docs"}, // ADR 0038
 	// Templates and an image, with tests and no other code, and the health check of the image.
 	{pkg: "deploy"}, // ADR 0032
 	{pkg: "deploy/health"},

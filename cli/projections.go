@@ -148,7 +148,11 @@ func (s standing) explain(cmd *cobra.Command, program string) {
 		fmt.Fprintln(p.Out)
 		p.Text(0, fmt.Sprintf("%s leaves key %s alone at position %d, %s, since %s (%s ago):", s.generation(), Printable(l.Key), l.Position, Printable(l.Type), l.Since.Format(time.RFC3339), ago(time.Since(l.Since))))
 		p.Text(2, Printable(l.Cause))
-		p.Text(2, fmt.Sprintf("When its cause is mended: %s dead-letters retry %s --all", program, s.Name))
+		retry := program + " dead-letters retry " + s.Name + " --all"
+		if s.Kind == "" { // its code is elsewhere
+			retry = "dead-letters retry " + s.Name + " --all, of the program that has its code"
+		}
+		p.Text(2, "When its cause is mended: "+retry)
 	}
 }
 

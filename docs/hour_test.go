@@ -5,6 +5,7 @@ package docs_test
 import (
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -13,21 +14,34 @@ import (
 	"github.com/leftfold/leftfold/adapters/postgres/postgrestest"
 )
 
-// The tutorial is done as a newcomer does it: all commands, edits and builds, in a directory of its own.
+// The tutorial is done as a newcomer does it: all commands, edits and builds, in a directory of its own. The how-to
+// pages are done with what it leaves there.
 func TestTortureTheFirstHour(t *testing.T) {
 	t.Parallel()
-	p, d := readPage(t, "tutorial/first-hour.md"), newDesk(t)
-	d.here["localhost:8080"] = freeAddress(t)
+	d := newDesk(t)
+	d.here["localhost:8080"], d.here["localhost:8090"] = freeAddress(t), freeAddress(t)
 	d.here["postgres://postgres:secret@localhost:5432/postgres?sslmode=disable"] = postgrestest.URL(t)
+	d.does(readPage(t, "tutorial/first-hour.md"))
+	guides, err := filepath.Glob("how-to/*.md")
+	require.NoError(t, err)
+	require.NotEmpty(t, guides)
+	for _, guide := range guides {
+		d.does(readPage(t, guide))
+	}
+}
+
+// does does what a page says. With LEFTFOLD_WRITE_GOLDEN the page shows from then on what was printed.
+func (d *desk) does(p *page) {
+	d.t.Helper()
 	if os.Getenv("LEFTFOLD_WRITE_GOLDEN") != "" {
 		d.writes = []written{}
-		defer func() { p.write(t, d.writes) }()
+		defer func() { p.write(d.t, d.writes) }()
 	}
 	for n, b := range p.blocks {
 		if b.language == "diff" && strings.Contains(b.edit().before, "[:5]") && d.writes == nil {
 			d.forgets(p.blocks[n+1:])
 		}
-		require.NoError(t, d.do(b), "%s: %s\nthe second terminal: %s", p.file, b, d.printed)
+		require.NoError(d.t, d.do(b), "%s: %s\nthe second terminal: %s", p.file, b, d.printed)
 	}
 }
 

@@ -46,7 +46,7 @@ const root = ".."
 // anything is a line in the place of any number of lines.
 const anything = "…\n"
 
-const patience = 60 * time.Second
+const patience = 180 * time.Second
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
@@ -94,7 +94,11 @@ func (d *desk) run(s shown, soon bool) error {
 		d.exports = append(d.exports, d.translated(s.command))
 		return nil
 	}
-	ctx, stop := context.WithTimeout(d.t.Context(), patience)
+	limit := patience
+	if strings.Contains(s.command, "go build") {
+		limit *= 2 // nothing may be compiled yet
+	}
+	ctx, stop := context.WithTimeout(d.t.Context(), limit)
 	defer stop()
 	if !soon {
 		d.began = time.Now()

@@ -130,7 +130,7 @@ func steers(t *testing.T, at ...string) {
 	assert.Equal(t, "stopped", got.Projections[0].State)
 	assert.Equal(t, 2, got.Projections[0].Position)
 	assert.Equal(t, 1, got.Projections[0].DeadLetters)
-	assert.Contains(t, run("projections", "list"), "how odd")
+	assert.Contains(t, run("projections", "list"), "how odd\n  When its cause is mended: dead-letters retry happenings --all, of the program that has its code\n")
 	assert.Regexp(t, `^happenings@1  key \d at position \d, happened, since `, run("dead-letters", "list"))
 	assert.Equal(t, "happenings@1 is paused.\n", run("projections", "pause", "happenings"))
 	assert.Equal(t, "happenings@1 is resumed.\n", run("projections", "resume", "happenings"))
