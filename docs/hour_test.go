@@ -20,6 +20,7 @@ func TestTortureTheFirstHour(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	d.here["localhost:8080"], d.here["localhost:8090"] = freeAddress(t), freeAddress(t)
+	d.here["/home/ada/leftfold"] = d.dir
 	d.here["postgres://postgres:secret@localhost:5432/postgres?sslmode=disable"] = postgrestest.URL(t)
 	d.does(readPage(t, "tutorial/first-hour.md"))
 	guides, err := filepath.Glob("how-to/*.md")
