@@ -30,26 +30,25 @@ type page struct {
 type block struct {
 	language, rest string // what stands behind the backquotes
 	text           string
-	begins         int // where text is in the page
 }
 
-// blocks are not indented; what is shown may have backquotes in a line, but not at its start.
-var blocks = regexp.MustCompile("(?ms)^```(\\w+)(?: ([^\n]*))?\n(.*?)^```$")
+// fences of blocks are not indented; what is shown may have backquotes in a line, but not at its start.
+var fences = regexp.MustCompile("(?ms)^```(\\w+)(?: ([^\n]*))?\n(.*?)^```$")
 
 func readPage(t *testing.T, file string) *page {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
-	p := &page{file: file, text: string(text)}
-	for _, at := range blocks.FindAllStringSubmatchIndex(p.text, -1) {
-		b := block{language: p.text[at[2]:at[3]], text: p.text[at[6]:at[7]], begins: at[6]}
-		if at[4] >= 0 {
-			b.rest = p.text[at[4]:at[5]]
-		}
-		p.blocks = append(p.blocks, b)
-	}
+	p := &page{file: file, text: string(text), blocks: blocksOf(string(text))}
 	require.NotEmpty(t, p.blocks)
 	return p
+}
+
+func blocksOf(text string) (all []block) {
+	for _, found := range fences.FindAllStringSubmatch(text, -1) {
+		all = append(all, block{language: found[1], rest: found[2], text: found[3]})
+	}
+	return all
 }
 
 func (b block) String() string {
