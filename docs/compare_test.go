@@ -20,6 +20,7 @@ var varies = []struct {
 	{regexp.MustCompile(`\S+/[A-Z2-7]{8}\b`), "WORKER", false},
 	{regexp.MustCompile(`\b(127\.0\.0\.1|localhost):\d+`), "ADDRESS", true},
 	{regexp.MustCompile(`\b(\d+h)?(\d+m)?\d+(\.\d+)? ?(ms|µs|s)\b`), "DURATION", false},
+	{regexp.MustCompile(`\b\d[\d.,]* \w+/s\b`), "RATE", false},
 	{regexp.MustCompile(`position \d[\d,]*`), "POSITION", false},
 	{regexp.MustCompile(`([\s(@])\d[\d,]*\d(/s)?\b`), "${1}NUMBER", false}, // no single digit, and nothing within a word
 	{regexp.MustCompile(`\b53\d{4}\b`), "INVOICE", false},                  // they are placed several at a time
