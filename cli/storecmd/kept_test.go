@@ -137,7 +137,7 @@ func steers(t *testing.T, at ...string) {
 	assert.Contains(t, run("lag", "--most", "0"), "happenings@1")
 	assert.Equal(t, "There are no such instances.\n", run("sagas", "list"))
 	assert.Equal(t, "No timers are pending.\n", run("timers"))
-	assert.Contains(t, run("top", "--for", "1ns"), "happenings@1 is 0 events behind")
+	assert.Contains(t, run("top", "--for", "1ns"), "happenings@1 is 0 behind")
 }
 
 func TestReadModelsSaysWhatIsWrong(t *testing.T) {
