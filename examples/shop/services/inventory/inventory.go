@@ -92,18 +92,27 @@ func (s Stock) Reserve(ctx context.Context, c api.Reserve) (eventstore.Receipt, 
 	}
 	receipt, err := aggregate.ExecuteAll(ctx, s.store, plans)
 	if short, ok := errors.AsType[*aggregate.RefusedError](err); ok && errors.Is(err, errShort) {
-		return s.reservations.Execute(ctx, c.ID, once(api.StockRefused{Reason: short.Err.Error()}))
+		receipt, err = s.reservations.Execute(ctx, c.ID, once(api.StockRefused{Reason: short.Err.Error()}))
+	}
+	return unlessDone(receipt, err)
+}
+
+// errDone: somebody else was faster. It may be the same command on another way: one try finds the shelf
+// short, a delivery comes, and the other one finds enough.
+var errDone = errors.New("the order was reserved, refused or released meanwhile")
+
+// unlessDone takes what was done meanwhile for no refusal: the event says what became of the order.
+func unlessDone(receipt eventstore.Receipt, err error) (eventstore.Receipt, error) {
+	if errors.Is(err, errDone) {
+		return eventstore.Receipt{}, nil
 	}
 	return receipt, err
 }
 
-// errAsked: somebody else was faster, under another command id.
-var errAsked = errors.New("the order has been reserved, or refused, before")
-
 func once(what any) aggregate.Decision[reservation, any] {
 	return func(r reservation) ([]any, error) {
 		if r.Asked {
-			return nil, errAsked
+			return nil, errDone
 		}
 		return []any{what}, nil
 	}
@@ -111,13 +120,13 @@ func once(what any) aggregate.Decision[reservation, any] {
 
 // Release puts back what is kept for an order.
 func (s Stock) Release(ctx context.Context, c api.Release) (eventstore.Receipt, error) {
-	kept, version, err := s.reservations.Load(ctx, c.Order)
+	kept, _, err := s.reservations.Load(ctx, c.Order)
 	if err != nil || len(kept.Lines) == 0 {
 		return eventstore.Receipt{}, err
 	}
 	plans := []aggregate.Plan{s.reservations.Plan(c.Order, func(r reservation) ([]any, error) {
 		if len(r.Lines) == 0 {
-			return nil, fmt.Errorf("it was released behind version %d", version)
+			return nil, errDone
 		}
 		return []any{api.Released{}}, nil
 	})}
@@ -126,7 +135,7 @@ func (s Stock) Release(ctx context.Context, c api.Release) (eventstore.Receipt, 
 			return []any{api.PutBack{Order: c.Order, Quantity: l.Quantity}}, nil
 		}))
 	}
-	return aggregate.ExecuteAll(ctx, s.store, plans)
+	return unlessDone(aggregate.ExecuteAll(ctx, s.store, plans))
 }
 
 // Service is the service.
