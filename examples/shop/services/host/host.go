@@ -74,11 +74,15 @@ func (s Service) Parts(store *Store, o Options) (parts cli.Parts) {
 
 // relay publishes what the service has decided, and not what it was told.
 func (s Service) relay(other string, store *Store, to relay.Publisher, o Options) relay.Relay {
-	var own []string
+	return relay.Relay{Name: s.Name + "_to_" + other, Log: store, Sink: store.Sink, Publisher: to, Query: eventstore.Types(s.own()...), TTL: o.Lease}
+}
+
+// own are the types of the events that the service decides on.
+func (s Service) own() (names []string) {
 	for _, t := range s.Events.Types() {
-		own = append(own, t.Name)
+		names = append(names, t.Name)
 	}
-	return relay.Relay{Name: s.Name + "_to_" + other, Log: store, Sink: store.Sink, Publisher: to, Query: eventstore.Types(own...), TTL: o.Lease}
+	return names
 }
 
 // routes leads the commands of sagas to those who handle them: itself, or the service that they name.
@@ -99,7 +103,7 @@ func (s Service) routes(store *Store, found discovery.Resolver) saga.Dispatcher 
 func (s Service) commands(store *Store, o Options) *command.Bus {
 	bus := command.NewBus(command.Recover(), command.Validate(), command.Retry(3))
 	s.Commands(bus, store)
-	hear(bus, store)
+	hear(bus, store, s.own())
 	if o.Switches {
 		o.Faults.admin(bus, o.Kill)
 	}
