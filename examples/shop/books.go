@@ -13,6 +13,7 @@ import (
 	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/examples/shop/retail"
 	"github.com/leftfold/leftfold/examples/shop/services/books"
+	"github.com/leftfold/leftfold/examples/shop/services/shop"
 )
 
 // books is the verb that waits until nobody has anything left to do, and says whether what all services
@@ -28,8 +29,10 @@ the sums, and exits with 1 if they do not add up, naming what does not.`,
 		Example: "  shop books -o json",
 		Args:    cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.makeDir(); err != nil {
-				return err
+			for _, name := range shop.Names {
+				if err := o.Where.Find(name); err != nil {
+					return fmt.Errorf("there is no shop to look at: %w; say where it is with --dir, or begin one with shop all", err)
+				}
 			}
 			ctx, stop := context.WithTimeout(cmd.Context(), within)
 			defer stop()

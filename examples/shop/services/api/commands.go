@@ -1,9 +1,6 @@
 package api
 
-import (
-	"encoding/json"
-	"errors"
-)
+import "encoding/json"
 
 // Commands, by the service that handles them. Each has the name that stands beside it.
 type (
@@ -43,12 +40,7 @@ type (
 )
 
 // Validate implements command.Validator.
-func (p Place) Validate() error {
-	if p.ID == "" {
-		return errors.New("an order has an id")
-	}
-	return checkLines(p.Lines)
-}
+func (p Place) Validate() error { return Order(p).check() }
 
 // Validate implements command.Validator.
 func (r Receive) Validate() error { return checkLines(r.Lines) }

@@ -4,10 +4,12 @@
 package api
 
 import (
-	"errors"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/leftfold/leftfold/eventstore"
 )
 
 // Order is the paper of an order. Each service is given all of it, so that none must ask another one.
@@ -41,14 +43,41 @@ func (o Order) Units() (sum int64) {
 	return sum
 }
 
-// checkLines is what no service needs to look at again.
+// What an order may have. Other services are told of it in one message, its goods are kept in one append, and
+// what all orders cost is one number.
+const (
+	maxLines    = 2_000
+	maxBytes    = 256 << 10 // as JSON
+	maxQuantity = 1_000_000 // of a line
+	maxPence    = 1_000_000_00
+)
+
+// check is what no service needs to look at again: there is a way for the order to its end.
+func (o Order) check() error {
+	// of all streams of an order this has the longest name
+	if err := eventstore.NewStreamID("reservation", o.ID).Validate(); err != nil {
+		return fmt.Errorf("the id of the order: %w", err)
+	}
+	if err := checkLines(o.Lines); err != nil {
+		return err
+	}
+	text, err := json.Marshal(o)
+	if err == nil && len(text) > maxBytes {
+		err = fmt.Errorf("the order has %d bytes, and may have %d: make several of it", len(text), maxBytes)
+	}
+	return err
+}
+
 func checkLines(lines []Line) error {
-	if len(lines) == 0 {
-		return errors.New("there is a line at least")
+	if len(lines) == 0 || len(lines) > maxLines {
+		return fmt.Errorf("there are %d lines: want 1 to %d", len(lines), maxLines)
 	}
 	for _, l := range lines {
-		if l.Item == "" || l.Quantity < 1 || l.Pence < 0 {
-			return fmt.Errorf("item %q: it is one at least of an item that has a name, at no less than nothing", l.Item)
+		if err := eventstore.NewStreamID("item", l.Item).Validate(); err != nil {
+			return fmt.Errorf("an item: %w", err)
+		}
+		if l.Quantity < 1 || l.Quantity > maxQuantity || l.Pence < 0 || l.Pence > maxPence {
+			return fmt.Errorf("item %s: want a quantity of 1 to %d, at 0 to %d pence", l.Item, maxQuantity, maxPence)
 		}
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/examples/shop/services/api"
 	"github.com/leftfold/leftfold/examples/shop/services/host"
+	"github.com/leftfold/leftfold/projection"
 )
 
 // Report is what the books say.
@@ -38,6 +39,9 @@ type Report struct {
 type Part struct {
 	Service host.Service
 	Store   *host.Store
+	// Follows are what has to come to the end of the log before nobody has anything left to do: read models,
+	// and the relays that tell others.
+	Follows []projection.Generation
 }
 
 // Services are all of them, the gateway included.

@@ -1,48 +1,83 @@
 package books
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
+	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/projection"
 )
 
-// Wait waits until no order is open and all read models have everything, and returns what the books say
-// then. The services must be at work, in whichever processes.
-func Wait(ctx context.Context, all Services) (r Report, err error) {
+// Wait waits until nobody has anything left to do, and returns what the books say then and what is wrong with
+// them. The services must be at work, in whichever processes.
+func Wait(ctx context.Context, all Services) (Report, error) {
 	for {
-		behind, err := all.behind(ctx)
-		if err != nil {
+		r, wrong, waiting, err := Look(ctx, all)
+		switch {
+		case err != nil && ctx.Err() == nil:
 			return r, err
-		}
-		if !behind {
-			r, err = Check(ctx, all)
-			if r.Open == 0 && err == nil {
-				return r, nil
-			}
+		case err == nil && waiting == "":
+			return r, wrong
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):
 		case <-ctx.Done():
-			return r, errors.Join(fmt.Errorf("the books are not closed: %d orders are open, or events are on their way; are all services running? (%w)", r.Open, ctx.Err()), err)
+			return r, errors.Join(fmt.Errorf("the books are not closed: %s; are all services running? (%w)", cmp.Or(waiting, "they cannot be read"), ctx.Err()), wrong)
 		}
 	}
 }
 
-// behind reports whether a read model has not applied all of its log.
-func (all Services) behind(ctx context.Context) (bool, error) {
+// Look returns what the books say and what is wrong with them, if nobody has anything left to do: then that no
+// longer changes, for nothing has happened while they were read. Else it says what there is to wait for.
+func Look(ctx context.Context, all Services) (r Report, wrong error, waiting string, err error) {
+	before, err := all.heads(ctx)
+	if err == nil {
+		waiting, err = all.behind(ctx)
+	}
+	if err != nil || waiting != "" {
+		return r, nil, waiting, err
+	}
+	r, wrong = Check(ctx, all)
+	after, err := all.heads(ctx)
+	switch {
+	case err != nil:
+	case r.Open > 0:
+		waiting = fmt.Sprintf("%d orders are open", r.Open)
+	case !maps.Equal(before, after):
+		waiting = "events came while the books were read"
+	}
+	return r, wrong, waiting, err
+}
+
+// heads are how far the logs have come.
+func (all Services) heads(ctx context.Context) (map[string]eventstore.Token, error) {
+	heads := map[string]eventstore.Token{}
 	for name, part := range all {
-		for _, view := range part.Service.Views {
-			status, err := projection.StatusOf(ctx, part.Store, part.Store.Sink, view.Generation())
+		head, err := part.Store.Head(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("the head of %s: %w", name, err)
+		}
+		heads[name] = head
+	}
+	return heads, nil
+}
+
+// behind says what has not come to the end of its log; empty: all have.
+func (all Services) behind(ctx context.Context) (string, error) {
+	for name, part := range all {
+		for _, of := range part.Follows {
+			status, err := projection.StatusOf(ctx, part.Store, part.Store.Sink, of)
 			if err != nil {
-				return false, fmt.Errorf("the status of %s in %s: %w", view.Generation(), name, err)
+				return "", fmt.Errorf("the status of %s in %s: %w", of, name, err)
 			}
 			if status.Position < status.Head {
-				return true, nil
+				return fmt.Sprintf("%s of %s is %d events behind", of, name, status.Lag()), nil
 			}
 		}
 	}
-	return false, nil
+	return "", nil
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"iter"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/leftfold/leftfold/adapters/httpapi"
@@ -66,38 +67,42 @@ type Options struct {
 }
 
 // Place places the orders, and tries again what fails on the way for as long as ctx lasts. It returns how
-// many were placed. Each has its own key, so a feed that was cut off may be begun again.
-func Place(ctx context.Context, gateway *httpapi.Client, orders iter.Seq2[api.Order, error], o Options) (placed int, err error) {
+// many were placed, as far as the answers tell. Each has its own key, so a feed that was cut off may be begun again.
+func Place(ctx context.Context, gateway *httpapi.Client, orders iter.Seq2[api.Order, error], o Options) (int, error) {
 	if o.Stock == 0 {
 		o.Stock = 500
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	waiting := make(chan api.Order)
+	var placed atomic.Int64
 	var clients sync.WaitGroup
 	for range cmp.Or(o.Clients, 8) {
 		clients.Go(func() {
 			for order := range waiting {
 				if err := o.send(ctx, gateway, "order.place", api.Place(order), "order "+order.ID); err != nil {
 					stop(err)
-				} else if o.Placed != nil {
+					continue
+				}
+				placed.Add(1)
+				if o.Placed != nil {
 					o.Placed(order)
 				}
 			}
 		})
 	}
-	placed, err = produce(ctx, gateway, orders, o, waiting)
+	err := produce(ctx, gateway, orders, o, waiting)
 	close(waiting)
 	clients.Wait()
-	return placed, errors.Join(err, context.Cause(ctx))
+	return int(placed.Load()), errors.Join(err, context.Cause(ctx))
 }
 
 // produce hands out the orders, each when what it needs was delivered.
-func produce(ctx context.Context, gateway *httpapi.Client, orders iter.Seq2[api.Order, error], o Options, to chan<- api.Order) (placed int, err error) {
-	shelf := map[string]bool{}
+func produce(ctx context.Context, gateway *httpapi.Client, orders iter.Seq2[api.Order, error], o Options, to chan<- api.Order) error {
+	shelf, given := map[string]bool{}, 0
 	for order, err := range orders {
-		if err != nil || o.Most > 0 && placed == o.Most {
-			return placed, err
+		if err != nil || o.Most > 0 && given == o.Most {
+			return err
 		}
 		var delivery api.Receive
 		for _, l := range api.ByItem(order.Lines) {
@@ -107,8 +112,8 @@ func produce(ctx context.Context, gateway *httpapi.Client, orders iter.Seq2[api.
 			}
 		}
 		if len(delivery.Lines) > 0 {
-			if err := o.send(ctx, gateway, "stock.receive", delivery, "delivery before "+order.ID); err != nil {
-				return placed, err
+			if err := o.send(ctx, gateway, "stock.receive", delivery, "stock for "+order.ID); err != nil {
+				return err
 			}
 		}
 		if o.Rate > 0 {
@@ -119,20 +124,19 @@ func produce(ctx context.Context, gateway *httpapi.Client, orders iter.Seq2[api.
 		}
 		select {
 		case to <- order:
-			placed++
+			given++
 		case <-ctx.Done():
-			return placed, nil
+			return nil
 		}
 	}
-	return placed, nil
+	return nil
 }
 
-// send sends a command until somebody answers it.
+// send sends a command until somebody answers it for good.
 func (o Options) send(ctx context.Context, gateway *httpapi.Client, name string, c any, key string) error {
 	for {
 		_, err := gateway.Dispatch(ctx, name, c, key)
-		remote, answered := errors.AsType[*httpapi.RemoteError](err)
-		if err == nil || answered && remote.Status >= 400 && remote.Status < 500 {
+		if remote, ok := errors.AsType[*httpapi.RemoteError](err); !ok || !remote.Retryable { // nil too
 			return err
 		}
 		if o.Waits != nil {

@@ -34,7 +34,7 @@ type Options struct {
 	// Feed is a bus that its events go on to. Default: none.
 	Feed relay.Publisher
 	// Faults, if there are any, are those of the server. With Switches they can be switched by
-	// commands, and Kill is what faults.kill does.
+	// commands, and Kill, which is required then, is what faults.kill does.
 	Faults   *Faults
 	Switches bool
 	Kill     func()
@@ -104,7 +104,7 @@ func (s Service) commands(store *Store, o Options) *command.Bus {
 	bus := command.NewBus(command.Recover(), command.Validate(), command.Retry(3))
 	s.Commands(bus, store)
 	hear(bus, store, s.own())
-	if o.Switches {
+	if o.Switches && o.Faults != nil {
 		o.Faults.admin(bus, o.Kill)
 	}
 	return bus

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"os"
 	"path/filepath"
 
 	"github.com/jackc/pgx/v5"
@@ -27,6 +28,17 @@ type Where struct {
 	// Inline has the read models written in the transactions of the appends.
 	Inline bool
 }
+
+// Find fails if no file is there that the service has made: to open its store would make one.
+func (w Where) Find(service string) error {
+	if w.Postgres != "" {
+		return nil
+	}
+	_, err := os.Stat(w.file(service))
+	return err
+}
+
+func (w Where) file(service string) string { return filepath.Join(w.Dir, service+".db") }
 
 // Store is where a service keeps its events and its read models.
 type Store struct {
@@ -57,7 +69,7 @@ func (w Where) openEvents(ctx context.Context, of Service) (*Store, error) {
 	if w.Postgres != "" {
 		return w.openPostgres(ctx, of)
 	}
-	store, err := sqlite.Open(ctx, filepath.Join(w.Dir, of.Name+".db"), sqlite.Options{Inline: inline[*sql.Tx](w, of)})
+	store, err := sqlite.Open(ctx, w.file(of.Name), sqlite.Options{Inline: inline[*sql.Tx](w, of)})
 	if err != nil {
 		return nil, err
 	}

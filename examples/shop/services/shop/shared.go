@@ -119,11 +119,12 @@ func refusal(ctx context.Context, store eventstore.StreamReader, stream eventsto
 	return reason, nil
 }
 
-// serveShared runs the order service where the database is shared: it has the stores of the others too.
+// serveShared runs the order service where the database is shared: it has the stores of the others too, and
+// decides for them, so its faults are theirs.
 func (c Config) serveShared(ctx context.Context, listener net.Listener, found discovery.Resolver) (err error) {
 	s := &shared{map[string]host.Service{}, map[string]*host.Store{}}
 	for _, name := range inOrder {
-		if s.services[name], err = c.Service(name, found); err != nil {
+		if s.services[name], err = c.service(name, c.Faults["order"], found); err != nil {
 			return err
 		}
 		store, err := c.open(ctx, s.services[name])

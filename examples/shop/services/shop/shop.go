@@ -34,8 +34,8 @@ type Config struct {
 	// SharedDB has orders placed in one transaction over the schemas of all services, with their read
 	// models, in the Postgres database of Where: there is nothing left to direct.
 	SharedDB bool
-	// Faults are those of each service by its name. Default: none. With Switches they can be switched
-	// by commands.
+	// Faults are those of each service by its name. Default: none. With Switches those that there are can
+	// be switched by commands. With SharedDB the order service decides for all, by its own.
 	Faults   map[string]*host.Faults
 	Switches bool
 	// Feed is a bus that the events of the four services go on to. Default: none.
@@ -54,7 +54,10 @@ type Config struct {
 
 // Service returns the service of the name.
 func (c Config) Service(name string, found discovery.Resolver) (host.Service, error) {
-	faults := c.Faults[name]
+	return c.service(name, c.Faults[name], found)
+}
+
+func (c Config) service(name string, faults *host.Faults, found discovery.Resolver) (host.Service, error) {
 	if faults == nil {
 		faults = new(host.Faults) // nobody switches them
 	}
@@ -161,7 +164,7 @@ func (c Config) Books(ctx context.Context) (all books.Services, closing func() e
 		if err != nil {
 			return nil, nil, errors.Join(err, closing())
 		}
-		all[name] = books.Part{Service: service, Store: store}
+		all[name] = books.Part{Service: service, Store: store, Follows: c.Follows(service, store)}
 	}
 	return all, closing, nil
 }

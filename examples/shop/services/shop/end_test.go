@@ -1,0 +1,48 @@
+package shop_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/examples/shop/services/api"
+	"github.com/leftfold/leftfold/examples/shop/services/books"
+	"github.com/leftfold/leftfold/examples/shop/services/feed"
+)
+
+// Nobody has anything left to do, and it does not add up: that will not change, so nobody waits for it.
+func TestTortureBooksThatDoNotAddUpAreAFailure(t *testing.T) {
+	t.Parallel()
+	r := start(t, ways["a saga directs"](t))
+	r.places(t, four(), feed.Options{Stock: 10})
+	sent, err := api.Events.Encode(api.Sent{})
+	require.NoError(t, err)
+	_, err = r.books["shipping"].Store.Append(t.Context(), eventstore.AppendRequest{Writes: []eventstore.Write{{Stream: "shipment-many", Events: []eventstore.EventData{sent}}}})
+	require.NoError(t, err)
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	_, err = books.Wait(ctx, r.books)
+	require.ErrorContains(t, err, "order many is cancelled, and nobody refused it, or it was sent")
+	require.NotErrorIs(t, err, context.DeadlineExceeded)
+}
+
+// The largest order that is taken: every service hears of it.
+func TestTortureALargeOrderEnds(t *testing.T) {
+	t.Parallel()
+	large := api.Order{ID: "large", Country: "Spain"}
+	for n := range 2_000 {
+		large.Lines = append(large.Lines, api.Line{Item: fmt.Sprintf("%05d-%s", n, "<<<<<<<<<"), Quantity: 1, Pence: 1})
+	}
+	require.NoError(t, api.Place(large).Validate())
+	for _, way := range []string{"a saga directs", "nobody directs"} {
+		t.Run(way, func(t *testing.T) {
+			r := start(t, ways[way](t))
+			report := r.places(t, func(yield func(api.Order, error) bool) { yield(large, nil) }, feed.Options{Stock: 1})
+			require.EqualValues(t, 1, report.Fulfilled)
+		})
+	}
+}
