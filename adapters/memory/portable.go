@@ -13,9 +13,14 @@ import (
 )
 
 // ReadCommands implements [eventstore.Portable].
-func (s *Store) ReadCommands(ctx context.Context, through eventstore.Position) iter.Seq2[eventstore.RememberedCommand, error] {
+func (s *Store) ReadCommands(ctx context.Context, through eventstore.Anchor) iter.Seq2[eventstore.RememberedCommand, error] {
 	return func(yield func(eventstore.RememberedCommand, error) bool) {
-		for _, c := range s.remembered(through) {
+		all, err := s.remembered(through)
+		if err != nil {
+			yield(eventstore.RememberedCommand{}, fmt.Errorf("read the command ids: %w", err))
+			return
+		}
+		for _, c := range all {
 			if err := ctx.Err(); err != nil {
 				yield(eventstore.RememberedCommand{}, err)
 				return
@@ -28,16 +33,23 @@ func (s *Store) ReadCommands(ctx context.Context, through eventstore.Position) i
 }
 
 // remembered returns the commands in the order of their ids.
-func (s *Store) remembered(through eventstore.Position) (all []eventstore.RememberedCommand) {
+func (s *Store) remembered(through eventstore.Anchor) (all []eventstore.RememberedCommand, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	var there eventstore.Anchor
+	if at := through.Position; at > 0 && at <= s.head() {
+		there = eventstore.Anchor{Position: at, EventID: s.log[at-1].ID}
+	}
+	if err := eventstore.CheckThrough(through, there); err != nil {
+		return nil, err
+	}
 	for id, o := range s.commands {
-		if o.receipt.Token.Position <= through {
+		if o.receipt.Token.Position <= through.Position {
 			all = append(all, asRemembered(id, o))
 		}
 	}
 	slices.SortFunc(all, func(a, b eventstore.RememberedCommand) int { return bytes.Compare(a.ID[:], b.ID[:]) })
-	return all
+	return all, nil
 }
 
 func asRemembered(id eventstore.CommandID, o outcome) eventstore.RememberedCommand {
@@ -48,32 +60,32 @@ func asRemembered(id eventstore.CommandID, o outcome) eventstore.RememberedComma
 }
 
 // BeginImport implements [eventstore.Portable].
-func (s *Store) BeginImport(ctx context.Context, id eventstore.StoreID) error {
+func (s *Store) BeginImport(ctx context.Context, id eventstore.StoreID) (life eventstore.Identity, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.open(ctx); err != nil {
-		return err
+		return life, err
 	}
 	switch {
 	case s.importing && s.identity.Store == id:
-		return nil
+		return s.identity, nil
 	case s.importing || s.head() > 0 || len(s.commands) > 0:
-		return fmt.Errorf("import store %s: %w: it is store %s with %d events", id, eventstore.ErrNotEmpty, s.identity.Store, s.head())
+		return life, fmt.Errorf("import store %s: %w: it is store %s with %d events", id, eventstore.ErrNotEmpty, s.identity.Store, s.head())
 	}
 	s.importing = true
 	s.identity = eventstore.Identity{Store: id, Incarnation: s.identity.Incarnation + 1 + rand.Int32N(1_000_000)}
-	return nil
+	return s.identity, nil
 }
 
 // Import implements [eventstore.Portable].
-func (s *Store) Import(ctx context.Context, events []eventstore.Recorded, commands []eventstore.RememberedCommand) error {
+func (s *Store) Import(ctx context.Context, life eventstore.Identity, events []eventstore.Recorded, commands []eventstore.RememberedCommand) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	if !s.importing {
-		return &eventstore.InvalidError{What: "import", Reason: "none is under way; begin it first"}
+	if err := eventstore.CheckImporting(life, s.identity, s.importing); err != nil {
+		return err
 	}
 	before, err := eventstore.CheckImport(s.head(), events, commands)
 	if err != nil {
@@ -109,10 +121,13 @@ func (s *Store) Import(ctx context.Context, events []eventstore.Recorded, comman
 }
 
 // EndImport implements [eventstore.Portable].
-func (s *Store) EndImport(ctx context.Context) error {
+func (s *Store) EndImport(ctx context.Context, end eventstore.Token) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.open(ctx); err != nil {
+		return err
+	}
+	if err := eventstore.CheckImportEnd(end, eventstore.Token{Identity: s.identity, Position: s.head()}, s.importing); err != nil {
 		return err
 	}
 	s.importing = false

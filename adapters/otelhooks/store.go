@@ -63,7 +63,7 @@ func (s *hooked) PruneCommands(ctx context.Context, before time.Time) (int64, er
 	return pruner.PruneCommands(ctx, before)
 }
 
-func (s *hooked) ReadCommands(ctx context.Context, through eventstore.Position) iter.Seq2[eventstore.RememberedCommand, error] {
+func (s *hooked) ReadCommands(ctx context.Context, through eventstore.Anchor) iter.Seq2[eventstore.RememberedCommand, error] {
 	portable, can := s.Store.(eventstore.Portable)
 	if !can {
 		return func(yield func(eventstore.RememberedCommand, error) bool) {
@@ -73,16 +73,20 @@ func (s *hooked) ReadCommands(ctx context.Context, through eventstore.Position) 
 	return portable.ReadCommands(ctx, through)
 }
 
-func (s *hooked) BeginImport(ctx context.Context, id eventstore.StoreID) error {
-	return s.portable(func(p eventstore.Portable) error { return p.BeginImport(ctx, id) })
+func (s *hooked) BeginImport(ctx context.Context, id eventstore.StoreID) (life eventstore.Identity, err error) {
+	err = s.portable(func(p eventstore.Portable) error {
+		life, err = p.BeginImport(ctx, id)
+		return err
+	})
+	return life, err
 }
 
-func (s *hooked) Import(ctx context.Context, events []eventstore.Recorded, commands []eventstore.RememberedCommand) error {
-	return s.portable(func(p eventstore.Portable) error { return p.Import(ctx, events, commands) })
+func (s *hooked) Import(ctx context.Context, life eventstore.Identity, events []eventstore.Recorded, commands []eventstore.RememberedCommand) error {
+	return s.portable(func(p eventstore.Portable) error { return p.Import(ctx, life, events, commands) })
 }
 
-func (s *hooked) EndImport(ctx context.Context) error {
-	return s.portable(func(p eventstore.Portable) error { return p.EndImport(ctx) })
+func (s *hooked) EndImport(ctx context.Context, end eventstore.Token) error {
+	return s.portable(func(p eventstore.Portable) error { return p.EndImport(ctx, end) })
 }
 
 func (s *hooked) portable(do func(eventstore.Portable) error) error {

@@ -17,37 +17,31 @@ import (
 // projections has it, so nobody appends. It is -1 in the SQL too.
 const importing = -1
 
-// ReadCommands implements [eventstore.Portable], a thousand ids at a time.
-func (s *Store) ReadCommands(ctx context.Context, through eventstore.Position) iter.Seq2[eventstore.RememberedCommand, error] {
-	return func(yield func(eventstore.RememberedCommand, error) bool) {
-		var after eventstore.CommandID
-		for {
-			page, err := s.commandsAfter(ctx, after, through)
-			if err != nil {
-				yield(eventstore.RememberedCommand{}, fmt.Errorf("read the command ids: %w", err))
-				return
-			}
-			for _, c := range page {
-				if !yield(c, nil) {
-					return
-				}
-			}
-			if len(page) == 0 {
-				return
-			}
-			after = page[len(page)-1].ID
-		}
-	}
+// ReadCommands implements [eventstore.Portable], a thousand ids at a time. Each page proves that its server has the
+// event, so that it lacks no id of an append that had come before. That event proves nothing of an append of
+// no events behind it: a standby that has not replayed such a one leaves it out.
+func (s *Store) ReadCommands(ctx context.Context, through eventstore.Anchor) iter.Seq2[eventstore.RememberedCommand, error] {
+	return eventstore.CommandPages(func(after eventstore.CommandID) ([]eventstore.RememberedCommand, error) {
+		return s.commandsAfter(ctx, after, through)
+	})
 }
 
-func (s *Store) commandsAfter(ctx context.Context, after eventstore.CommandID, through eventstore.Position) (page []eventstore.RememberedCommand, err error) {
+func (s *Store) commandsAfter(ctx context.Context, after eventstore.CommandID, through eventstore.Anchor) (page []eventstore.RememberedCommand, err error) {
+	var end proof
 	err = s.db.do(ctx, func(on session) error {
 		return on.rows(ctx, s.db.sql.readCommands, func(row [][]byte) error {
+			if row[0] == nil {
+				end.take(row[1])
+				return nil
+			}
 			c, err := readRemembered(row)
 			page = append(page, c)
 			return err
-		}, after[:], position(through))
+		}, after[:], position(through.Position))
 	})
+	if err == nil && through.Position > 0 {
+		err = end.check(through, true) // a full one too: ids are in no order of time
+	}
 	return page, err
 }
 
@@ -63,32 +57,35 @@ func readRemembered(row [][]byte) (c eventstore.RememberedCommand, err error) {
 // BeginImport implements [eventstore.Portable]. Like the rest of an import, it is for the role that owns the
 // store: [ErrDenied]. The appends of whoever has the store open are refused from then on, those of this Store
 // too: open it again. A store with inline projections takes no import: they would lack the events.
-func (s *Store) BeginImport(ctx context.Context, id eventstore.StoreID) error {
+func (s *Store) BeginImport(ctx context.Context, id eventstore.StoreID) (life eventstore.Identity, err error) {
 	if s.appender.inline != nil {
-		return &eventstore.UnsupportedError{Part: eventstore.Importing}
+		return life, &eventstore.UnsupportedError{Part: eventstore.Importing}
 	}
-	return s.importIn(ctx, "begin the import", func(i importTx) error {
+	err = s.importIn(ctx, "begin the import", func(i importTx) error {
+		life = i.head.Identity
 		switch {
-		case i.inline == importing && i.store == id:
+		case i.inline == importing && life.Store == id:
 			return nil
 		case i.inline != importing && i.inline != 0:
 			return fmt.Errorf("%w: it applies projections inline; import into one that does not, and switch it afterwards", eventstore.ErrNotEmpty)
 		}
-		begun, err := i.on.row(ctx, s.db.sql.beginImport, noColumns, id[:], int4(1+rand.Int32N(1_000_000)))
+		life = eventstore.Identity{Store: id, Incarnation: life.Incarnation + 1 + rand.Int32N(1_000_000)}
+		begun, err := i.on.row(ctx, s.db.sql.beginImport, noColumns, id[:], int4(life.Incarnation))
 		if err == nil && !begun {
-			err = fmt.Errorf("%w: it is store %s, at position %d", eventstore.ErrNotEmpty, i.store, i.head)
+			err = fmt.Errorf("%w: it is store %s, at position %d", eventstore.ErrNotEmpty, i.head.Store, i.head.Position)
 		}
 		return err
 	})
+	return life, err
 }
 
 // Import implements [eventstore.Portable], in one transaction.
-func (s *Store) Import(ctx context.Context, events []eventstore.Recorded, commands []eventstore.RememberedCommand) error {
+func (s *Store) Import(ctx context.Context, life eventstore.Identity, events []eventstore.Recorded, commands []eventstore.RememberedCommand) error {
 	return s.importIn(ctx, "import", func(i importTx) error {
-		if i.inline != importing {
-			return &eventstore.InvalidError{What: "import", Reason: "none is under way; begin it first"}
+		if err := eventstore.CheckImporting(life, i.head.Identity, i.inline == importing); err != nil {
+			return err
 		}
-		before, err := eventstore.CheckImport(i.head, events, commands)
+		before, err := eventstore.CheckImport(i.head.Position, events, commands)
 		if err != nil {
 			return err
 		}
@@ -103,8 +100,11 @@ func (s *Store) Import(ctx context.Context, events []eventstore.Recorded, comman
 }
 
 // EndImport implements [eventstore.Portable].
-func (s *Store) EndImport(ctx context.Context) error {
+func (s *Store) EndImport(ctx context.Context, end eventstore.Token) error {
 	return s.importIn(ctx, "end the import", func(i importTx) error {
+		if err := eventstore.CheckImportEnd(end, i.head, i.inline == importing); err != nil {
+			return err
+		}
 		return i.on.rows(ctx, s.db.sql.endImport, noColumns)
 	})
 }
@@ -113,9 +113,8 @@ func (s *Store) EndImport(ctx context.Context) error {
 type importTx struct {
 	on     session
 	sql    *statements
-	store  eventstore.StoreID
 	inline int64
-	head   eventstore.Position
+	head   eventstore.Token
 }
 
 // importIn runs f in such a transaction.
@@ -127,7 +126,7 @@ func (s *Store) importIn(ctx context.Context, doing string, f func(importTx) err
 				return err
 			}
 			err := on.one(ctx, s.db.sql.importState, func(row [][]byte) error {
-				i.store, i.inline, i.head = eventstore.StoreID(row[0]), readInt8(row[1]), eventstore.Position(readInt8(row[2]))
+				i.head, i.inline = readToken(row), readInt8(row[3])
 				return nil
 			})
 			if err != nil {

@@ -23,10 +23,11 @@ func appendAfterImport(t *testing.T, pool *pgxpool.Pool, plant string) error {
 	refused.Writes[0].Expected = eventstore.StreamExists
 	_, err := before.Append(t.Context(), refused) // it connects, and the store is empty still
 	require.ErrorIs(t, err, eventstore.ErrVersionConflict)
-	require.NoError(t, importer.BeginImport(t.Context(), eventstore.NewStoreID()))
+	life, err := importer.BeginImport(t.Context(), eventstore.NewStoreID())
+	require.NoError(t, err)
 	_, err = before.Append(t.Context(), note("note-1"))
 	require.ErrorIs(t, err, eventstore.ErrImporting)
-	require.NoError(t, importer.EndImport(t.Context()))
+	require.NoError(t, importer.EndImport(t.Context(), eventstore.Token{Identity: life}))
 	_, err = pool.Exec(t.Context(), plant)
 	require.NoError(t, err)
 	_, err = before.Append(t.Context(), note("note-1"))

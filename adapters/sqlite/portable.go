@@ -16,31 +16,22 @@ import (
 const importing = -1
 
 // ReadCommands implements [eventstore.Portable], a thousand ids at a time.
-func (s *Store) ReadCommands(ctx context.Context, through eventstore.Position) iter.Seq2[eventstore.RememberedCommand, error] {
-	return func(yield func(eventstore.RememberedCommand, error) bool) {
-		after := []byte{}
-		for {
-			page, err := s.commandsAfter(ctx, after, through)
-			if err != nil {
-				yield(eventstore.RememberedCommand{}, fmt.Errorf("read the command ids: %w", err))
-				return
-			}
-			for _, c := range page {
-				if !yield(c, nil) {
-					return
-				}
-			}
-			if len(page) == 0 {
-				return
-			}
-			after = page[len(page)-1].ID[:]
-		}
-	}
+func (s *Store) ReadCommands(ctx context.Context, through eventstore.Anchor) iter.Seq2[eventstore.RememberedCommand, error] {
+	return eventstore.CommandPages(func(after eventstore.CommandID) ([]eventstore.RememberedCommand, error) {
+		return s.commandsAfter(ctx, after, through)
+	})
 }
 
-func (s *Store) commandsAfter(ctx context.Context, after []byte, through eventstore.Position) (page []eventstore.RememberedCommand, err error) {
+func (s *Store) commandsAfter(ctx context.Context, after eventstore.CommandID, through eventstore.Anchor) (page []eventstore.RememberedCommand, err error) {
 	err = s.file.read(ctx, func(tx *transaction) error {
-		rows, err := tx.query(ctx, readCommandsSQL, after, int64(through))
+		_, there, err := anchors(ctx, tx, 0, through.Position)
+		if err == nil {
+			err = eventstore.CheckThrough(through, there)
+		}
+		if err != nil {
+			return err
+		}
+		rows, err := tx.query(ctx, readCommandsSQL, after[:], int64(through.Position))
 		if err != nil {
 			return err
 		}
@@ -80,31 +71,33 @@ func (r commandRow) command() (c eventstore.RememberedCommand, err error) {
 
 // BeginImport implements [eventstore.Portable]. Other processes notice at their next append. A store with
 // inline projections takes no import: they would lack the events.
-func (s *Store) BeginImport(ctx context.Context, id eventstore.StoreID) error {
+func (s *Store) BeginImport(ctx context.Context, id eventstore.StoreID) (life eventstore.Identity, err error) {
 	if s.appender.inline != nil {
-		return &eventstore.UnsupportedError{Part: eventstore.Importing}
+		return life, &eventstore.UnsupportedError{Part: eventstore.Importing}
 	}
 	if err := s.outside(ctx); err != nil {
-		return err
+		return life, err
 	}
-	return s.file.write(ctx, func(tx *transaction) error {
+	err = s.file.write(ctx, func(tx *transaction) error {
 		token, inline, err := headAndInline(ctx, tx)
-		if err != nil || inline == importing && token.Store == id {
+		if life = token.Identity; err != nil || inline == importing && life.Store == id {
 			return err
 		}
 		if inline != 0 && inline != importing {
 			return fmt.Errorf("import store %s into %s: %w: it applies projections inline; import into one that does not, and switch it afterwards", id, s.file.path, eventstore.ErrNotEmpty)
 		}
-		begun, err := tx.change(ctx, beginImportSQL, id[:], 1+rand.Int32N(1_000_000), importing)
+		life = eventstore.Identity{Store: id, Incarnation: token.Incarnation + 1 + rand.Int32N(1_000_000)}
+		begun, err := tx.change(ctx, beginImportSQL, id[:], life.Incarnation, importing)
 		if err == nil && begun == 0 {
 			err = fmt.Errorf("import store %s into %s: %w: it is store %s, at position %d", id, s.file.path, eventstore.ErrNotEmpty, token.Store, token.Position)
 		}
 		return err
 	})
+	return life, err
 }
 
 // Import implements [eventstore.Portable], in one transaction.
-func (s *Store) Import(ctx context.Context, events []eventstore.Recorded, commands []eventstore.RememberedCommand) error {
+func (s *Store) Import(ctx context.Context, life eventstore.Identity, events []eventstore.Recorded, commands []eventstore.RememberedCommand) error {
 	if err := s.outside(ctx); err != nil {
 		return err
 	}
@@ -113,8 +106,8 @@ func (s *Store) Import(ctx context.Context, events []eventstore.Recorded, comman
 		if err != nil {
 			return err
 		}
-		if log.inline != importing {
-			return &eventstore.InvalidError{What: "import", Reason: "none is under way; begin it first"}
+		if err := eventstore.CheckImporting(life, log.identity, log.inline == importing); err != nil {
+			return err
 		}
 		before, err := eventstore.CheckImport(log.head, events, commands)
 		if err != nil {
@@ -172,12 +165,15 @@ func (t *tail) rememberAgain(ctx context.Context, c eventstore.RememberedCommand
 }
 
 // EndImport implements [eventstore.Portable].
-func (s *Store) EndImport(ctx context.Context) error {
+func (s *Store) EndImport(ctx context.Context, end eventstore.Token) error {
 	if err := s.outside(ctx); err != nil {
 		return err
 	}
 	return s.file.write(ctx, func(tx *transaction) error {
-		_, inline, err := headAndInline(ctx, tx)
+		now, inline, err := headAndInline(ctx, tx)
+		if err == nil {
+			err = eventstore.CheckImportEnd(end, now, inline == importing)
+		}
 		if err != nil || inline != importing {
 			return err
 		}

@@ -132,6 +132,7 @@ const (
 	// of export and import
 	readsCommandsInLogOrder bug = "commands are read in the order of the log"
 	readsEveryCommand       bug = "commands of later positions are read too"
+	readsThroughAnyEvent    bug = "commands are read up to an event that is not there"
 	importKeepsStore        bug = "an import leaves the store its id"
 	importKeepsIncarnation  bug = "an import begins no incarnation"
 	importsAtNow            bug = "an import records its events anew"
@@ -142,6 +143,10 @@ const (
 	importLetsAppend        bug = "appends are taken during an import"
 	importsIntoAny          bug = "an import begins in any store"
 	beginsOnce              bug = "an import that is under way cannot be begun again"
+	importEndsAnywhere      bug = "an import ends before all is there"
+	importEndsWhenEnded     bug = "an import that has ended ends wherever it is asked to"
+	importsAnyLife          bug = "an import goes on in a store that was made anew"
+	importEndsAnyLife       bug = "an import ends that of a store that was made anew"
 	importsWithGaps         bug = "an import takes any events"
 	importsHalf             bug = "a refused import leaves its first event"
 	importsAnyVersion       bug = "an import does not look at the streams that are there"

@@ -6,18 +6,28 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"time"
 
 	"github.com/leftfold/leftfold/eventstore"
 )
 
-func (f *flawed) ReadCommands(_ context.Context, through eventstore.Position) iter.Seq2[eventstore.RememberedCommand, error] {
+func (f *flawed) ReadCommands(_ context.Context, through eventstore.Anchor) iter.Seq2[eventstore.RememberedCommand, error] {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	var there eventstore.Anchor
+	for _, e := range f.log {
+		if e.Position == through.Position {
+			there = anchorOf(e)
+		}
+	}
+	if err := eventstore.CheckThrough(through, there); err != nil && !f.is(readsThroughAnyEvent) {
+		return func(yield func(eventstore.RememberedCommand, error) bool) { yield(eventstore.RememberedCommand{}, err) }
+	}
 	var all []eventstore.RememberedCommand
 	for id, r := range f.commands {
-		if r.receipt.Token.Position <= through || f.is(readsEveryCommand) {
+		if r.receipt.Token.Position <= through.Position || f.is(readsEveryCommand) {
 			all = append(all, asRemembered(id, r))
 		}
 	}
@@ -43,36 +53,39 @@ func asRemembered(id eventstore.CommandID, r remembered) eventstore.RememberedCo
 	}
 }
 
-func (f *flawed) BeginImport(ctx context.Context, id eventstore.StoreID) error {
+func (f *flawed) BeginImport(ctx context.Context, id eventstore.StoreID) (life eventstore.Identity, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if ctx.Err() != nil && !f.is(ignoresContext) {
-		return ctx.Err()
+		return life, ctx.Err()
 	}
 	if f.importing && f.identity.Store == id && !f.is(beginsOnce) {
-		return nil
+		return f.identity, nil
 	}
 	if !f.is(importsIntoAny) && (f.importing || len(f.log) > 0 || len(f.commands) > 0) {
-		return eventstore.ErrNotEmpty
+		return life, eventstore.ErrNotEmpty
 	}
 	f.importing = true
 	if !f.is(importKeepsStore) {
 		f.identity.Store = id
 	}
 	if !f.is(importKeepsIncarnation) {
-		f.identity.Incarnation += 7
+		f.identity.Incarnation += 1 + rand.Int32N(1_000_000)
 	}
-	return nil
+	return f.identity, nil
 }
 
-func (f *flawed) Import(ctx context.Context, events []eventstore.Recorded, commands []eventstore.RememberedCommand) error {
+func (f *flawed) Import(ctx context.Context, life eventstore.Identity, events []eventstore.Recorded, commands []eventstore.RememberedCommand) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if ctx.Err() != nil && !f.is(ignoresContext) {
 		return ctx.Err()
 	}
-	if !f.importing {
-		return &eventstore.InvalidError{What: "import", Reason: "none is under way"}
+	if f.is(importsAnyLife) {
+		life = f.identity
+	}
+	if err := eventstore.CheckImporting(life, f.identity, f.importing); err != nil {
+		return err
 	}
 	if err := f.checkImport(events, commands); err != nil {
 		if f.is(importsHalf) && len(events) > 0 && events[0].Position == f.last+1 {
@@ -132,11 +145,21 @@ func (f *flawed) take(events []eventstore.Recorded) {
 	}
 }
 
-func (f *flawed) EndImport(ctx context.Context) error {
+func (f *flawed) EndImport(ctx context.Context, end eventstore.Token) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if ctx.Err() != nil && !f.is(ignoresContext) {
 		return ctx.Err()
+	}
+	now := eventstore.Token{Identity: f.identity, Position: f.last}
+	switch {
+	case f.is(importEndsAnyLife):
+		end.Identity = f.identity
+	case f.is(importEndsAnywhere) && f.importing, f.is(importEndsWhenEnded) && !f.importing:
+		end.Position = f.last
+	}
+	if err := eventstore.CheckImportEnd(end, now, f.importing); err != nil {
+		return err
 	}
 	f.importing = false
 	return nil

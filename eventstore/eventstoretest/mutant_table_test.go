@@ -146,6 +146,7 @@ var mutants = []struct {
 
 	{readsCommandsInLogOrder, "commands are read in the order"},
 	{readsEveryCommand, "behind a position are not read"},
+	{readsThroughAnyEvent, "up to an event that the log has not"},
 	{importKeepsStore, "is the log that was recorded"},
 	{importKeepsIncarnation, "is the log that was recorded"},
 	{importsAtNow, "is the log that was recorded"},
@@ -156,6 +157,10 @@ var mutants = []struct {
 	{importLetsAppend, "nobody appends while"},
 	{importsIntoAny, "imported into an empty store"},
 	{beginsOnce, "goes on where it was left"},
+	{importEndsAnywhere, "ends where its log ends"},
+	{importEndsWhenEnded, "ends where its log ends"},
+	{importsAnyLife, "into a store that was made anew"},
+	{importEndsAnyLife, "into a store that was made anew"},
 	{importsWithGaps, "what does not follow the log"},
 	{importsHalf, "what does not follow the log"},
 	{importsAnyVersion, "what does not follow the log"},

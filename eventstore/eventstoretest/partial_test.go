@@ -39,8 +39,8 @@ func (partial) PruneCommands(context.Context, time.Time) (int64, error) {
 	return 0, &eventstore.UnsupportedError{Part: eventstore.Pruning}
 }
 
-func (partial) BeginImport(context.Context, eventstore.StoreID) error {
-	return &eventstore.UnsupportedError{Part: eventstore.Importing}
+func (partial) BeginImport(context.Context, eventstore.StoreID) (eventstore.Identity, error) {
+	return eventstore.Identity{}, &eventstore.UnsupportedError{Part: eventstore.Importing}
 }
 
 // What the store excludes is skipped; all the rest of the contract still holds for it.

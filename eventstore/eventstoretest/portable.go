@@ -12,10 +12,13 @@ import (
 var portableClauses = []clause{
 	{"commands are read in the order of their ids, as they were remembered", commandsRead},
 	{"commands that were remembered behind a position are not read", commandsThrough},
+	{"commands are not read up to an event that the log has not", commandsThroughAnother},
 	{"an imported log is the log that was recorded, in a new incarnation", importedLog},
 	{"nobody appends while a log is imported", importingRefuses},
 	{"a log is imported into an empty store", importIntoEmpty},
 	{"an import goes on where it was left", importGoesOn},
+	{"an import ends where its log ends", importEnds},
+	{"nothing is imported into a store that was made anew, nor is its import ended", importOfAnotherLife},
 	{"what does not follow the log is not imported, nor what stands beside it", importRefuses},
 	{"an import whose context is over gives its error and changes nothing", importCancelled},
 }
@@ -53,10 +56,17 @@ func (c *check) export() exported {
 }
 
 func (c *check) all() exported {
-	return exported{c.identity(), c.log(eventstore.LogQuery{}), c.commands(c.head())}
+	return exported{c.identity(), c.log(eventstore.LogQuery{}), c.commands(c.lastEvent())}
 }
 
-func (c *check) commands(through eventstore.Position) (all []eventstore.RememberedCommand) {
+// lastEvent is the newest event of the log.
+func (c *check) lastEvent() eventstore.Anchor {
+	read, err := c.store.ReadLog(c.ctx, eventstore.LogQuery{})
+	c.must(err, "read the log")
+	return read.Through
+}
+
+func (c *check) commands(through eventstore.Anchor) (all []eventstore.RememberedCommand) {
 	for command, err := range c.portable().ReadCommands(c.ctx, through) {
 		c.must(err, "read the commands")
 		all = append(all, command)
@@ -71,12 +81,40 @@ func (c *check) elsewhere() eventstore.Portable {
 }
 
 func (c *check) imported(from exported) {
-	into := c.portable()
-	c.must(into.BeginImport(c.ctx, from.identity.Store), "begin the import")
+	i := c.beginImport(from)
 	half := len(from.events) / 2
-	c.must(into.Import(c.ctx, from.events[:half], nil), "import the first half")
-	c.must(into.Import(c.ctx, from.events[half:], from.commands), "import the second half")
-	c.must(into.EndImport(c.ctx), "end the import")
+	i.take(from.events[:half], nil)
+	i.take(from.events[half:], from.commands)
+	i.end()
+}
+
+// anImport is one that is under way.
+type anImport struct {
+	*check
+	into eventstore.Portable
+	life eventstore.Identity
+}
+
+func (c *check) beginImport(of exported) anImport {
+	into := c.portable()
+	life, err := into.BeginImport(c.ctx, of.identity.Store)
+	c.must(err, "begin the import")
+	equal(c, "life that the import is for", life, c.identity())
+	return anImport{c, into, life}
+}
+
+func (i anImport) of(events []eventstore.Recorded, commands []eventstore.RememberedCommand) error {
+	return i.into.Import(i.ctx, i.life, events, commands)
+}
+
+func (i anImport) take(events []eventstore.Recorded, commands []eventstore.RememberedCommand) {
+	i.must(i.of(events, commands), "import %d events and %d commands", len(events), len(commands))
+}
+
+func (i anImport) end() { i.must(i.endAt(i.head()), "end the import") }
+
+func (i anImport) endAt(end eventstore.Position) error {
+	return i.into.EndImport(i.ctx, eventstore.Token{Identity: i.life, Position: end})
 }
 
 func commandsRead(c *check) {
@@ -86,7 +124,7 @@ func commandsRead(c *check) {
 		c.append(named(to("order-1", event(name)), name, name))
 	}
 	empty := c.append(named(eventstore.AppendRequest{}, "nothing", ""))
-	log, all := c.log(eventstore.LogQuery{}), c.commands(c.head())
+	log, all := c.log(eventstore.LogQuery{}), c.commands(c.lastEvent())
 	equal(c, "commands", len(all), len(names)+1)
 	for n, got := range all {
 		if n > 0 && bytes.Compare(all[n-1].ID[:], got.ID[:]) >= 0 {
@@ -118,16 +156,40 @@ func commandsThrough(c *check) {
 	c.portable()
 	c.append(named(to("order-1", event("a")), "first", ""))
 	c.append(named(to("order-1", event("b")), "second", ""))
-	equal(c, "commands through 0", len(c.commands(0)), 0)
-	through := c.commands(1)
+	equal(c, "commands through 0", len(c.commands(eventstore.Anchor{})), 0)
+	through := c.commands(anchorOf(c.log(eventstore.LogQuery{})[0]))
 	equal(c, "commands through 1", len(through), 1)
 	equal(c, "its position", c.find(through, "first").Position, 1)
+}
+
+func anchorOf(e eventstore.Recorded) eventstore.Anchor {
+	return eventstore.Anchor{Position: e.Position, EventID: e.ID}
+}
+
+func commandsThroughAnother(c *check) {
+	c.portable()
+	c.append(named(to("order-1", event("a")), "first", ""))
+	c.append(named(to("order-1", event("b")), "second", ""))
+	read := func(through eventstore.Anchor) error {
+		for _, err := range c.portable().ReadCommands(c.ctx, through) {
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	another := eventstore.Anchor{Position: 1, EventID: c.lastEvent().EventID}
+	c.is(read(another), eventstore.ErrDiverged, "read the commands up to another event")
+	another.Position = 3
+	if err := read(another); !errors.Is(err, eventstore.ErrAheadOfLog) && !errors.Is(err, eventstore.ErrStoreBusy) {
+		c.fatalf("read the commands up to an event behind the log: got error %v, want %q or %q", err, eventstore.ErrAheadOfLog, eventstore.ErrStoreBusy)
+	}
 }
 
 func importedLog(c *check) {
 	source := c.export()
 	deleted := source.events[len(source.events)-2].Stream
-	into := c.elsewhere()
+	c.elsewhere()
 	was := c.identity()
 	c.imported(source)
 	got := c.all()
@@ -144,16 +206,16 @@ func importedLog(c *check) {
 	c.same("stream", c.stream("order-2", eventstore.StreamRange{}), []eventstore.Recorded{source.events[2], source.events[7]})
 	_, err := collect(c.store.ReadStream(c.ctx, deleted, eventstore.StreamRange{}))
 	c.is(err, eventstore.ErrStreamDeleted, "read a stream that was deleted where it was recorded")
-	c.must(into.EndImport(c.ctx), "end the import again")
+	anImport{c, c.portable(), got.identity}.end() // again, as after a lost answer
 }
 
 func importingRefuses(c *check) {
 	source := c.export()
-	into := c.elsewhere()
-	c.must(into.BeginImport(c.ctx, source.identity.Store), "begin the import")
+	c.elsewhere()
+	i := c.beginImport(source)
 	c.locked(to("order-1", event("a")), "before the first event")
 	c.locked(named(eventstore.AppendRequest{}, "nothing", ""), "an append of nothing")
-	c.must(into.Import(c.ctx, source.events[:3], nil), "import")
+	i.take(source.events[:3], nil)
 	c.locked(to("order-9", event("a")), "half-way")
 	c.locked(expecting(eventstore.NoStream, "order-9", event("a")), "half-way, of one event at a known version")
 	c.same("log", c.log(eventstore.LogQuery{}), source.events[:3])
@@ -174,7 +236,8 @@ func importIntoEmpty(c *check) {
 	source := c.export()
 	begin := func(why string, id eventstore.StoreID) {
 		before := c.identity()
-		c.is(c.portable().BeginImport(c.ctx, id), eventstore.ErrNotEmpty, "begin an import into a store %s", why)
+		_, err := c.portable().BeginImport(c.ctx, id)
+		c.is(err, eventstore.ErrNotEmpty, "begin an import into a store %s", why)
 		equal(c, "identity", c.identity(), before)
 	}
 	begin("that has events", eventstore.NewStoreID())
@@ -186,7 +249,7 @@ func importIntoEmpty(c *check) {
 	begin("that remembers a command", eventstore.NewStoreID())
 
 	c.elsewhere()
-	c.must(c.portable().BeginImport(c.ctx, source.identity.Store), "begin the import")
+	c.beginImport(source)
 	begin("that imports another one", eventstore.NewStoreID())
 
 	c.elsewhere()
@@ -196,28 +259,65 @@ func importIntoEmpty(c *check) {
 
 func importGoesOn(c *check) {
 	source := c.export()
-	into := c.elsewhere()
+	c.elsewhere()
 	for n := range source.events {
-		c.must(into.BeginImport(c.ctx, source.identity.Store), "begin the import for the %dth time", n+1)
-		c.must(into.Import(c.ctx, source.events[n:n+1], nil), "import one event")
+		c.beginImport(source).take(source.events[n:n+1], nil)
 	}
 	identity := c.identity()
 	for range 2 { // as after a lost answer
-		c.must(into.BeginImport(c.ctx, source.identity.Store), "begin the import again")
-		c.must(into.Import(c.ctx, nil, source.commands), "import the commands")
+		c.beginImport(source).take(nil, source.commands)
 	}
-	c.must(into.EndImport(c.ctx), "end the import")
+	c.beginImport(source).end()
 	got := c.all()
 	equal(c, "identity", got.identity, identity)
 	c.same("log", got.events, source.events)
 	equal(c, "commands", len(got.commands), len(source.commands))
 }
 
+// importEnds: two import the same store, an export of it and a longer one.
+func importEnds(c *check) {
+	source := c.export()
+	c.elsewhere()
+	longer, shorter := c.beginImport(source), c.beginImport(source)
+	shorter.take(source.events[:3], nil)
+	longer.take(source.events[3:4], nil)
+	c.is(shorter.endAt(3), eventstore.ErrInvalid, "end the shorter import in the midst of the longer")
+	c.is(longer.endAt(5), eventstore.ErrInvalid, "end an import before all is there")
+	c.locked(to("order-1", event("a")), "after ends that were refused")
+	longer.take(source.events[4:], source.commands)
+	longer.end()
+	c.is(longer.endAt(c.head()+1), eventstore.ErrInvalid, "end an import behind the log, when it has ended")
+}
+
+// importOfAnotherLife: an import stops for a while, and goes on in a store that was made anew.
+func importOfAnotherLife(c *check) {
+	source := c.export()
+	c.elsewhere()
+	old := c.beginImport(source)
+	c.elsewhere()
+	now := c.beginImport(source)
+	old.into = now.into
+	end := func() error { return old.endAt(0) }
+	add := func() error { return old.of(source.events[:1], nil) }
+	for _, late := range []func() error{add, end} {
+		c.is(late(), eventstore.ErrDiverged, "go on with an import of the same store")
+	}
+	c.locked(to("order-1", event("a")), "an import that was given up has not ended another one")
+	equal(c, "head", c.head(), 0)
+	old.life.Store, old.life.Incarnation = eventstore.NewStoreID(), now.life.Incarnation
+	for _, late := range []func() error{add, end} {
+		c.is(late(), eventstore.ErrForeignToken, "go on with an import of another store")
+	}
+	now.take(source.events, source.commands)
+	now.end()
+	c.is(end(), eventstore.ErrForeignToken, "end an import that was given up, when another one has ended")
+}
+
 func importRefuses(c *check) {
 	source := c.export()
-	into := c.elsewhere()
-	c.is(into.Import(c.ctx, source.events[:1], nil), eventstore.ErrInvalid, "import before it is begun")
-	c.must(into.BeginImport(c.ctx, source.identity.Store), "begin the import")
+	i := anImport{c, c.elsewhere(), c.identity()}
+	c.is(i.of(source.events[:1], nil), eventstore.ErrInvalid, "import before it is begun")
+	i = c.beginImport(source)
 	events, commands := source.events, source.commands
 	tombstone := slices.IndexFunc(events, func(e eventstore.Recorded) bool { return e.Type == eventstore.TombstoneType })
 	changed := func(at int, change func(e *eventstore.Recorded)) []eventstore.Recorded {
@@ -227,9 +327,9 @@ func importRefuses(c *check) {
 	}
 	refuses := func(why string, events []eventstore.Recorded, commands []eventstore.RememberedCommand) {
 		before := c.all()
-		c.is(into.Import(c.ctx, events, commands), eventstore.ErrInvalid, "import %s", why)
+		c.is(i.of(events, commands), eventstore.ErrInvalid, "import %s", why)
 		c.same("log after "+why, c.log(eventstore.LogQuery{}), before.events)
-		equal(c, "commands after "+why, len(c.commands(c.head())), len(before.commands))
+		equal(c, "commands after "+why, len(c.commands(c.lastEvent())), len(before.commands))
 	}
 	refuses("a log without its beginning", events[1:], nil)
 	refuses("a log with a gap", slices.Concat(events[:2], events[3:]), nil)
@@ -244,7 +344,7 @@ func importRefuses(c *check) {
 	refuses("a command behind the log", events[:2], commands)
 	refuses("commands out of order", events, []eventstore.RememberedCommand{commands[1], commands[0]})
 
-	c.must(into.Import(c.ctx, events[:tombstone+1], nil), "import up to a tombstone")
+	i.take(events[:tombstone+1], nil)
 	refuses("the same events again", events[:tombstone+1], nil)
 	after := events[tombstone+1]
 	after.Stream, after.Version = events[tombstone].Stream, events[tombstone].Version+1
@@ -253,11 +353,11 @@ func importRefuses(c *check) {
 	after.Version = 5
 	refuses("a stream that is not there from its fifth version", []eventstore.Recorded{after}, nil)
 
-	c.must(into.Import(c.ctx, events[tombstone+1:], commands), "import the rest")
+	i.take(events[tombstone+1:], commands)
 	other := slices.Clone(commands)
 	other[0].RecordedAt = other[0].RecordedAt.Add(time.Second)
 	refuses("another command under an id that is known", nil, other)
-	c.must(into.EndImport(c.ctx), "end the import")
+	i.end()
 	refuses("when it has ended", nil, commands)
 }
 
@@ -265,12 +365,13 @@ func importCancelled(c *check) {
 	source := c.export()
 	into, over := c.elsewhere(), c.cancelled()
 	before := c.identity()
-	c.is(into.BeginImport(over, source.identity.Store), over.Err(), "begin with a cancelled context")
+	_, err := into.BeginImport(over, source.identity.Store)
+	c.is(err, over.Err(), "begin with a cancelled context")
 	equal(c, "identity", c.identity(), before)
-	c.must(into.BeginImport(c.ctx, source.identity.Store), "begin the import")
-	c.is(into.Import(over, source.events, nil), over.Err(), "import with a cancelled context")
+	life := c.beginImport(source).life
+	c.is(into.Import(over, life, source.events, nil), over.Err(), "import with a cancelled context")
 	equal(c, "head", c.head(), 0)
-	c.is(into.EndImport(over), over.Err(), "end with a cancelled context")
+	c.is(into.EndImport(over, eventstore.Token{Identity: life}), over.Err(), "end with a cancelled context")
 	c.locked(to("order-1", event("a")), "it has not ended")
 }
 
@@ -288,16 +389,18 @@ func reopenedImported(c *check) {
 	receipt := c.append(expecting(eventstore.Exactly(1), "order-4", event("paid")))
 	equal(c, "position", receipt.Token, eventstore.Token{Identity: c.identity(), Position: eventstore.Position(len(source.events)) + 1})
 	c.same("log", c.log(eventstore.LogQuery{Through: receipt.Token.Position - 1}), source.events)
+	again := anImport{c, c.portable(), c.identity()}
+	c.must(again.endAt(receipt.Token.Position-1), "end the import again, when others have appended")
 }
 
 func reopenedImporting(c *check) {
 	source := c.export()
-	c.must(c.elsewhere().BeginImport(c.ctx, source.identity.Store), "begin the import")
-	c.must(c.portable().Import(c.ctx, source.events[:3], nil), "import")
+	c.elsewhere()
+	c.beginImport(source).take(source.events[:3], nil)
 	c.reopen()
 	c.refused(to("order-9", event("a")), eventstore.ErrImporting, "half-way")
-	c.must(c.portable().BeginImport(c.ctx, source.identity.Store), "begin the import again")
-	c.must(c.portable().Import(c.ctx, source.events[3:], source.commands), "import the rest")
-	c.must(c.portable().EndImport(c.ctx), "end the import")
+	i := c.beginImport(source)
+	i.take(source.events[3:], source.commands)
+	i.end()
 	c.same("log", c.log(eventstore.LogQuery{}), source.events)
 }

@@ -62,7 +62,7 @@ func Write(ctx context.Context, w io.Writer, store eventstore.LogReader, o Optio
 		}
 	}
 	if !o.WithoutCommands {
-		for c, err := range portable.ReadCommands(ctx, read.Through.Position) {
+		for c, err := range portable.ReadCommands(ctx, read.Through) {
 			if err != nil {
 				return s, err
 			}

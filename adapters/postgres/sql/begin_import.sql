@@ -1,10 +1,10 @@
--- Makes an empty store another one ($1), a step ($2) of incarnations later, and refuses appends: -1 names no
+-- Makes an empty store another one ($1), in a later incarnation ($2), and refuses appends: -1 names no
 -- projections. Runs under the lock of the store. Whoever had the store open takes it for the one
 -- that it was, so its appends are given up for good, as those of earlier sessions are: the fence of
 -- writer 0 is for every session that began before. In one statement; it changes one row or none.
 WITH begun AS (
 	UPDATE leftfold.store s
-	SET id = $1::uuid, incarnation = s.incarnation + $2::integer, inline_set = -1, fences = s.fences + 1 + (random() * 1000000)::integer
+	SET id = $1::uuid, incarnation = $2::integer, inline_set = -1, fences = s.fences + 1 + (random() * 1000000)::integer
 	WHERE s.inline_set = 0 AND NOT EXISTS (SELECT FROM leftfold.events) AND NOT EXISTS (SELECT FROM leftfold.commands)
 	RETURNING s.fences
 )
