@@ -24,7 +24,8 @@ FILE is - for standard output.
 
 Everything that was recorded is in it as it was: ids, positions, versions, times, metadata, tags, payloads
 byte for byte, and the ids of commands. Each line carries the sum of all lines up to it. Programs may go on
-appending: the file ends where the log ended when it was begun. It comes into its place when it is whole.
+appending: the file ends where the log ended when it was begun. It comes into its place when it is whole; a
+run that is killed leaves a FILE.….partial, which you may remove.
 
 A store on Kinesis cannot tell its command ids: say --without-commands.`
 

@@ -48,11 +48,72 @@ func TestAnExportGoesThroughPostgresAndBackAndIsTheSameFile(t *testing.T) {
 	require.Equal(t, cli.ExitOK, r.code, r.stderr)
 	assert.Equal(t, first, exported(t, back, filepath.Join(dir, "third.jsonl")))
 
-	r = leftfold(t.Context(), "import", filepath.Join(dir, "first.jsonl"), "--store", back)
-	assert.Equal(t, cli.ExitFailed, r.code)
-	assert.Contains(t, r.stderr, "store is not empty")
 	r = leftfold(t.Context(), "export", filepath.Join(dir, "first.jsonl"), "--store", back)
 	assert.Contains(t, r.stderr, "there is a file "+filepath.Join(dir, "first.jsonl")+" already")
+}
+
+func TestAnImportThatHasEndedIsToldSo(t *testing.T) {
+	t.Parallel()
+	source, _ := sqliteStore(t)
+	dir := t.TempDir()
+	file, back := filepath.Join(dir, "log.jsonl"), "sqlite:"+filepath.Join(dir, "back.db")
+	text := exported(t, source, file)
+	for _, says := range []string{"Imported 7 events", "It has been imported already: compared 7 events"} {
+		r := leftfold(t.Context(), "import", file, "--store", back)
+		require.Equal(t, cli.ExitOK, r.code, r.stderr)
+		assert.Contains(t, r.stdout, says)
+	}
+	other, _ := sqliteStore(t)
+	r := leftfold(t.Context(), "import", file, "--store", other)
+	assert.Equal(t, cli.ExitFailed, r.code)
+	assert.Contains(t, r.stderr, "store is not empty")
+	assert.Equal(t, text, exported(t, back, filepath.Join(dir, "again.jsonl")))
+}
+
+func TestAnImportFromStandardInputThatIsCutOffSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	source, _ := sqliteStore(t)
+	text, into := exported(t, source, filepath.Join(t.TempDir(), "log.jsonl")), "sqlite:"+filepath.Join(t.TempDir(), "into.db")
+	r := leftfoldReading(t.Context(), text[:len(text)/2], "import", "-", "--store", into)
+	assert.Equal(t, cli.ExitFailed, r.code)
+	assert.Contains(t, r.stderr, "the file was cut off in this line; nobody can append to the store until its import has ended: run it again, with the whole file")
+	r = leftfoldReading(t.Context(), text, "import", "-", "--store", into)
+	assert.Equal(t, cli.ExitOK, r.code, r.stderr)
+}
+
+// Two run at the same time, as where cron starts the next before the last has ended.
+func TestTwoExportsToOneNameDoNotSpoilTheFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	name := filepath.Join(dir, "shop.jsonl")
+	second := writeFile(name, nil, func(w io.Writer) error {
+		first := writeFile(name, nil, func(w io.Writer) error {
+			_, err := io.WriteString(w, "first")
+			return err
+		})
+		require.NoError(t, first)
+		_, err := io.WriteString(w, "the second")
+		return err
+	})
+	require.ErrorContains(t, second, "there is a file "+name+" already")
+	text, err := os.ReadFile(name)
+	require.NoError(t, err)
+	assert.Equal(t, "first", string(text))
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Len(t, left, 1)
+}
+
+func TestAFileThatCannotBeReadIsNotTakenForAnotherOne(t *testing.T) {
+	t.Parallel()
+	spoilt := filepath.Join(t.TempDir(), "spoilt.zst")
+	require.NoError(t, os.WriteFile(spoilt, []byte(zstdMagic+"spoilt"), 0o600))
+	for file, says := range map[string]string{t.TempDir(): "is a directory", spoilt: "verify " + spoilt} {
+		r := leftfold(t.Context(), "backup", "verify", file)
+		assert.Equal(t, cli.ExitFailed, r.code)
+		assert.Contains(t, r.stderr, says)
+		assert.NotContains(t, r.stderr, "not an export")
+	}
 }
 
 func TestATamperedFileIsRefusedWithItsLineAndNothingIsImported(t *testing.T) {

@@ -25,7 +25,8 @@ file for --store sqlite: is made if there is none; a schema in Postgres is made 
 
 The file is verified before anything is imported: one that was changed or cut off is refused with its line. From
 standard input (FILE is -) it is verified on the way. Nobody can append before all of it is there.
-An import that was broken off, as by kill -9, goes on when the same command line is run again.
+An import that was broken off, as by kill -9, goes on when the same command line is run again. If the store has
+all of the file already, that is said, and nothing is changed.
 
 It is the same log in a new incarnation: read models that were built from it are taken for what they are if they
 come along, and tokens of before are refused. Programs that had the empty store open must be started again. In
@@ -74,7 +75,11 @@ func (i *importing) run(cmd *cobra.Command, name string) (err error) {
 	case err != nil:
 		return err
 	}
-	return summary{"Imported", s, name, flow}.tell(cmd.OutOrStdout(), i.form)
+	what := "Imported"
+	if s.Already {
+		what = "It has been imported already: compared"
+	}
+	return summary{what, s, name, flow}.tell(cmd.OutOrStdout(), i.form)
 }
 
 // verified reads the whole file.

@@ -93,6 +93,43 @@ func TestAnExportKeepsPayloadsByteForByte(t *testing.T) {
 	assert.Contains(t, file, `"data":{"total": 17,  "of":"a\u003cb <&>"}`, "JSON stands as it is")
 }
 
+// It is as deep as JSON may be, and one deeper in its line.
+func TestAnExportOfADeepPayloadCanBeReadBack(t *testing.T) {
+	t.Parallel()
+	store := memory.NewStore()
+	deep := strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000)
+	_, err := store.Append(t.Context(), eventstore.AppendRequest{Writes: []eventstore.Write{{Stream: "a-1", Events: []eventstore.EventData{
+		{Type: "x", Data: []byte(deep)}, {Type: "x", Data: []byte(deep[1 : len(deep)-1])},
+	}}}})
+	require.NoError(t, err)
+	file, _ := written(t, store)
+	_, err = export.Verify(t.Context(), strings.NewReader(file), nil)
+	require.NoError(t, err)
+	assert.Equal(t, 1, strings.Count(file, "base64"))
+}
+
+// failingFile is a file whose device fails.
+type failingFile struct{ io.Reader }
+
+var errDevice = errors.New("input/output error")
+
+func (f failingFile) Read(p []byte) (int, error) {
+	n, err := f.Reader.Read(p)
+	if errors.Is(err, io.EOF) {
+		err = errDevice
+	}
+	return n, err
+}
+
+func TestAFileThatCannotBeReadIsNoWrongLine(t *testing.T) {
+	t.Parallel()
+	file, _ := written(t, filled(t))
+	for _, n := range []int{0, 10, len(file) / 2, len(file)} {
+		_, err := export.Verify(t.Context(), failingFile{strings.NewReader(file[:n])}, nil)
+		require.Equal(t, errDevice, err, "after %d bytes", n)
+	}
+}
+
 // Whichever byte is changed, the file is refused, and the line that is told is the one that was changed: what
 // comes before it is right, and nothing behind it is looked at.
 func TestAChangedByteIsRefusedWithItsLine(t *testing.T) {
@@ -150,12 +187,12 @@ type failing struct {
 
 var errLost = errors.New("connection lost")
 
-func (f *failing) Import(ctx context.Context, events []eventstore.Recorded, commands []eventstore.RememberedCommand) error {
+func (f *failing) Import(ctx context.Context, life eventstore.Identity, events []eventstore.Recorded, commands []eventstore.RememberedCommand) error {
 	f.calls++
 	if f.calls == f.at && !f.after {
 		return errLost
 	}
-	err := f.Store.Import(ctx, events, commands)
+	err := f.Store.Import(ctx, life, events, commands)
 	if f.calls == f.at && f.after {
 		return errLost
 	}
@@ -194,10 +231,11 @@ func TestAnotherFileDoesNotGoOnWithAnImport(t *testing.T) {
 	source := filled(t)
 	file, _ := written(t, source)
 	other := memory.NewStore()
-	require.NoError(t, other.BeginImport(t.Context(), head(t, source).Store))
+	life, err := other.BeginImport(t.Context(), head(t, source).Store)
+	require.NoError(t, err)
 	e := eventstore.Recorded{EventData: eventstore.EventData{ID: eventstore.NewEventID(), Type: "x", SchemaVersion: 1}, Stream: "a-1", Version: 1, Position: 1, RecordedAt: time.UnixMicro(1)}
-	require.NoError(t, other.Import(t.Context(), []eventstore.Recorded{e}, nil))
-	_, err := export.Import(t.Context(), other, strings.NewReader(file), nil)
+	require.NoError(t, other.Import(t.Context(), life, []eventstore.Recorded{e}, nil))
+	_, err = export.Import(t.Context(), other, strings.NewReader(file), nil)
 	require.ErrorContains(t, err, "line 2: the store has another event at position 1: it is the import of another file")
 
 	_, err = export.Import(t.Context(), filled(t), strings.NewReader(file), nil)

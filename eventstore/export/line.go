@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -79,9 +80,12 @@ func payload(text *bytes.Buffer, name string, content []byte) {
 	}
 }
 
-// standsAsItIs reports whether a reader of JSON finds the same bytes again in a line.
+// maxDepth is how deep JSON may be for encoding/json.
+const maxDepth = 10_000
+
+// standsAsItIs reports whether a reader of JSON finds the same bytes again in a line, where it is one deeper.
 func standsAsItIs(content []byte) bool {
-	return json.Valid(content) && utf8.Valid(content) && !bytes.ContainsAny(content, "\n\r") && len(bytes.TrimSpace(content)) == len(content)
+	return json.Valid(content) && (len(content) < maxDepth || json.Valid(slices.Concat([]byte("["), content, []byte("]")))) && utf8.Valid(content) && !bytes.ContainsAny(content, "\n\r") && len(bytes.TrimSpace(content)) == len(content)
 }
 
 // content returns the bytes of a payload.

@@ -26,7 +26,8 @@ func (e *LineError) Unwrap() error { return e.Err }
 // maxLine is more than any event needs, in base64: what is longer is no line of ours.
 const maxLine = 2 * eventstore.MaxAppendBytes
 
-// Verify reads a file to its end and returns what is in it. Whatever is not as it was written is a [LineError].
+// Verify reads a file to its end and returns what is in it. Whatever is not as it was written is a [LineError]. An
+// error of r comes back as it is.
 func Verify(ctx context.Context, r io.Reader, progress Progress) (Summary, error) {
 	return read(ctx, r, visitor{
 		header:  func(Summary) error { return nil },
@@ -113,18 +114,25 @@ func (f *reader) failed(err error) error {
 	if _, told := errors.AsType[*LineError](err); err == nil || told || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	if _, ours := errors.AsType[*storeError](err); ours {
+	if _, ofStore := errors.AsType[*storeError](err); ofStore {
 		return err
+	}
+	if failed, ofFile := errors.AsType[*readError](err); ofFile {
+		return failed.error
 	}
 	return &LineError{f.at, err}
 }
 
+// readError is an error of the file itself: nothing is known of its line.
+type readError struct{ error }
+
 func (f *reader) header() (s Summary, err error) {
 	l, isEnd, err := f.next()
+	_, ofFile := errors.AsType[*readError](err)
 	switch {
 	case errors.Is(err, io.EOF):
 		return s, errors.New("the file is empty")
-	case errors.Is(err, io.ErrUnexpectedEOF):
+	case ofFile, errors.Is(err, io.ErrUnexpectedEOF):
 		return s, err
 	case l.Leftfold == "" && f.at == 1 && (err != nil || isEnd):
 		return s, errors.New("it is not an export of a log")
@@ -170,8 +178,10 @@ func (f *reader) readLine() error {
 			return fmt.Errorf("the file was cut off in this line: %w", err)
 		case errors.Is(err, io.EOF) && len(f.text) > 0:
 			return errors.New("the file was cut off in this line")
-		case !errors.Is(err, bufio.ErrBufferFull):
+		case errors.Is(err, io.EOF):
 			return err
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return &readError{err}
 		case len(f.text) > maxLine:
 			return errors.New("it is longer than any line of an export")
 		}
@@ -183,12 +193,15 @@ func (f *reader) checkEnd(l line, announced, found Summary) error {
 	if l.Events == nil || l.Commands == nil || *l.Events != found.Events || *l.Commands != found.Commands || announced.Events != found.Events {
 		return fmt.Errorf("the numbers at the end are not those of %d events and %d commands", found.Events, found.Commands)
 	}
-	if _, err := f.in.ReadByte(); !errors.Is(err, io.EOF) {
+	switch _, err := f.in.ReadByte(); {
+	case errors.Is(err, io.EOF):
+		return nil
+	case errors.Is(err, io.ErrUnexpectedEOF): // it was compressed
+		return fmt.Errorf("the file was cut off behind this line: %w", err)
+	case err != nil:
+		return &readError{err}
+	default:
 		f.at++
-		if err != nil {
-			return err
-		}
 		return errors.New("something follows the end of the export")
 	}
-	return nil
 }

@@ -17,6 +17,9 @@ type Summary struct {
 	Events   int64              `json:"events"`
 	Commands int64              `json:"commands"`
 	SHA256   string             `json:"sha256"` // of the whole chain of lines, in hexadecimal
+
+	// Already says that the store had all of the file before, so that [Import] has changed nothing.
+	Already bool `json:"already,omitempty"`
 }
 
 // Progress is told how many of the events are done.
