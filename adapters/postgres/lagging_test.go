@@ -18,7 +18,7 @@ import (
 
 // The address leads to two servers, and the one that answers the later pages has not
 // replayed the end of the log yet. Without the proof that a page carries, all of these reads
-// but that of the whole log end early and say nothing.
+// but that of the whole log end early (ids of commands lack anywhere) and say nothing.
 func TestAReadNoticesThatItsLaterPagesComeFromAServerThatLags(t *testing.T) {
 	t.Parallel()
 	primary, replica := replicated(t)
@@ -100,7 +100,7 @@ func openOnTwo(t *testing.T, primary *testservers.Postgres, standby *testservers
 	return openOn(t, pool, postgres.Options{}), first
 }
 
-// appendMany appends so many events of a type of which there is only one, with two tags.
+// appendMany appends so many events of a type of which there is only one, with two tags. Each thousand has a command.
 func appendMany(t *testing.T, store *postgres.Store, stream eventstore.StreamID, n int) {
 	t.Helper()
 	for ; n > 0; n -= 1000 {
@@ -108,7 +108,10 @@ func appendMany(t *testing.T, store *postgres.Store, stream eventstore.StreamID,
 		for i := range events {
 			events[i] = eventstore.EventData{Type: "order.placed", Tags: []eventstore.Tag{"a:1", "b:2"}, Data: []byte("{}")}
 		}
-		_, err := store.Append(t.Context(), eventstore.AppendRequest{Writes: []eventstore.Write{{Stream: stream, Events: events}}})
+		_, err := store.Append(t.Context(), eventstore.AppendRequest{
+			Command: eventstore.Command{ID: eventstore.CommandID(eventstore.NewEventID())},
+			Writes:  []eventstore.Write{{Stream: stream, Events: events}},
+		})
 		require.NoError(t, err)
 	}
 }
@@ -126,7 +129,7 @@ func queries() map[string]eventstore.Query {
 	}
 }
 
-// readings are those queries, and a stream from both ends. Each reports how many events it got.
+// readings are those queries, a stream from both ends, and the ids of commands. Each reports how many events it got.
 func readings(store *postgres.Store) map[string]func(context.Context) (int, error) {
 	all := map[string]func(context.Context) (int, error){}
 	for name, query := range queries() {
@@ -134,6 +137,19 @@ func readings(store *postgres.Store) map[string]func(context.Context) (int, erro
 	}
 	for name, in := range map[string]eventstore.StreamRange{"forwards": {}, "forwards, bounded": {Through: 9000}, "backwards": {Backwards: true}} {
 		all["a stream "+name] = func(ctx context.Context) (int, error) { return count(store.ReadStream(ctx, "order-1", in)) }
+	}
+	all["the ids of commands"] = func(ctx context.Context) (seen int, err error) {
+		read, err := store.ReadLog(ctx, eventstore.LogQuery{})
+		if err != nil {
+			return 0, err
+		}
+		for _, err := range store.ReadCommands(ctx, read.Through) {
+			if err != nil {
+				return seen, err
+			}
+			seen += 1000
+		}
+		return seen, nil
 	}
 	return all
 }
