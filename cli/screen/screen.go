@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -63,7 +64,7 @@ func Open(out io.Writer, in io.Reader) (s *Screen, ok bool) {
 	s = &Screen{out: out}
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
-	io.WriteString(out, begin)
+	_, _ = io.WriteString(out, begin) // a terminal that is gone shows nothing
 	if terminal, isFile := in.(*os.File); isFile {
 		if keys, release, err := readKeys(terminal); err == nil {
 			s.keys = keys
@@ -106,11 +107,12 @@ func over(lines []string) string {
 		return home + eraseBelow
 	}
 	last := len(lines) - 1
-	text := home
+	var text strings.Builder
+	text.WriteString(home)
 	for _, line := range lines[:last] {
-		text += eraseLine + line + "\r\n"
+		text.WriteString(eraseLine + line + "\r\n")
 	}
-	return text + eraseBelow + lines[last]
+	return text.String() + eraseBelow + lines[last]
 }
 
 // Log keeps a line that stays when the screen is closed: Close prints it. After Close it is printed at once.
@@ -118,7 +120,7 @@ func (s *Screen) Log(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		io.WriteString(s.out, line+"\n")
+		_, _ = io.WriteString(s.out, line+"\n")
 		return
 	}
 	s.stay = append(s.stay, line)
@@ -135,9 +137,6 @@ func (s *Screen) Close() {
 	for _, end := range s.ends {
 		end()
 	}
-	text := end
-	for _, line := range s.stay {
-		text += line + "\r\n"
-	}
-	io.WriteString(s.out, text)
+	s.stay = append(s.stay, "") // the last line ends too
+	_, _ = io.WriteString(s.out, end+strings.Join(s.stay, "\r\n"))
 }

@@ -119,7 +119,7 @@ func (p *page) escape(output []byte) int {
 
 // do obeys a sequence: a command, and a number before it.
 func (p *page) do(argument string, command byte) bool {
-	n, _ := strconv.Atoi(argument) //nolint:errcheck // without a number it is 1, which is said below
+	n, _ := strconv.Atoi(argument) // without a number it is 1, which is said below
 	switch string(command) {
 	case "m": // colours
 	case "A":

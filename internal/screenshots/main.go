@@ -212,6 +212,6 @@ func (s set) failure(ctx context.Context, w *window) error {
 
 func (s set) write(name, title, captured string) error {
 	file := filepath.Join("docs", "pictures", fmt.Sprintf("%s-%d.svg", name, s.columns))
-	fmt.Println(file)
+	fmt.Fprintln(os.Stderr, file)
 	return os.WriteFile(file, []byte(picture(title, captured, s.columns)), 0o644)
 }

@@ -251,9 +251,9 @@ func (d *drawing) keys(all []Key) []string {
 	if len(all) == 0 {
 		return nil
 	}
-	line := ""
+	var line strings.Builder
 	for _, key := range all {
-		line += " " + d.paint.bold("["+key.Press+"]") + " " + key.Does + " "
+		line.WriteString(" " + d.paint.bold("["+key.Press+"]") + " " + key.Does + " ")
 	}
-	return []string{line}
+	return []string{line.String()}
 }
