@@ -97,7 +97,7 @@ func TestCommandsPruneIsToldWhatIsWrong(t *testing.T) {
 		text string
 	}{
 		{[]string{"commands"}, cli.ExitUsage, "want a verb: prune"},
-		{[]string{"commands", "forget"}, cli.ExitUsage, "want a verb: prune"},
+		{[]string{"commands", "forget"}, cli.ExitUsage, `there is no verb "forget": want prune`},
 		{prune("--store", "sqlite:x"), cli.ExitUsage, "say how old: --older-than 90d"},
 		{prune("--older-than", "90d"), cli.ExitUsage, "say which store"},
 		{prune("--older-than", "90d", "--store", "sqlite:"+filepath.Join(t.TempDir(), "none.db"), "--yes"), cli.ExitFailed, "there is no file"},

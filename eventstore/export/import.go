@@ -18,7 +18,7 @@ type Target interface {
 
 // How much is imported at once, in a transaction of the store.
 const (
-	batchEvents = 5000
+	batchEvents = 1000
 	batchBytes  = 4 << 20
 )
 

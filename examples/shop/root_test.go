@@ -38,7 +38,7 @@ func TestAWrongCommandLineIsExplainedInOneLine(t *testing.T) {
 		code := cli.Run(t.Context(), root(), strings.Fields(c.args), &out, &said)
 		assert.Equal(t, cli.ExitUsage, code, c.args)
 		assert.Contains(t, said.String(), c.says)
-		assert.Equal(t, 2, strings.Count(said.String(), "\n"), "the line, and where the help is: %s", &said)
+		assert.Equal(t, 1, strings.Count(said.String(), "\n"), "it says so in one line: %s", &said)
 		assert.Empty(t, out.String())
 	}
 }
