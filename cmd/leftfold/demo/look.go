@@ -3,8 +3,6 @@ package demo
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -132,18 +130,6 @@ func (w *watcher) again() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.looked
-}
-
-// heads returns how far the logs have come, to see whether anything happens meanwhile.
-func heads(ctx context.Context, all books.Services) (text string, err error) {
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		head, err := all[name].Store.Head(ctx)
-		if err != nil {
-			return "", fmt.Errorf("read the head of %s: %w", name, err)
-		}
-		text += fmt.Sprintf("%s %d ", name, head.Position)
-	}
-	return text, nil
 }
 
 // trouble is what keeps a read model from going on.

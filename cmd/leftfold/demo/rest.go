@@ -9,7 +9,6 @@ import (
 
 	"github.com/leftfold/leftfold/cmd/leftfold/demo/show"
 	"github.com/leftfold/leftfold/examples/shop/services/books"
-	"github.com/leftfold/leftfold/projection"
 )
 
 // patientFor is how long the shop may take to come to rest when nobody places orders any more.
@@ -55,7 +54,7 @@ func (d *demo) streamed(ctx context.Context) (*streamed, error) {
 // with them.
 func (d *demo) settled(ctx context.Context) (report books.Report, wrong, err error) {
 	for told := time.Now(); ; {
-		report, wrong, waiting, err := d.audit(ctx)
+		report, wrong, waiting, err := books.Look(ctx, d.parts())
 		switch {
 		case err == nil && waiting == "":
 			return report, wrong, nil
@@ -72,45 +71,6 @@ func (d *demo) settled(ctx context.Context) (report books.Report, wrong, err err
 		case <-ctx.Done():
 		}
 	}
-}
-
-// audit returns what the books say, if nobody has anything left to do: then they no longer change, and nothing has
-// happened while they were read. Else it says what there is to wait for.
-func (d *demo) audit(ctx context.Context) (report books.Report, wrong error, waiting string, err error) {
-	parts := d.parts()
-	before, err := heads(ctx, parts)
-	if err == nil {
-		waiting, err = d.waiting(ctx, parts)
-	}
-	if err != nil || waiting != "" {
-		return report, nil, waiting, err
-	}
-	report, wrong = books.Check(ctx, parts)
-	after, err := heads(ctx, parts)
-	switch {
-	case err != nil:
-	case report.Open > 0:
-		waiting = fmt.Sprintf("%d orders are open", report.Open)
-	case after != before:
-		waiting = "events came while the books were read"
-	}
-	return report, wrong, waiting, err
-}
-
-// waiting says what a service has still to do; empty: there is nothing.
-func (d *demo) waiting(ctx context.Context, all books.Services) (string, error) {
-	for name, part := range all {
-		for _, of := range d.config.Follows(part.Service, part.Store) {
-			s, err := projection.StatusOf(ctx, part.Store, part.Store.Sink, of)
-			if err != nil {
-				return "", err
-			}
-			if s.Position < s.Head {
-				return fmt.Sprintf("%s of %s is %d events behind", of, name, s.Lag()), nil
-			}
-		}
-	}
-	return "", nil
 }
 
 // findings are what is wrong, one each.

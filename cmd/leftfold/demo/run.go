@@ -115,7 +115,8 @@ func (d *demo) become(version int) error {
 	defer d.mu.Unlock()
 	d.config.Details = version
 	service, err := d.config.Service("gateway", discovery.Static{})
-	d.all["gateway"] = books.Part{Service: service, Store: d.all["gateway"].Store}
+	store := d.all["gateway"].Store
+	d.all["gateway"] = books.Part{Service: service, Store: store, Follows: d.config.Follows(service, store)}
 	return err
 }
 
