@@ -21,7 +21,7 @@ import (
 var sentinels = []error{
 	eventstore.ErrStoreBusy, eventstore.ErrOutcomeUnknown, ErrUnavailable, ErrReadOnly, ErrDiskFull, ErrDenied,
 	ErrNoStore, ErrOldSchema, ErrNewerSchema, ErrNotDurable, ErrUnsupportedServer, ErrIsolation,
-	projection.ErrInlineMismatch,
+	projection.ErrInlineMismatch, eventstore.ErrImporting,
 }
 
 // states are what a user meets of each SQLSTATE: the sentinels that match, and no others, and
@@ -55,6 +55,7 @@ var states = []struct {
 	{stateSettings, "our append in a session that was reset", stale, []error{eventstore.ErrStoreBusy}, "try again"},
 	{stateInline, "an append that passes a projection by", mismatched, []error{projection.ErrInlineMismatch}, "SwitchInline"},
 	{stateBehind, "rows that lack events", mismatched, []error{projection.ErrInlineMismatch}, "SwitchInline"},
+	{stateImporting, "an append while a log is imported", imported, []error{eventstore.ErrImporting}, "run it again"},
 	{stateFenced, "a batch that was given up, which nobody waits for", unknownClass, nil, "open the store anew"},
 
 	// Whole classes of states; a state that is named above leaves its class.
