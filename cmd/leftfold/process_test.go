@@ -28,7 +28,7 @@ func awaitEvents(t *testing.T, dir string, n eventstore.Position) {
 }
 
 // The import is killed between two of its transactions, while it waits for the rest of the file.
-func TestAnImportThatWasKilledGoesOnAndNothingComesTwice(t *testing.T) {
+func TestTortureAnImportThatWasKilledGoesOnAndNothingComesTwice(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }

@@ -70,7 +70,7 @@ func reasons(report app.Report) map[string]int {
 	return counts
 }
 
-func TestTheViewsAgreeWithAStraightLineProgramToThePenny(t *testing.T) {
+func TestTortureTheViewsAgreeWithAStraightLineProgramToThePenny(t *testing.T) {
 	s := open(t)
 	report := s.imports(data.Open())
 	want, err := straightline.Compute(data.Open())
@@ -89,7 +89,7 @@ func TestTheViewsAgreeWithAStraightLineProgramToThePenny(t *testing.T) {
 	}, s.totals())
 }
 
-func TestASecondImportReportsTheFirstOutcomesAndAppendsNothing(t *testing.T) {
+func TestTortureASecondImportReportsTheFirstOutcomesAndAppendsNothing(t *testing.T) {
 	s := open(t)
 	orders := io.NewSectionReader(data.Open(), 0, 400_000) // the last line is cut off: one more outcome
 	first := s.imports(orders)

@@ -283,7 +283,7 @@ func locked(t *testing.T, dir string, do func()) {
 	require.NoError(t, err)
 }
 
-func TestAFileThatAnotherProcessKeepsLockedIsExplained(t *testing.T) {
+func TestTortureAFileThatAnotherProcessKeepsLockedIsExplained(t *testing.T) {
 	dir := t.TempDir()
 	checked(t, dir, file(t, bought))
 	locked(t, dir, func() {

@@ -24,7 +24,7 @@ import (
 	"github.com/leftfold/leftfold/examples/shop/retail"
 )
 
-func TestOrdersMayComeThroughStdin(t *testing.T) {
+func TestTortureOrdersMayComeThroughStdin(t *testing.T) {
 	orders, want := firstRows(t, 500)
 	content, err := os.ReadFile(orders)
 	require.NoError(t, err)
@@ -150,7 +150,7 @@ func TestWhatAUserMayNotDoIsExplained(t *testing.T) {
 
 // Both import the same orders, so they meet at every command, at every step of every
 // view, and in the file of the replay.
-func TestTwoImportsAtOnceInOneDirectory(t *testing.T) {
+func TestTortureTwoImportsAtOnceInOneDirectory(t *testing.T) {
 	orders, want := firstRows(t, 4000)
 	dir := t.TempDir()
 	runs := make([]ran, 2)
