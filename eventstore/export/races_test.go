@@ -146,7 +146,7 @@ func all(t *testing.T, store *memory.Store) (events []eventstore.Recorded) {
 	return events
 }
 
-func TestAnImportTakesLargeTagsAndManyStreamsInParts(t *testing.T) {
+func TestTortureAnImportTakesLargeTagsAndManyStreamsInParts(t *testing.T) {
 	t.Parallel()
 	source := memory.NewStore()
 	tags := make([]eventstore.Tag, 32)

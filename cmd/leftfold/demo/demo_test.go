@@ -70,7 +70,7 @@ func TestTwoDemosDoNotShareADirectory(t *testing.T) {
 }
 
 // Orders come again under other ids when they are through, and a run goes on where the one before has ended.
-func TestOrdersNeverRunOut(t *testing.T) {
+func TestTortureOrdersNeverRunOut(t *testing.T) {
 	t.Parallel()
 	ids := func(begin int64) (all []string) {
 		tr := &traffic{ended: func() int64 { return 1 << 40 }}
