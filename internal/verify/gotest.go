@@ -49,7 +49,7 @@ func newGoTest(limit time.Duration) *goTest {
 	return &goTest{limit: limit, output: map[string][]string{}, failedIn: map[string]bool{}, took: map[string]time.Duration{}}
 }
 
-// withRace runs all tests but the tortures: what a torture looks for is lost events, not data races.
+// withRace runs all tests but the tortures and the mutants: what they look for is lost events, not data races.
 func (g *goTest) withRace(ctx context.Context, log io.Writer) (string, error) {
 	if compiles(ctx, log) != nil {
 		detail, err := g.run(ctx, log, "CGO_ENABLED=0", "-skip", torturePattern, "./...")
@@ -66,7 +66,7 @@ func (g *goTest) withRace(ctx context.Context, log io.Writer) (string, error) {
 // race detector learns nothing from it, and takes four fifths of the time of every test on SQLite to do so.
 var notInstrumented = []string{"modernc.org/sqlite/lib", "modernc.org/libc", "modernc.org/libc/..."}
 
-// torturesOnly runs the tests named TestTorture…, as a machine without cgo would.
+// torturesOnly runs the tests named TestTorture… and TestMutant…, as a machine without cgo would.
 func (g *goTest) torturesOnly(ctx context.Context, log io.Writer) (string, error) {
 	packages, err := packagesWithTortures(os.DirFS("."))
 	if err != nil {
@@ -81,9 +81,9 @@ func (g *goTest) torturesOnly(ctx context.Context, log io.Writer) (string, error
 // packagesAtOnce is one more than there are processors: the largest packages wait for servers half of the time.
 func packagesAtOnce() string { return strconv.Itoa(runtime.NumCPU() + 1) }
 
-const torturePattern = "^TestTorture"
+const torturePattern = "^Test(Torture|Mutant)"
 
-var tortureFunction = regexp.MustCompile(`(?m)^func TestTorture\w*\(`)
+var tortureFunction = regexp.MustCompile(`(?m)^func Test(Torture|Mutant)\w*\(`)
 
 func packagesWithTortures(tree fs.FS) ([]string, error) {
 	found := map[string]bool{}
