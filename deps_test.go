@@ -101,7 +101,8 @@ var importTable = []rule{
 	{pkg: "internal/jsonschema"},
 	{pkg: "internal/jsonschema/jsonschematest"},
 	{pkg: "internal/leases", own: list("eventstore", "eventstore/subscription")},
-	{pkg: "internal/screenshots"},                                // of the programs, for docs
+	{pkg: "internal/screenshots"}, // of the programs, for docs
+	{pkg: "internal/programtest"},
 	{pkg: "internal/ptytest", modules: list("golang.org/x/sys")}, // ADR 0039
 	{pkg: "internal/commandtest", own: list("aggregate", "command", "eventstore", "eventstore/codec")}, // ADR 0019
 	{pkg: "internal/verify", own: list("internal/testservers", "internal/awstest/npm")},                // which of them the machine lacks

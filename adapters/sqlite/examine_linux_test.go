@@ -19,9 +19,11 @@ func TestAFileSystemThatDoesNotKeepAFileIsFound(t *testing.T) {
 	assert.Contains(t, onFileSystem(0x6969).Says, "NFS")
 	assert.Equal(t, checkup.OK, onFileSystem(0xef53).Level, "ext4")
 	dir := filepath.Join("/dev/shm", "leftfold-examine-"+eventstore.NewEventID().String())
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	err := os.Mkdir(dir, 0o700)
+	if err != nil && os.Getenv("LEFTFOLD_TEST") != "all" {
 		t.Skip("there is no /dev/shm here: ", err)
 	}
+	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	path := filepath.Join(dir, "shop.db")
 	store, err := Open(t.Context(), path, Options{})

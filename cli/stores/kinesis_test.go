@@ -15,18 +15,13 @@ import (
 	"github.com/leftfold/leftfold/adapters/sqlite"
 	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/internal/awstest"
 	"github.com/leftfold/leftfold/internal/awstest/kinesisfake"
 )
 
 // TestMain leaves nothing of AWS in the environment but two keys of nobody.
 func TestMain(m *testing.M) {
-	for name, value := range map[string]string{
-		"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing", "AWS_SESSION_TOKEN": "", "AWS_PROFILE": "",
-		"AWS_REGION": "", "AWS_DEFAULT_REGION": "", "AWS_ENDPOINT_URL": "", "AWS_ENDPOINT_URL_KINESIS": "",
-		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
-	} {
-		_ = os.Setenv(name, value) // fails for malformed names only
-	}
+	awstest.Nobody()
 	os.Exit(m.Run())
 }
 

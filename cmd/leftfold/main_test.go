@@ -3,17 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/cli"
+	"github.com/leftfold/leftfold/internal/programtest"
 )
 
 // ran is what a user sees of a run.
@@ -46,40 +42,14 @@ func TestAnUnknownVerbIsExplained(t *testing.T) {
 	assert.Contains(t, r.stderr, "--help' to see what there is")
 }
 
-// binary builds the program once, without the race detector even if this test has it.
-var binary = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(scratch, "leftfold")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", path, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, output)
-	}
-	return path, nil
-})
+var program = programtest.New(".")
 
-// scratch is where the binary goes. Other users may run it there.
-var scratch string
+func TestMain(m *testing.M) { program.Main(m) }
 
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		var err error
-		if scratch, err = os.MkdirTemp("", "leftfold-cmd-"); err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(scratch)
-		if err := os.Chmod(scratch, 0o755); err != nil {
-			panic(err)
-		}
-		return m.Run()
-	}())
-}
-
-// process prepares a run of the binary.
+// process prepares a run of the program.
 func process(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	path, err := binary()
-	require.NoError(t, err)
-	return exec.CommandContext(t.Context(), path, args...)
+	return exec.CommandContext(t.Context(), program.Path(t), args...)
 }
 
 // begin starts a process and returns a function that waits for its end. One that does not start has the

@@ -23,9 +23,7 @@ import (
 // function starts the built binary as a Lambda function.
 func function(t *testing.T, env ...string) *lambdaruntime.Function {
 	t.Helper()
-	path, err := binary()
-	require.NoError(t, err)
-	f, err := lambdaruntime.Start(t.Context(), lambdaruntime.Options{Binary: path, Env: append(env, "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x")})
+	f, err := lambdaruntime.Start(t.Context(), lambdaruntime.Options{Binary: program.Path(t), Env: append(env, "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x")})
 	require.NoError(t, err)
 	t.Cleanup(f.Close)
 	return f

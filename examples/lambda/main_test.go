@@ -5,44 +5,22 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
+	"github.com/leftfold/leftfold/internal/programtest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-// binary builds the program once, as the README says, without the race detector even if this
-// test has it.
-var binary = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(scratch, "bootstrap")
-	build := exec.Command("go", "build", "-buildvcs=false", "-tags", "lambda.norpc", "-o", path, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, output)
-	}
-	return path, nil
-})
+// program is built as the README says.
+var program = programtest.New(".", "-tags", "lambda.norpc")
 
-var scratch string // where the binary goes
-
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		var err error
-		if scratch, err = os.MkdirTemp("", "leftfold-lambda-"); err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(scratch)
-		return m.Run()
-	}())
-}
+func TestMain(m *testing.M) { program.Main(m) }
 
 // Every command of the README is run, in one shell and in order, and must print what the README
 // says. Only the address is another, and the store's id.
@@ -74,9 +52,7 @@ func TestTheREADMEIsTrueOfAContainer(t *testing.T) {
 // start runs the program where there is no Lambda.
 func start(t *testing.T) (server *exec.Cmd, address string) {
 	t.Helper()
-	path, err := binary()
-	require.NoError(t, err)
-	server = exec.CommandContext(t.Context(), path)
+	server = exec.CommandContext(t.Context(), program.Path(t))
 	server.Dir, server.Env, server.Stderr = t.TempDir(), append(os.Environ(), "LISTEN=127.0.0.1:0", "DATABASE=", "FUNCTION="), new(bytes.Buffer)
 	out, err := server.StdoutPipe()
 	require.NoError(t, err)

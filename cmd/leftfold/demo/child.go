@@ -98,8 +98,7 @@ func serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	go func() {
 		_, _ = io.Copy(io.Discard, in)
 		stop()
-		time.Sleep(toDrain)
-		os.Exit(cli.ExitFailed)
+		time.AfterFunc(toDrain, func() { os.Exit(cli.ExitFailed) })
 	}()
 	go tell(ctx, answers, &conflicts)
 	return config.Serve(ctx, o.Name, listener, found)

@@ -37,20 +37,14 @@ const (
 // run asks until ctx ends.
 func (a *asker) run(ctx context.Context) {
 	client := &http.Client{Timeout: patience}
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(askEvery):
-		}
+	for pause(ctx, askEvery) {
 		order := a.which(ctx, client)
 		if order == "" {
 			continue
 		}
 		began, tries := time.Now(), 0
 		err := a.ask(ctx, client, order)
-		for ; err != nil && ctx.Err() == nil && time.Since(began) < patience; tries++ {
-			time.Sleep(askEvery)
+		for ; err != nil && time.Since(began) < patience && pause(ctx, askEvery); tries++ {
 			err = a.ask(ctx, client, order)
 		}
 		if ctx.Err() != nil {
@@ -134,10 +128,8 @@ func (a *asker) answers(ctx context.Context) error {
 		if now := a.now(); a.silent() || now.answered > begin.answered+1 { // one may have been under way
 			return nil
 		}
-		select {
-		case <-ctx.Done():
+		if !pause(ctx, askEvery) {
 			return ctx.Err()
-		case <-time.After(askEvery):
 		}
 	}
 }
@@ -147,4 +139,14 @@ func (a *asker) silent() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.order == ""
+}
+
+// pause lets some time pass. False: ctx has ended.
+func pause(ctx context.Context, long time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(long):
+		return true
+	}
 }

@@ -146,10 +146,8 @@ func (d *demo) deploy(ctx context.Context, r *rebuild, door books.Part) error {
 		if err == nil || !errors.Is(err, projection.ErrAttended) {
 			break
 		}
-		select {
-		case <-ctx.Done():
+		if !pause(ctx, 50*time.Millisecond) {
 			return ctx.Err()
-		case <-time.After(50 * time.Millisecond):
 		}
 	}
 	return d.asker.answers(ctx)

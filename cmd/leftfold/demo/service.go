@@ -154,20 +154,18 @@ func (s *service) keep(ctx context.Context, p *process) error {
 			return s.end(p)
 		case <-p.ended:
 		}
-		pause := stays
+		away := stays
 		s.mu.Lock()
 		switch {
 		case s.wanted:
-			pause, s.wanted = 0, false
+			away, s.wanted = 0, false
 		case s.state != killed:
 			s.sayf(show.Bad, "%s has ended by itself (%v): see %s", s.name, p.err, s.log)
 			failed++
 		}
 		s.mu.Unlock()
-		select {
-		case <-ctx.Done():
+		if !pause(ctx, away) {
 			return nil
-		case <-time.After(pause):
 		}
 		for next, err := s.start(); ; next, err = s.start() {
 			if err == nil {
@@ -175,10 +173,9 @@ func (s *service) keep(ctx context.Context, p *process) error {
 				s.serves(p)
 				break
 			}
-			if failed++; failed == most || ctx.Err() != nil {
+			if failed++; failed == most || !pause(ctx, time.Second) {
 				return err
 			}
-			time.Sleep(time.Second)
 		}
 	}
 	return fmt.Errorf("%s ends again and again: see %s", s.name, s.log)

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"os"
@@ -62,8 +63,9 @@ func TestTortureDemoAddsUpOnPostgresRedisAndKinesis(t *testing.T) {
 	require.NoError(t, err)
 	t.Setenv("AWS_ACCESS_KEY_ID", "nobody")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "nothing")
-	for range eventstoretest.Scale {
-		stream := filepath.Base(filepath.Dir(t.TempDir()))
+	base := filepath.Base(filepath.Dir(t.TempDir()))
+	for n := range eventstoretest.Scale {
+		stream := fmt.Sprintf("%s-%d", base, n+1)
 		awstest.CreateStream(t, client, stream, 2)
 		is := run(t, "--headless", "--check", "--for", feeding, "-o", "json", "--dir", t.TempDir(),
 			"--postgres", postgrestest.Pool(t).Config().ConnString(), "--redis", redis.URL(),

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/spf13/cobra"
@@ -22,6 +21,7 @@ import (
 	"github.com/leftfold/leftfold/examples/shop/data"
 	"github.com/leftfold/leftfold/examples/shop/retail"
 	"github.com/leftfold/leftfold/examples/shop/straightline"
+	"github.com/leftfold/leftfold/internal/programtest"
 )
 
 // run executes one command line.
@@ -119,40 +119,14 @@ func firstRows(t *testing.T, n int) (path string, want straightline.Result) {
 	return raw(t, content), want
 }
 
-// binary builds the program once, without the race detector even if this test has it.
-var binary = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(scratch, "shop")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", path, "github.com/leftfold/leftfold/examples/shop")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, output)
-	}
-	return path, nil
-})
+var program = programtest.New("github.com/leftfold/leftfold/examples/shop")
 
-// scratch is where the binary goes. Other users may run it there.
-var scratch string
+func TestMain(m *testing.M) { program.Main(m) }
 
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		var err error
-		if scratch, err = os.MkdirTemp("", "leftfold-shop-"); err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(scratch)
-		if err := os.Chmod(scratch, 0o755); err != nil {
-			panic(err)
-		}
-		return m.Run()
-	}())
-}
-
-// process prepares a run of the binary.
+// process prepares a run of the program.
 func process(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	path, err := binary()
-	require.NoError(t, err)
-	return exec.CommandContext(t.Context(), path, args...)
+	return exec.CommandContext(t.Context(), program.Path(t), args...)
 }
 
 // finish runs a process to its end. One that does not start has the code -1.
