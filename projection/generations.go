@@ -85,7 +85,7 @@ var (
 	ErrInlineAttended = fmt.Errorf("%w: appends apply it inline; open the store without it and call its SwitchInline first", ErrAttended)
 	// ErrOutdated: a later version of the read model is live. This program is an old one, or the
 	// generation was overtaken while it was being built.
-	ErrOutdated = errors.New("a later version of the read model is live")
+	ErrOutdated = errors.New("a later version of the read model is live (run the program that has it, or give this one a higher version)")
 )
 
 // BehindError is why a generation cannot become live: readers would see older rows than before.

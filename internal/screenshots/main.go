@@ -106,9 +106,10 @@ func (s set) demo(ctx context.Context, w *window) error {
 // halfWay is a bar that has come some way.
 var halfWay = regexp.MustCompile(`[2-9]\d % .* replaying`)
 
-// rebuild has read models rebuilt until one is seen half way.
+// rebuild has read models rebuilt until one is seen half way. A machine that is too fast for that shows the last one as it is
+// at its end.
 func (s set) rebuild(ctx context.Context, w *window) (captured string, err error) {
-	for version := 2; version < 12; version++ {
+	for version := 2; version < 5; version++ {
 		if err := w.press(ctx, "r"); err != nil {
 			return "", err
 		}
@@ -120,7 +121,7 @@ func (s set) rebuild(ctx context.Context, w *window) (captured string, err error
 			return captured, err
 		}
 	}
-	return captured, errors.New("each rebuild was done before anybody could see it")
+	return captured, nil
 }
 
 func (s set) top(ctx context.Context) error {
