@@ -16,9 +16,12 @@ type link struct {
 	once           sync.Once
 	gone           chan struct{} // closed by cut
 
+	answering sync.Mutex // held from when an answer is noted until it is delivered
+
 	mu     sync.Mutex
-	owed   int // ReadyForQuery that the server has still to send, for what reached it
-	open   int // Executes that it has still to answer
+	owed   int  // ReadyForQuery that the server has still to send, for what reached it
+	open   int  // Executes that it has still to answer
+	failed bool // it skips what comes before the next Sync
 	ending ending
 }
 
@@ -121,8 +124,9 @@ func (l *link) deliver(f Frame, end ending) bool {
 	l.ending = end
 	if f.endsRequest() {
 		l.owed++
+		l.failed = false
 	}
-	if f.Type == Execute {
+	if f.Type == Execute && !l.failed {
 		l.open++
 	}
 	finished := end == withoutAnswer && l.owed == 0 // a Bind, say: nothing will come
@@ -132,9 +136,11 @@ func (l *link) deliver(f Frame, end ending) bool {
 
 // flush cuts at once if there is nothing to flush.
 func (l *link) flush(sync Frame) {
+	l.answering.Lock()
 	l.mu.Lock()
 	answered := l.open == 0
 	l.mu.Unlock()
+	l.answering.Unlock()
 	if answered {
 		l.cut()
 		return
@@ -162,6 +168,8 @@ func (l *link) fromServer() {
 // answer does with a server's frame what the ending demands or the hook says, and reports
 // whether to go on.
 func (l *link) answer(f Frame) bool {
+	l.answering.Lock()
+	defer l.answering.Unlock()
 	ending, last := l.note(f)
 	switch ending {
 	case withoutAnswer:
@@ -193,7 +201,7 @@ func (l *link) note(f Frame) (end ending, last bool) {
 	case f.Type == ReadyForQuery:
 		l.owed--
 	case f.Type == ErrorResponse:
-		l.open = 0 // it skips the others, up to the Sync
+		l.open, l.failed = 0, l.owed == 0 // it skips the others, up to the Sync, which may have reached it
 	case f.endsExecute() && l.open > 0: // a Query has no Execute
 		l.open--
 	}

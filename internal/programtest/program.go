@@ -2,6 +2,7 @@
 package programtest
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -27,7 +28,7 @@ func New(pkg string, flags ...string) *Program {
 			return "", err
 		}
 		path := filepath.Join(p.dir, "program")
-		build := exec.Command("go", append(append([]string{"build", "-buildvcs=false", "-o", path}, flags...), pkg)...)
+		build := exec.CommandContext(context.Background(), "go", append(append([]string{"build", "-buildvcs=false", "-o", path}, flags...), pkg)...)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0") // without the race detector even if the test has it
 		if output, err := build.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("build %s: %w: %s", pkg, err, output)
