@@ -167,8 +167,8 @@ func (s *Snapshots) distrust(shape Shape) {
 }
 
 // WithSnapshots returns a repository like r whose loads begin with a snapshot, where there is one,
-// and that has snapshots taken of streams that were long to load. The type must have a
-// [Type.FoldVersion]; WithSnapshots panics if not.
+// and that has snapshots taken of streams that were long to load; with nil, one without snapshots.
+// The type must have a [Type.FoldVersion]; WithSnapshots panics if not.
 //
 // Each load asks for the head, for its identity, and for the snapshot, before it reads what came
 // behind it. [Repository.LoadAt] and [Repository.LoadAsOf] fold from the beginning.

@@ -280,10 +280,12 @@ func (d *decision[S]) request(step string, what send, undoes, must bool) {
 	d.record(commandRequested{ID: commandID(d.stream, d.began, step, undoes), Step: step, Undoes: undoes, Must: must, Attempt: 1, send: what})
 }
 
-// again requests another attempt.
+// again requests another attempt. The payload stands in the first request: with one in each, the stream of an
+// instance that has tried for an hour would be too long to fold.
 func (d *decision[S]) again(c commandState) {
 	next := c.commandRequested
 	next.Attempt++
+	next.Payload = nil
 	d.record(next)
 }
 

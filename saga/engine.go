@@ -165,7 +165,7 @@ func (r *running[S]) request(ctx context.Context, id string, requested commandRe
 	}
 	at := in.commands[requested.ID]
 	wanted = at.status == open && at.Attempt == requested.Attempt && r.needs(&in, at)
-	return r.command(&in, requested), wanted, nil
+	return r.command(&in, at.commandRequested), wanted, nil
 }
 
 // poisonous marks the errors that are of one instance: it cannot be folded, it decides what cannot

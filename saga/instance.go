@@ -200,6 +200,9 @@ func (in *instance[S]) end(name string, at stage) {
 
 func (in *instance[S]) request(r commandRequested) {
 	c := in.commands[r.ID]
+	if r.Payload == nil {
+		r.Payload = c.Payload
+	}
 	c.commandRequested, c.status = r, open
 	in.commands[r.ID] = c
 	in.step(r.Step, func(s *stepState) {

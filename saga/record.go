@@ -96,7 +96,7 @@ type (
 // send is a command without its id.
 type send struct {
 	Name    string
-	Payload json.RawMessage
+	Payload json.RawMessage `json:",omitempty"` // of the first attempt's request; the others are for the same
 }
 
 // definitions are the types of the records. They are the same for all sagas.

@@ -94,16 +94,18 @@ func timelineOf(ctx context.Context, store eventstore.StreamReader, stream event
 }
 
 // withNames gives the results of commands, and what became of timers, the names and steps that they were
-// requested and set with.
+// requested and set with, and further attempts the payload of the first one.
 func withNames(entries []Entry) []Entry {
 	of := map[string]Entry{}
 	for n := range entries {
 		e := &entries[n]
 		id := e.Command + e.Timer
-		if known, ok := of[id]; ok && id != "" {
+		if known, ok := of[id]; ok {
 			e.Step, e.Name, e.Undoes = known.Step, known.Name, known.Undoes
-		}
-		if e.Name != "" {
+			if e.Kind == requestedType && e.Payload == nil {
+				e.Payload = known.Payload
+			}
+		} else if id != "" && e.Name != "" {
 			of[id] = *e
 		}
 	}

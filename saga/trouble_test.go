@@ -1,6 +1,7 @@
 package saga_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ func TestAServiceThatIsAwayLeavesInstancesStuckUntilTheyAreResumed(t *testing.T)
 		bank := saga.ToBus(newBank(at.store))
 		w := at.worker(t)
 		w.Dispatcher = saga.DispatcherFunc(func(ctx context.Context, c saga.Command) error {
+			assert.NotEmpty(t, c.Payload, "each attempt is for the whole command")
 			if away.Load() {
 				return errAway
 			}
@@ -42,6 +44,12 @@ func TestAServiceThatIsAwayLeavesInstancesStuckUntilTheyAreResumed(t *testing.T)
 		entries, err := transfers.Timeline(t.Context(), at.store, "t1")
 		require.NoError(t, err)
 		assert.Equal(t, 4, count(entries, "saga.command.failed"))
+		for m, err := range at.store.ReadStream(t.Context(), transfers.Stream("t1"), eventstore.StreamRange{}) {
+			require.NoError(t, err)
+			if m.Type == "saga.command.requested" {
+				assert.Equal(t, bytes.Contains(m.Data, []byte(`"Attempt":1`)), bytes.Contains(m.Data, []byte(`"Payload"`)), "the payload is recorded once: %s", m.Data)
+			}
+		}
 
 		stuck := 0
 		for row, err := range transfers.InPhase(t.Context(), at.sink, saga.Stuck) {

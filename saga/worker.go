@@ -66,8 +66,10 @@ type Worker struct {
 	Segments int
 	// TTL is how long a lease lasts. Default: 10 s.
 	TTL time.Duration
-	// DispatchTimeout is how long a command may take before it is given up and tried again later.
-	// It should be shorter than the TTL. Default: half of the TTL.
+	// DispatchTimeout is how long a command may take before it is given up and tried again later. Let it be
+	// more than the slowest one needs under load: what needs more is given up each time, and never done. It
+	// may be longer than the TTL: the context of a command ends when its worker stops or loses the segment.
+	// Default: half of the TTL.
 	DispatchTimeout time.Duration
 	// MaxParked is how many instances of a segment may be parked. If more fail the saga is wrong,
 	// not some of its instances, and the segment stops. Default: 100.
@@ -88,8 +90,8 @@ type Hooks struct {
 	// Segment is called when a segment of a saga fails, waits or goes on.
 	Segment func(saga string, report subscription.Report)
 	// Decided is called with what an instance was told and what it decided because of it, after that
-	// has been appended by this worker: entries as those of [Type.Timeline], without the versions, and a result
-	// of a command without the command's name. It is for counting: a crash loses a call.
+	// has been appended by this worker: entries as those of [Type.Timeline], without the versions, a result
+	// of a command without the command's name, and another attempt without its payload. It is for counting: a crash loses a call.
 	Decided func(saga, instance string, entries []Entry)
 	// Fired is called after a timer was fired, with how much later that was than it was due. A timer
 	// that is fired again, which has no effect, is told again.

@@ -268,7 +268,7 @@ func TestAStoreThatIsRefusedAConnectionRefusesAppendsUntilItGetsOne(t *testing.T
 	s := newSmall(t)
 	_, err := s.store.Append(t.Context(), oneEvent("order-1"))
 	require.NoError(t, err)
-	s.store.SetPatience(time.Minute, 200*time.Millisecond, 200*time.Millisecond)
+	s.store.SetPatience(time.Minute, 3*time.Second, 200*time.Millisecond) // a busy server takes its time to refuse
 	s.takeAll(t)
 	_, err = s.store.Append(t.Context(), oneEvent("order-1"))
 	require.ErrorIs(t, err, eventstore.ErrOutcomeUnknown)

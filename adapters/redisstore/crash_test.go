@@ -34,13 +34,17 @@ func killed(t *testing.T, fsync string, torn bool, kills int, wrap func(projecti
 	name, underWay := prefix(), 0
 	directory := client.ConfigGet(t.Context(), "dir").Val()["dir"]
 	log := newLog(t)
+	log.happen(t, 1500)
+	began := time.Now()
+	require.NoError(t, log.runner(openAs(t, client, prefix())).CatchUp(t.Context())) // another one, which is left alone
+	took := time.Since(began)
 	for kill := range kills {
 		log.happen(t, 1500)
 		sink := wrap(openAs(t, client, name)) // in a process of its own, as it were
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- log.runner(sink).CatchUp(ctx) }()
-		time.Sleep(rand.N(25 * time.Millisecond)) // the moment of a kill is not an event
+		time.Sleep(rand.N(took)) // the moment of a kill is not an event
 		require.NoError(t, server.Kill(t.Context()))
 		stop()
 		<-ended

@@ -82,7 +82,7 @@ func after(t *testing.T, m mistake) books.Services {
 			continue
 		}
 		bus := command.NewBus()
-		all[does.service].Service.Commands(bus, all[does.service].Store)
+		all[does.service].Service.Commands(bus, all[does.service].Store, nil)
 		_, err := bus.Dispatch(t.Context(), does.command)
 		require.NoError(t, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/leftfold/leftfold/eventstore"
+	"github.com/leftfold/leftfold/examples/shop/services/order"
 	"github.com/leftfold/leftfold/projection"
 )
 
@@ -38,6 +39,9 @@ func Look(ctx context.Context, all Services) (r Report, wrong error, waiting str
 	if err == nil {
 		waiting, err = all.behind(ctx)
 	}
+	if err == nil && waiting == "" {
+		waiting, err = all.open(ctx)
+	}
 	if err != nil || waiting != "" {
 		return r, nil, waiting, err
 	}
@@ -51,6 +55,15 @@ func Look(ctx context.Context, all Services) (r Report, wrong error, waiting str
 		waiting = "events came while the books were read"
 	}
 	return r, wrong, waiting, err
+}
+
+// open says how many orders are open by the read model, which is at the end of its log; empty: none.
+func (all Services) open(ctx context.Context) (string, error) {
+	totals, err := order.Overall(ctx, all["order"].Store.Sink)
+	if err != nil || totals.Open() == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("%d orders are open", totals.Open()), nil
 }
 
 // heads are how far the logs have come.

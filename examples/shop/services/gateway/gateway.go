@@ -61,7 +61,7 @@ func Service(found discovery.Resolver, version int) host.Service {
 		Name:   "gateway",
 		Events: api.Set(),
 		Views:  []host.View{host.Keep(details)},
-		Commands: func(bus *command.Bus, _ aggregate.Store) {
+		Commands: func(bus *command.Bus, _ aggregate.Store, _ *aggregate.Snapshots) {
 			command.Handle(bus, "order.place", s.place)
 			command.Handle(bus, "stock.receive", s.receive)
 		},

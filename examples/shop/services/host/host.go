@@ -44,6 +44,10 @@ type Options struct {
 	Lease time.Duration
 }
 
+// patience is how long a command of a saga may take. It does not follow from the lease: what the largest order
+// needs it needs each time, and a command that is given up before that never ends.
+const patience = 30 * time.Second
+
 // Parts returns what the service runs beside its server, on its store: here, or in a process of its
 // own by the verb work of [cli.Command]. The names are those of no other service.
 func (s Service) Parts(store *Store, o Options) (parts cli.Parts) {
@@ -60,7 +64,7 @@ func (s Service) Parts(store *Store, o Options) (parts cli.Parts) {
 	if len(o.Sagas) > 0 {
 		parts.Sagas = append(parts.Sagas, saga.Worker{
 			Store: store, Sink: store.Sink, Sagas: o.Sagas, TTL: o.Lease, Segments: max(o.Segments, 1),
-			Dispatcher: s.routes(store, o.Found),
+			Dispatcher: s.routes(store, o.Found), DispatchTimeout: patience,
 		})
 	}
 	for _, other := range o.Tells {
@@ -102,7 +106,7 @@ func (s Service) routes(store *Store, found discovery.Resolver) saga.Dispatcher 
 // commands returns the bus of the service.
 func (s Service) commands(store *Store, o Options) *command.Bus {
 	bus := command.NewBus(command.Recover(), command.Validate(), command.Retry(3))
-	s.Commands(bus, store)
+	s.Commands(bus, store, store.Snapshots)
 	hear(bus, store, s.own())
 	if o.Switches && o.Faults != nil {
 		o.Faults.admin(bus, o.Kill)
@@ -136,7 +140,7 @@ func (s Service) Run(ctx context.Context, listener net.Listener, store *Store, o
 	if !o.NoWork {
 		parts = s.Parts(store, o)
 	}
-	var run []func(context.Context) error
+	run := []func(context.Context) error{store.Snapshots.Run}
 	for _, w := range parts.Projections {
 		w.Hooks.Failed = func(of projection.Generation, err error) {
 			log.Error("a read model is held up", "name", of.Name, "error", err)

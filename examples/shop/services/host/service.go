@@ -31,8 +31,8 @@ type Service struct {
 	Views []View
 	// Aggregates are what decides, to be looked at as it was. Default: none.
 	Aggregates func(store aggregate.Store) []cli.Aggregate
-	// Commands and Queries register what it does, and what it answers.
-	Commands func(bus *command.Bus, store aggregate.Store)
+	// Commands and Queries register what it does, and what it answers. Snapshots are nil if there are none.
+	Commands func(bus *command.Bus, store aggregate.Store, snapshots *aggregate.Snapshots)
 	Queries  func(bus *query.Bus, from projection.Readable)
 	// Routes are paths of its own, by the pattern of net/http, made of the handler of its commands
 	// and queries. Default: none.

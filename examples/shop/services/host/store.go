@@ -14,6 +14,7 @@ import (
 	"github.com/leftfold/leftfold/adapters/postgres"
 	"github.com/leftfold/leftfold/adapters/redisstore"
 	"github.com/leftfold/leftfold/adapters/sqlite"
+	"github.com/leftfold/leftfold/aggregate"
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/examples/shop/services/api"
 	"github.com/leftfold/leftfold/projection"
@@ -44,8 +45,9 @@ func (w Where) file(service string) string { return filepath.Join(w.Dir, service
 type Store struct {
 	eventstore.Store
 
-	Sink   projection.Sink
-	Inline bool
+	Sink      projection.Sink
+	Inline    bool
+	Snapshots *aggregate.Snapshots
 	// Postgres and Pool are nil in a file.
 	Postgres *postgres.Store
 	Pool     *pgxpool.Pool
@@ -79,7 +81,8 @@ func (w Where) openEvents(ctx context.Context, of Service) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, store.Close(ctx))
 	}
-	return &Store{Store: store, Sink: store.Sink(), Inline: w.Inline, close: store.Close}, nil
+	snapshots := aggregate.NewSnapshots(store.Snapshots(), aggregate.SnapshotOptions{})
+	return &Store{Store: store, Sink: store.Sink(), Inline: w.Inline, Snapshots: snapshots, close: store.Close}, nil
 }
 
 func (w Where) openPostgres(ctx context.Context, of Service) (_ *Store, err error) {
@@ -105,7 +108,8 @@ func (w Where) openPostgres(ctx context.Context, of Service) (_ *Store, err erro
 	if err != nil {
 		return nil, errors.Join(err, store.Close(ctx))
 	}
-	return &Store{store, store.Sink(), w.Inline, store, pool, func(ctx context.Context) error {
+	snapshots := aggregate.NewSnapshots(store.Snapshots(), aggregate.SnapshotOptions{})
+	return &Store{store, store.Sink(), w.Inline, snapshots, store, pool, func(ctx context.Context) error {
 		defer pool.Close()
 		return store.Close(ctx)
 	}}, nil

@@ -46,8 +46,10 @@ func (r *reservation) apply(event any) {
 	}
 }
 
+// Shelves are the streams "item-<id>".
+var Shelves = aggregate.Define("item", func(e any, s *shelf) { s.apply(e) }, api.OfItem...).FoldVersion(1)
+
 var (
-	shelves      = aggregate.Define("item", func(e any, s *shelf) { s.apply(e) }, api.OfItem...)
 	reservations = aggregate.Define("reservation", func(e any, r *reservation) { r.apply(e) }, api.OfReservation...)
 
 	errShort = errors.New("there are not enough of")
@@ -55,15 +57,26 @@ var (
 
 // Stock decides for the service.
 type Stock struct {
+	// turn is of those who want goods, one at a time: else an order of hundreds of items would be decided again
+	// and again, because others have taken one of them meanwhile. Other processes may decide beside it all the
+	// same, by the versions of the streams.
+	turn chan struct{}
+
 	store        aggregate.Store
 	shelves      *aggregate.Repository[shelf, any]
 	reservations *aggregate.Repository[reservation, any]
 }
 
-// NewStock returns the stock in a store.
-func NewStock(store aggregate.Store) Stock {
+// NewStock returns the stock in a store. A shelf has an event for every order of its item, without an end,
+// so it is loaded from its snapshot; with nil, from its first event.
+func NewStock(store aggregate.Store, snapshots *aggregate.Snapshots) Stock {
 	options := aggregate.Options{MaxAttempts: 50} // many want what sells well
-	return Stock{store, aggregate.NewRepository(store, shelves).WithOptions(options), aggregate.NewRepository(store, reservations).WithOptions(options)}
+	return Stock{
+		make(chan struct{}, 1),
+		store,
+		aggregate.NewRepository(store, Shelves).WithOptions(options).WithSnapshots(snapshots),
+		aggregate.NewRepository(store, reservations).WithOptions(options),
+	}
 }
 
 // Receive puts a delivery on the shelves.
@@ -80,6 +93,12 @@ func (s Stock) Reserve(ctx context.Context, c api.Reserve) (eventstore.Receipt, 
 	kept, _, err := s.reservations.Load(ctx, c.ID)
 	if err != nil || kept.Asked {
 		return eventstore.Receipt{}, err
+	}
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return eventstore.Receipt{}, ctx.Err()
 	}
 	plans := []aggregate.Plan{s.reservations.Plan(c.ID, once(api.Reserved(c)))}
 	for _, l := range api.ByItem(c.Lines) {
@@ -145,10 +164,10 @@ func Service() host.Service {
 		Events: api.Set(api.OfItem, api.OfReservation),
 		Views:  []host.View{host.Keep(Levels), host.Keep(Reservations)},
 		Aggregates: func(store aggregate.Store) []cli.Aggregate {
-			return []cli.Aggregate{cli.Of(store, shelves), cli.Of(store, reservations)}
+			return []cli.Aggregate{cli.Of(store, Shelves), cli.Of(store, reservations)}
 		},
-		Commands: func(bus *command.Bus, store aggregate.Store) {
-			stock := NewStock(store)
+		Commands: func(bus *command.Bus, store aggregate.Store, snapshots *aggregate.Snapshots) {
+			stock := NewStock(store, snapshots)
 			command.Handle(bus, "stock.receive", stock.Receive)
 			command.Handle(bus, "stock.reserve", stock.Reserve)
 			command.Handle(bus, "stock.release", stock.Release)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -40,7 +41,7 @@ type stock struct {
 
 func (s stock) busOn(store eventstore.Store) *command.Bus {
 	bus := command.NewBus()
-	inventory.Service().Commands(bus, store)
+	inventory.Service().Commands(bus, store, nil)
 	return bus
 }
 
@@ -90,4 +91,25 @@ func TestGoodsAreReleasedOnceHoweverManyAskForIt(t *testing.T) {
 	require.NoError(t, s.asks(slow, "stock.release", "another", api.Release{Order: "7"}))
 	require.Equal(t, []string{"stock.reserved", "stock.released"}, s.types("reservation-7"))
 	require.Equal(t, []string{"stock.received", "stock.picked", "stock.put_back"}, s.types("item-mug"))
+}
+
+// Of two who want goods the second one waits, and does not spoil what the first one has decided.
+func TestReservationsTakeTurns(t *testing.T) {
+	s := stock{t, memory.NewStore()}
+	s.receives(5, "a delivery")
+	slow := &meanwhile{s.store, "stock.reserved", nil}
+	bus := s.busOn(slow)
+	another := api.Reserve{ID: "8", Lines: twoMugs.Lines}
+	slow.happens = func() {
+		ctx, stop := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer stop()
+		_, err := bus.Dispatch(ctx, another)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Empty(t, s.types("reservation-8"))
+	}
+	_, err := bus.Dispatch(t.Context(), twoMugs)
+	require.NoError(t, err)
+	_, err = bus.Dispatch(t.Context(), another)
+	require.NoError(t, err)
+	require.Equal(t, []string{"stock.received", "stock.picked", "stock.picked"}, s.types("item-mug"))
 }

@@ -73,7 +73,7 @@ func Service(placing Placing) host.Service {
 		Aggregates: func(store aggregate.Store) []cli.Aggregate {
 			return []cli.Aggregate{cli.Of(store, Orders)}
 		},
-		Commands: func(bus *command.Bus, store aggregate.Store) {
+		Commands: func(bus *command.Bus, store aggregate.Store, _ *aggregate.Snapshots) {
 			orders := aggregate.NewRepository(store, Orders)
 			command.Handle(bus, "order.place", func(ctx context.Context, c api.Place) (eventstore.Receipt, error) {
 				if placing != nil {
@@ -92,16 +92,12 @@ func Service(placing Placing) host.Service {
 			})
 		},
 		Queries: func(bus *query.Bus, from projection.Readable) {
-			rows, totals := projection.NewReader(from, Summaries), projection.NewReader(from, AllTotals)
+			rows := projection.NewReader(from, Summaries)
 			query.Handle(bus, "order.get", func(ctx context.Context, q api.GetOrder) (Summary, error) {
 				return rows.Get(ctx, q.Order)
 			}, query.Reads(Summaries.Name()))
 			query.Handle(bus, "order.totals", func(ctx context.Context, _ api.GetTotals) (Totals, error) {
-				t, err := totals.Get(ctx, everything)
-				if errors.Is(err, projection.ErrNotFound) {
-					err = nil // nothing was ordered yet
-				}
-				return t, err
+				return Overall(ctx, from)
 			}, query.Reads(AllTotals.Name()))
 		},
 	}

@@ -1,6 +1,9 @@
 package order
 
 import (
+	"context"
+	"errors"
+
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/examples/shop/services/api"
 	"github.com/leftfold/leftfold/projection"
@@ -28,6 +31,15 @@ type Totals struct {
 
 // Open is how many have not ended.
 func (t Totals) Open() int64 { return t.Placed - t.Fulfilled - t.Cancelled }
+
+// Overall returns the totals, as far as the read model has come.
+func Overall(ctx context.Context, from projection.Readable) (Totals, error) {
+	t, err := projection.NewReader(from, AllTotals).Get(ctx, everything)
+	if errors.Is(err, projection.ErrNotFound) {
+		err = nil // nothing was ordered yet
+	}
+	return t, err
+}
 
 const everything = "all" // the key of the only row
 

@@ -86,7 +86,7 @@ func Service(declines func(o api.Order) (reason string)) host.Service {
 		Aggregates: func(store aggregate.Store) []cli.Aggregate {
 			return []cli.Aggregate{cli.Of(store, payments)}
 		},
-		Commands: func(bus *command.Bus, store aggregate.Store) {
+		Commands: func(bus *command.Bus, store aggregate.Store, _ *aggregate.Snapshots) {
 			r := aggregate.NewRepository(store, payments)
 			command.Handle(bus, "payment.take", func(ctx context.Context, c api.Take) (eventstore.Receipt, error) {
 				return r.Execute(ctx, c.ID, take(api.Order(c), declines(api.Order(c))))

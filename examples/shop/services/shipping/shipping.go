@@ -55,7 +55,7 @@ func Service(nobodyGoes func(country string) bool) host.Service {
 		Aggregates: func(store aggregate.Store) []cli.Aggregate {
 			return []cli.Aggregate{cli.Of(store, shipments)}
 		},
-		Commands: func(bus *command.Bus, store aggregate.Store) {
+		Commands: func(bus *command.Bus, store aggregate.Store, _ *aggregate.Snapshots) {
 			r := aggregate.NewRepository(store, shipments)
 			command.Handle(bus, "shipment.send", func(ctx context.Context, c api.Send) (eventstore.Receipt, error) {
 				return r.Execute(ctx, c.ID, send(c.Country, nobodyGoes(c.Country)))

@@ -8,10 +8,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/leftfold/leftfold/aggregate"
 	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/examples/shop/services/api"
 	"github.com/leftfold/leftfold/examples/shop/services/books"
 	"github.com/leftfold/leftfold/examples/shop/services/feed"
+	"github.com/leftfold/leftfold/examples/shop/services/inventory"
 )
 
 // Nobody has anything left to do, and it does not add up: that will not change, so nobody waits for it.
@@ -46,4 +48,27 @@ func TestTortureALargeOrderEnds(t *testing.T) {
 			require.EqualValues(t, 1, report.Fulfilled)
 		})
 	}
+}
+
+// What sells well has a long stream, of which orders read the end.
+func TestTortureALongShelfIsReadFromItsSnapshot(t *testing.T) {
+	t.Parallel()
+	r := start(t, ways["a saga directs"](t))
+	store := r.books["inventory"].Store
+	received, err := api.Events.Encode(api.Received{Quantity: 1})
+	require.NoError(t, err)
+	for range 200 {
+		_, err := store.Append(t.Context(), eventstore.AppendRequest{Writes: []eventstore.Write{{Stream: "item-mug", Events: []eventstore.EventData{received}}}})
+		require.NoError(t, err)
+	}
+	r.places(t, four(), feed.Options{Stock: 10})
+	head, err := store.Head(t.Context())
+	require.NoError(t, err)
+	snapshots := store.Store.(interface {
+		Snapshots() aggregate.SnapshotStore
+	}).Snapshots()
+	require.Eventually(t, func() bool {
+		snapshot, found, err := snapshots.FindSnapshot(t.Context(), aggregate.SnapshotKey{Store: head.Store, Stream: "item-mug", Shape: inventory.Shelves.Shape()})
+		return err == nil && found && snapshot.Version >= 200
+	}, time.Minute, 10*time.Millisecond)
 }

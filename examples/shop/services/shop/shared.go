@@ -51,7 +51,7 @@ func (s *shared) in(tx pgx.Tx) transaction {
 	t := transaction{command.NewBus(), map[string]eventstore.Store{}}
 	for _, name := range inOrder {
 		t.stores[name] = s.stores[name].Postgres.In(tx)
-		s.services[name].Commands(t.bus, t.stores[name])
+		s.services[name].Commands(t.bus, t.stores[name], nil) // what a transaction reads may never come to be
 	}
 	return t
 }
