@@ -62,7 +62,7 @@ func (f shares) update(ctx context.Context, on session, change func(*leases.Stat
 }
 
 func (f shares) updateAt(ctx context.Context, on session, change func(*leases.State, time.Time) error) error {
-	before, now, err := f.load(ctx, on, f.sink.db.sql.lockSegments)
+	before, now, err := f.lock(ctx, on)
 	if err != nil {
 		return err
 	}
@@ -74,6 +74,18 @@ func (f shares) updateAt(ctx context.Context, on session, change func(*leases.St
 		return err
 	}
 	return f.save(ctx, on, leases.Changed(before, after))
+}
+
+// lock locks the segments, and returns the state as it is then.
+//
+// A split that commits while the statement waits adds a segment that the statement does not see: some keys
+// are of no segment then. It is seen by a second look, behind which there is no split: that takes the locks.
+func (f shares) lock(ctx context.Context, on session) (*leases.State, time.Time, error) {
+	state, now, err := f.load(ctx, on, f.sink.db.sql.lockSegments)
+	if err == nil && state != nil && !state.Covers() {
+		state, now, err = f.load(ctx, on, f.sink.db.sql.lockSegments)
+	}
+	return state, now, err
 }
 
 // load returns the state, nil if the generation was never opened for the source, and the time

@@ -35,6 +35,18 @@ func Begin(at subscription.Checkpoint) *State {
 	return &State{Segments: []Segment{{Checkpoint: at}}, Workers: map[subscription.WorkerID]time.Time{}}
 }
 
+// Covers reports whether each key is of a segment.
+func (s *State) Covers() bool {
+	end := subscription.Whole.First
+	for _, l := range s.Segments {
+		if l.Segment.First != end {
+			return false
+		}
+		end = l.Segment.End
+	}
+	return end == subscription.Whole.End
+}
+
 // Checkpoints returns those of the segments.
 func (s *State) Checkpoints() []subscription.Checkpoint {
 	all := make([]subscription.Checkpoint, len(s.Segments))
