@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/leftfold/leftfold/eventstore"
@@ -65,7 +64,11 @@ func pauseBehindASplit(t *testing.T, of func(shares) leases.Store) (states []sub
 		s.Segments[0].Segment, upper.Segment = low, high
 		s.Segments = append(s.Segments, upper)
 		go func() { paused <- leases.New(of(f)).Pause(t.Context()) }()
-		return awaitsLock(t.Context(), pool)
+		require.Eventually(t, func() (waits bool) {
+			err := pool.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')").Scan(&waits)
+			return err == nil && waits
+		}, TestPatience, TestStep)
+		return nil
 	}))
 	require.NoError(t, <-paused)
 	roster, err := sink.Leases(model.Generation, source.Store).Roster(t.Context())
@@ -74,15 +77,4 @@ func pauseBehindASplit(t *testing.T, of func(shares) leases.Store) (states []sub
 		states = append(states, l.Report.State)
 	}
 	return states
-}
-
-// awaitsLock returns when somebody waits for a lock.
-func awaitsLock(ctx context.Context, pool *pgxpool.Pool) error {
-	for {
-		var waits bool
-		err := pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')").Scan(&waits)
-		if err != nil || waits {
-			return err
-		}
-	}
 }

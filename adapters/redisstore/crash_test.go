@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
@@ -34,17 +33,20 @@ func killed(t *testing.T, fsync string, torn bool, kills int, wrap func(projecti
 	name, underWay := prefix(), 0
 	directory := client.ConfigGet(t.Context(), "dir").Val()["dir"]
 	log := newLog(t)
-	log.happen(t, 1500)
-	began := time.Now()
-	require.NoError(t, log.runner(openAs(t, client, prefix())).CatchUp(t.Context())) // another one, which is left alone
-	took := time.Since(began)
 	for kill := range kills {
-		log.happen(t, 1500)
-		sink := wrap(openAs(t, client, name)) // in a process of its own, as it were
+		const events = 1500
+		log.happen(t, events)
+		sink := &struck{Sink: wrap(openAs(t, client, name)), now: make(chan struct{})} // in a process of its own, as it were
+		sink.left.Store(1 + rand.Int64N(events/window))
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- log.runner(sink).CatchUp(ctx) }()
-		time.Sleep(rand.N(took)) // the moment of a kill is not an event
+		select {
+		case <-sink.now:
+		case err := <-ended:
+			stop()
+			return fmt.Errorf("before kill %d: the run ended: %w", kill+1, err)
+		}
 		require.NoError(t, server.Kill(t.Context()))
 		stop()
 		<-ended
@@ -69,6 +71,21 @@ func killed(t *testing.T, fsync string, torn bool, kills int, wrap func(projecti
 	require.Positive(t, underWay, "no kill came while the projection was under way")
 	require.Equal(t, torn, strings.Contains(server.Log(), "short read while loading the AOF"), "an entry of the log was cut in two")
 	return log.agrees(t.Context(), sink)
+}
+
+// struck is a sink whose server is to be killed while a commit is under way.
+type struck struct {
+	projection.Sink
+
+	left atomic.Int64  // commits until then
+	now  chan struct{} // closed when it is under way
+}
+
+func (s *struck) Commit(ctx context.Context, model projection.Model, move projection.Move, changes []projection.Change) error {
+	if s.left.Add(-1) == 0 {
+		close(s.now)
+	}
+	return s.Sink.Commit(ctx, model, move, changes)
 }
 
 // tear cuts up to 8 KiB off the log of a server that does not run.

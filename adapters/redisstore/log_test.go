@@ -36,6 +36,9 @@ var tallies = projection.NewView("tallies", projection.ViewOptions{Version: 1, I
 		row.Last = int64(m.Position)
 	}))
 
+// window is how many positions a commit is for.
+const window = 17
+
 // log is a log in memory, which no fault touches, and what it holds: one event a position.
 type log struct {
 	store  *memory.Store
@@ -76,7 +79,7 @@ func (l *log) happen(t testing.TB, events int) {
 }
 
 func (l *log) runner(sink projection.Sink) projection.Runner {
-	return projection.Runner{Log: l.store, Events: l.events, Window: 17, Tasks: []projection.Task{projection.Into(sink, tallies)}}
+	return projection.Runner{Log: l.store, Events: l.events, Window: window, Tasks: []projection.Task{projection.Into(sink, tallies)}}
 }
 
 // agrees compares the rows with a count of the log up to the checkpoint: rows and checkpoint
