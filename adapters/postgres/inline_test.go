@@ -29,27 +29,34 @@ import (
 
 func TestInline(t *testing.T) {
 	t.Parallel()
-	projectiontest.RunInline(t, func(t testing.TB) projectiontest.InlineParts[pgx.Tx] { return inlineOn(t, newPool(t)) })
+	pool := sharedPool(t)
+	projectiontest.RunInline(t, func(t testing.TB) projectiontest.InlineParts[pgx.Tx] { return inlineIn(t, pool, newSchema(t, pool)) })
 }
 
-// inlineOn opens stores in one schema, beside a table of counters.
 func inlineOn(t testing.TB, pool *pgxpool.Pool) projectiontest.InlineParts[pgx.Tx] {
 	t.Helper()
-	counters := countersOn(t, pool, nil)
+	return inlineIn(t, pool, postgres.DefaultSchema)
+}
+
+// inlineIn opens stores in one schema, beside a table of counters.
+func inlineIn(t testing.TB, pool *pgxpool.Pool, schema string) projectiontest.InlineParts[pgx.Tx] {
+	t.Helper()
+	counters := countersOn(t, pool, schema, nil)
 	return projectiontest.InlineParts[pgx.Tx]{
-		Open: openingInline(t, pool),
+		Open: openingInline(t, pool, schema),
 		Add:  counters.Add,
 		Read: counters.Read,
 		SetBack: func(ctx context.Context, of projection.Generation) error {
-			_, err := pool.Exec(ctx, "UPDATE leftfold.segments g SET position = position - 1, anchor_id = (SELECT event_id FROM leftfold.events e WHERE e.position = g.position - 1) WHERE name = $1", of.Name)
+			_, err := pool.Exec(ctx, fmt.Sprintf(`UPDATE %[1]s.segments g SET position = position - 1,
+				anchor_id = (SELECT event_id FROM %[1]s.events e WHERE e.position = g.position - 1) WHERE name = $1`, schema), of.Name)
 			return err
 		},
 	}
 }
 
-func openingInline(t testing.TB, pool *pgxpool.Pool) func(context.Context, projection.Inline[pgx.Tx]) (projectiontest.InlineStore[pgx.Tx], error) {
+func openingInline(t testing.TB, pool *pgxpool.Pool, schema string) func(context.Context, projection.Inline[pgx.Tx]) (projectiontest.InlineStore[pgx.Tx], error) {
 	return func(ctx context.Context, inline projection.Inline[pgx.Tx]) (s projectiontest.InlineStore[pgx.Tx], err error) {
-		store, err := postgres.Open(ctx, pool, postgres.Options{Inline: inline})
+		store, err := postgres.Open(ctx, pool, postgres.Options{Schema: schema, Inline: inline})
 		if err != nil {
 			return s, err
 		}
@@ -61,22 +68,23 @@ func openingInline(t testing.TB, pool *pgxpool.Pool) func(context.Context, proje
 // The whole suite of stores, on one whose appends call a handler for every event.
 func TestTortureConformanceOfAStoreWithInlineProjections(t *testing.T) {
 	t.Parallel()
+	pool := sharedPool(t)
 	eventstoretest.RunWith(t, func(t testing.TB) eventstore.Store {
-		pool := newPool(t)
-		_, err := pool.Exec(t.Context(), "CREATE TABLE seen (position bigint PRIMARY KEY, stream text)")
+		schema := newSchema(t, pool)
+		_, err := pool.Exec(t.Context(), fmt.Sprintf("CREATE TABLE %s.seen (position bigint PRIMARY KEY, stream text)", schema))
 		require.NoError(t, err)
 		t.Cleanup(func() {
 			var differences int
-			err := pool.QueryRow(context.Background(), `SELECT count(*) FROM leftfold.events e FULL JOIN seen s ON s.position = e.position
-				WHERE s.stream IS DISTINCT FROM e.stream_id`).Scan(&differences)
+			err := pool.QueryRow(context.Background(), fmt.Sprintf(`SELECT count(*) FROM %[1]s.events e FULL JOIN %[1]s.seen s
+				ON s.position = e.position WHERE s.stream IS DISTINCT FROM e.stream_id`, schema)).Scan(&differences)
 			require.NoError(t, err)
 			require.Zero(t, differences, "what was handled is not the log")
 		})
 		seen := projection.NewHandler("seen", projection.HandlerOptions{Version: 1}, func(ctx context.Context, tx pgx.Tx, m eventstore.Recorded) error {
-			_, err := tx.Exec(ctx, "INSERT INTO seen VALUES ($1, $2)", m.Position, m.Stream)
+			_, err := tx.Exec(ctx, fmt.Sprintf("INSERT INTO %s.seen VALUES ($1, $2)", schema), m.Position, m.Stream)
 			return err
 		})
-		store := openOn(t, pool, postgres.Options{Inline: projection.Inline[pgx.Tx]{Handlers: []*projection.Handler[pgx.Tx]{seen}}})
+		store := openOn(t, pool, postgres.Options{Schema: schema, Inline: projection.Inline[pgx.Tx]{Handlers: []*projection.Handler[pgx.Tx]{seen}}})
 		require.NoError(t, store.SwitchInline(t.Context()))
 		return store
 	}, eventstoretest.Options{Divisor: 100, Without: []string{string(eventstore.Importing)}})
@@ -552,7 +560,7 @@ func TestInlineProjectionsThroughPgBouncer(t *testing.T) {
 			direct := newPool(t)
 			p := inlineOn(t, direct)
 			through := poolOn(t, bouncer.URL(direct.Config().ConnConfig.Database)+"&default_query_exec_mode=exec")
-			p.Open = openingInline(t, through)
+			p.Open = openingInline(t, through, postgres.DefaultSchema)
 			require.NoError(t, projectiontest.CheckInline(t.Context(), p, rule))
 		})
 	}

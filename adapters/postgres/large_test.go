@@ -15,7 +15,7 @@ import (
 
 // A page is cut where it is large enough, and the rest of its rows is sent for nothing. Once
 // that has happened the pages behind it ask for less: the log is sent twice, not once a page.
-func TestALogOfLargeEventsIsSentAtMostTwice(t *testing.T) {
+func TestTortureALogOfLargeEventsIsSentAtMostTwice(t *testing.T) {
 	t.Parallel()
 	pool := newPool(t)
 	writer := openOn(t, pool, postgres.Options{})

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -144,13 +143,15 @@ func (m Migration) run(ctx context.Context, tx pgx.Tx) error {
 	return explain(tx.Conn().PgConn().Exec(ctx, m.SQL).Close())
 }
 
+// stepFiles are the names of the files that [readMigrations] reads, one for each step, oldest first.
+func stepFiles(files fs.FS) ([]string, error) { return fs.Glob(files, "migrations/*.sql") }
+
 // readMigrations reads the files of a folder, "0001_event_store.sql" and so on.
 func readMigrations(files fs.FS, s schema) ([]Migration, error) {
-	names, err := fs.Glob(files, "migrations/*.sql")
+	names, err := stepFiles(files)
 	if err != nil {
 		return nil, err
 	}
-	slices.Sort(names)
 	steps := make([]Migration, len(names))
 	for n, name := range names {
 		number, title, _ := strings.Cut(strings.TrimSuffix(path.Base(name), ".sql"), "_")
@@ -198,7 +199,7 @@ func checkSchema(ctx context.Context, tx pgx.Tx, s schema) error {
 	if err != nil {
 		return err
 	}
-	known, err := readMigrations(migrationFiles, s)
+	known, err := stepFiles(migrationFiles)
 	if err != nil {
 		return err
 	}

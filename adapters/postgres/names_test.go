@@ -154,7 +154,7 @@ func TestPayloadsComeBackByteForByte(t *testing.T) {
 	}
 }
 
-func TestTheLargestAppendsComeBack(t *testing.T) {
+func TestTortureTheLargestAppendsComeBack(t *testing.T) {
 	t.Parallel()
 	store := openOn(t, newPool(t), postgres.Options{})
 	heavy := make([]eventstore.EventData, 64)

@@ -22,15 +22,15 @@ import (
 // shared by all of ours, nothing prepared survives a transaction, and no notification comes.
 func TestTortureConformanceThroughPgBouncer(t *testing.T) {
 	t.Parallel()
-	newPool(t) // skips, or fails, where there is no Postgres
+	pool := newPool(t)
 	server, err := testservers.SharedPostgres()
 	require.NoError(t, err)
 	bouncer, err := testservers.StartPgBouncer(t.Context(), server, testservers.PgBouncerOptions{Mode: "transaction", PoolSize: 2})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, bouncer.Stop(context.Background())) })
+	through := poolOn(t, bouncer.URL(pool.Config().ConnConfig.Database)+"&default_query_exec_mode=exec&pool_max_conns=50")
 	eventstoretest.RunWith(t, func(t testing.TB) eventstore.Store {
-		direct := newPool(t).Config().ConnConfig
-		return openOn(t, poolOn(t, bouncer.URL(direct.Database)+"&default_query_exec_mode=exec"), postgres.Options{})
+		return openOn(t, through, postgres.Options{Schema: newSchema(t, pool)})
 	}, eventstoretest.Options{Divisor: 30})
 }
 

@@ -31,7 +31,12 @@ import (
 // openSinkOn opens a sink that is closed with the test.
 func openSinkOn(t testing.TB, pool *pgxpool.Pool) *postgres.Sink {
 	t.Helper()
-	sink, err := postgres.OpenSink(t.Context(), pool, postgres.SinkOptions{})
+	return openSinkIn(t, pool, postgres.DefaultSchema)
+}
+
+func openSinkIn(t testing.TB, pool *pgxpool.Pool, schema string) *postgres.Sink {
+	t.Helper()
+	sink, err := postgres.OpenSink(t.Context(), pool, postgres.SinkOptions{Schema: schema})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, sink.Close(context.Background())) })
 	return sink
@@ -39,14 +44,16 @@ func openSinkOn(t testing.TB, pool *pgxpool.Pool) *postgres.Sink {
 
 func TestSink(t *testing.T) {
 	t.Parallel()
-	projectiontest.RunSink(t, func(t testing.TB) projection.Sink { return openSinkOn(t, newPool(t)) })
+	pool := sharedPool(t)
+	projectiontest.RunSink(t, func(t testing.TB) projection.Sink { return openSinkIn(t, pool, newSchema(t, pool)) })
 }
 
 func TestSinkTransactions(t *testing.T) {
 	t.Parallel()
+	pool := sharedPool(t)
 	projectiontest.RunTxSink(t, func(t testing.TB) projectiontest.TxParts[pgx.Tx] {
-		pool := newPool(t)
-		return countersOn(t, pool, openSinkOn(t, pool))
+		schema := newSchema(t, pool)
+		return countersOn(t, pool, schema, openSinkIn(t, pool, schema))
 	})
 }
 
@@ -56,16 +63,21 @@ func addOne(ctx context.Context, tx pgx.Tx, counter string) error {
 	return err
 }
 
-// countersOn keeps counters in a table of the pool's database.
-func countersOn(t testing.TB, pool *pgxpool.Pool, sink projection.TxSink[pgx.Tx]) projectiontest.TxParts[pgx.Tx] {
+// countersOn keeps counters in a table of the pool's database, which the stores of other schemas share: each
+// has counters of its own.
+func countersOn(t testing.TB, pool *pgxpool.Pool, schema string, sink projection.TxSink[pgx.Tx]) projectiontest.TxParts[pgx.Tx] {
 	t.Helper()
-	_, err := pool.Exec(t.Context(), "CREATE TABLE counters (name text PRIMARY KEY, n bigint)")
+	_, err := pool.Exec(t.Context(), "CREATE TABLE IF NOT EXISTS counters (name text PRIMARY KEY, n bigint)")
 	require.NoError(t, err)
+	own := func(counter string) string { return counter }
+	if schema != postgres.DefaultSchema {
+		own = func(counter string) string { return schema + "/" + counter }
+	}
 	return projectiontest.TxParts[pgx.Tx]{
-		Sink: sink, Store: openOn(t, pool, postgres.Options{}),
-		Add: addOne,
+		Sink: sink, Store: openOn(t, pool, postgres.Options{Schema: schema}),
+		Add: func(ctx context.Context, tx pgx.Tx, counter string) error { return addOne(ctx, tx, own(counter)) },
 		Read: func(ctx context.Context, counter string) (n int, err error) {
-			err = pool.QueryRow(ctx, "SELECT n FROM counters WHERE name = $1", counter).Scan(&n)
+			err = pool.QueryRow(ctx, "SELECT n FROM counters WHERE name = $1", own(counter)).Scan(&n)
 			if errors.Is(err, pgx.ErrNoRows) {
 				return 0, nil
 			}
@@ -76,16 +88,21 @@ func countersOn(t testing.TB, pool *pgxpool.Pool, sink projection.TxSink[pgx.Tx]
 
 func TestEffectsWithReadModelsInTheStoresSchema(t *testing.T) {
 	t.Parallel()
+	pool := sharedPool(t)
 	projectiontest.RunEffects(t, func(t testing.TB) projectiontest.Parts {
-		store := openOn(t, newPool(t), postgres.Options{})
+		store := openOn(t, pool, postgres.Options{Schema: newSchema(t, pool)})
 		return projectiontest.Parts{Store: store, Sink: store.Sink()}
 	})
 }
 
 func TestEffectsWithReadModelsInAnotherDatabase(t *testing.T) {
 	t.Parallel()
+	one, other := sharedPool(t), sharedPool(t)
 	projectiontest.RunEffects(t, func(t testing.TB) projectiontest.Parts {
-		return projectiontest.Parts{Store: openOn(t, newPool(t), postgres.Options{}), Sink: openSinkOn(t, newPool(t))}
+		return projectiontest.Parts{
+			Store: openOn(t, one, postgres.Options{Schema: newSchema(t, one)}),
+			Sink:  openSinkIn(t, other, newSchema(t, other)),
+		}
 	})
 }
 
@@ -199,7 +216,7 @@ func TestAKeyThatIsTooLongForAnIndexIsRefusedAndExplained(t *testing.T) {
 }
 
 // More than one statement may carry: they are one commit all the same.
-func TestALargeCommitIsOneCommit(t *testing.T) {
+func TestTortureALargeCommitIsOneCommit(t *testing.T) {
 	t.Parallel()
 	r := newRivals(t, nil)
 	var changes []projection.Change
@@ -282,7 +299,7 @@ func TestTortureSinkThroughPgBouncer(t *testing.T) {
 	projectiontest.RunSink(t, func(t testing.TB) projection.Sink { return openSinkOn(t, through(t)) })
 	projectiontest.RunTxSink(t, func(t testing.TB) projectiontest.TxParts[pgx.Tx] {
 		pool := through(t)
-		return countersOn(t, pool, openSinkOn(t, pool))
+		return countersOn(t, pool, postgres.DefaultSchema, openSinkOn(t, pool))
 	})
 }
 

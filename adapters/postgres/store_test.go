@@ -2,6 +2,8 @@ package postgres_test
 
 import (
 	"context"
+	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -15,19 +17,20 @@ import (
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	pools := map[eventstore.Store]*pgxpool.Pool{}
-	open := func(t testing.TB, pool *pgxpool.Pool) eventstore.Store {
-		store := openOn(t, pool, postgres.Options{})
-		pools[store] = pool
+	pool := sharedPool(t)
+	schemas := map[eventstore.Store]string{}
+	open := func(t testing.TB, schema string) eventstore.Store {
+		store := openOn(t, pool, postgres.Options{Schema: schema})
+		schemas[store] = schema
 		return store
 	}
 	eventstoretest.RunWith(t,
-		func(t testing.TB) eventstore.Store { return open(t, newPool(t)) },
+		func(t testing.TB) eventstore.Store { return open(t, newSchema(t, pool)) },
 		eventstoretest.Options{
 			Divisor: 10,
 			Reopen: func(t testing.TB, store eventstore.Store) eventstore.Store {
 				require.NoError(t, store.(*postgres.Store).Close(t.Context()))
-				return open(t, pools[store])
+				return open(t, schemas[store])
 			},
 		})
 }
@@ -40,6 +43,33 @@ func BenchmarkStore(b *testing.B) {
 func newPool(t testing.TB) *pgxpool.Pool {
 	t.Helper()
 	return postgrestest.Pool(t)
+}
+
+// sharedPool returns a pool for the many stores of a suite, each in a [newSchema] of one database: a database
+// for each would take five times as long to make, and new connections besides.
+func sharedPool(t testing.TB) *pgxpool.Pool {
+	t.Helper()
+	config := newPool(t).Config()
+	config.MaxConns = 50
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+var schemas atomic.Int64
+
+// newSchema returns a schema with an empty store, which is dropped with the test.
+func newSchema(t testing.TB, pool *pgxpool.Pool) string {
+	t.Helper()
+	name := fmt.Sprintf("store_%d", schemas.Add(1))
+	_, err := postgres.Migrate(t.Context(), pool, postgres.MigrateOptions{Schema: name})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_, err := pool.Exec(context.Background(), "DROP SCHEMA "+name+" CASCADE")
+		require.NoError(t, err)
+	})
+	return name
 }
 
 func poolOn(t testing.TB, url string) *pgxpool.Pool {

@@ -15,7 +15,7 @@ func (p *Postgres) NewDatabase(ctx context.Context, template string) (string, er
 		template = "template1"
 	}
 	name := fmt.Sprintf("test_%d", p.databases.Add(1))
-	if err := p.exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+quoted(template)); err != nil {
+	if err := p.maintain(ctx, "CREATE DATABASE "+name+" TEMPLATE "+quoted(template)); err != nil {
 		return "", fmt.Errorf("create a database from %s: %w", template, err)
 	}
 	return name, nil
@@ -23,10 +23,33 @@ func (p *Postgres) NewDatabase(ctx context.Context, template string) (string, er
 
 // DropDatabase drops the database, and ends the connections to it.
 func (p *Postgres) DropDatabase(ctx context.Context, name string) error {
-	if err := p.exec(ctx, "DROP DATABASE "+quoted(name)+" WITH (FORCE)"); err != nil {
+	if err := p.maintain(ctx, "DROP DATABASE "+quoted(name)+" WITH (FORCE)"); err != nil {
 		return fmt.Errorf("drop database %s: %w", name, err)
 	}
 	return nil
+}
+
+// maintenance is a connection that is kept: a test's database is made and dropped by two statements, and a
+// connection for each would take longer than they do where processes are slow to begin.
+type maintenance struct {
+	mu   sync.Mutex
+	conn *pgx.Conn // nil: none yet
+}
+
+// maintain runs a statement on the kept connection, or on a new one if the server has been away.
+func (p *Postgres) maintain(ctx context.Context, statement string) error {
+	m := &p.maintenance
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.conn == nil || m.conn.Ping(ctx) != nil {
+		conn, err := p.connect(ctx)
+		if err != nil {
+			return err
+		}
+		m.conn = conn
+	}
+	_, err := m.conn.Exec(ctx, statement)
+	return err
 }
 
 func quoted(name string) string { return pgx.Identifier{name}.Sanitize() }

@@ -34,8 +34,9 @@ type Postgres struct {
 	programs string // the directory of initdb, postgres, pg_dump and friends
 	port     int
 
-	databases atomic.Int64
-	templates templates
+	databases   atomic.Int64
+	templates   templates
+	maintenance maintenance
 }
 
 // settings are the defaults that differ from Postgres's own, and those that our users
@@ -167,8 +168,8 @@ func (p *Postgres) Addr() string { return loopback(p.port) }
 
 func loopback(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
-// connect opens a connection to the maintenance database. Nothing of ours stays
-// connected: a pool's goroutines would be leaks in the eyes of our callers' tests.
+// connect opens a connection to the maintenance database, and no pool, whose goroutines would be
+// leaks in the eyes of our callers' tests.
 func (p *Postgres) connect(ctx context.Context) (*pgx.Conn, error) {
 	return pgx.Connect(ctx, p.SocketURL("postgres"))
 }
