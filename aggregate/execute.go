@@ -12,8 +12,9 @@ import (
 // Plan is a decision about one aggregate, to be made and appended together with others
 // by [ExecuteAll]. [Repository.Plan] makes one.
 type Plan struct {
-	stream  eventstore.StreamID
-	propose func(context.Context, Store, settings) (proposed, error)
+	stream   eventstore.StreamID
+	attempts int // of its repository; 0: the default
+	propose  func(context.Context, Store, settings) (proposed, error)
 }
 
 // proposed is one plan's part of a proposal.
@@ -36,6 +37,11 @@ func ExecuteAll(ctx context.Context, store Store, plans []Plan, options ...Execu
 
 func executeAll(ctx context.Context, store Store, plans []Plan, s settings) (eventstore.Receipt, error) {
 	s = s.expecting(ctx)
+	if s.maxAttempts == 0 {
+		for _, plan := range plans {
+			s.maxAttempts = max(s.maxAttempts, plan.attempts)
+		}
+	}
 	streams := streamsOf(plans)
 	if err := checkPlans(plans, streams, s); err != nil {
 		return eventstore.Receipt{}, fmt.Errorf("execute %s: %w", strings.Join(streams, ", "), err)

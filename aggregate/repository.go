@@ -37,7 +37,8 @@ type Repository[S, E any] struct {
 // Options are those of a [Repository]. The zero value works.
 type Options struct {
 	// MaxAttempts is how often one Execute decides before it returns the conflict that
-	// it keeps meeting; 1 never decides again. Default: 10.
+	// it keeps meeting; 1 never decides again. [ExecuteAll] decides as often as the most
+	// patient of its plans. Default: 10.
 	MaxAttempts int
 }
 
@@ -97,7 +98,7 @@ func (r *Repository[S, E]) Execute(ctx context.Context, id string, decide Decisi
 // Plan prepares a decision on the aggregate for [ExecuteAll]. Nothing is read yet.
 func (r *Repository[S, E]) Plan(id string, decide Decision[S, E]) Plan {
 	stream := r.typ.Stream(id)
-	return Plan{stream: stream, propose: func(ctx context.Context, store Store, s settings) (proposed, error) {
+	return Plan{stream: stream, attempts: r.options.MaxAttempts, propose: func(ctx context.Context, store Store, s settings) (proposed, error) {
 		k, err := r.load(ctx, store, stream)
 		if err != nil {
 			return proposed{}, err

@@ -113,3 +113,28 @@ func TestReservationsTakeTurns(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"stock.received", "stock.picked", "stock.picked"}, s.types("item-mug"))
 }
+
+// another delivers a mug before each append.
+type another struct {
+	*memory.Store
+	t *testing.T
+	n int
+}
+
+func (a *another) Append(ctx context.Context, r eventstore.AppendRequest) (eventstore.Receipt, error) {
+	if a.n++; a.n <= 30 {
+		data, err := api.Events.Encode(api.Received{Quantity: 1})
+		require.NoError(a.t, err)
+		_, err = a.Store.Append(ctx, eventstore.AppendRequest{Writes: []eventstore.Write{{Stream: "item-mug", Events: []eventstore.EventData{data}}}})
+		require.NoError(a.t, err)
+	}
+	return a.Store.Append(ctx, r)
+}
+
+func TestAReservationOutlastsThirtyDeliveries(t *testing.T) {
+	s := stock{t, memory.NewStore()}
+	s.receives(5, "a delivery")
+	a := &another{Store: s.store, t: t}
+	_, err := s.busOn(a).Dispatch(t.Context(), twoMugs)
+	require.NoError(t, err)
+}
