@@ -216,6 +216,10 @@ func sameRecord(a, b record) bool {
 }
 
 func plain(r record) (value any, err error) {
+	if c, ok := r.(commandRequested); ok && c.Attempt > 1 {
+		c.Payload = nil // it is the first attempt's, and was recorded with each one once
+		r = c
+	}
 	encoded, err := json.Marshal(r)
 	if err != nil {
 		return nil, err

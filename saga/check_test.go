@@ -1,6 +1,8 @@
 package saga_test
 
 import (
+	"context"
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -116,4 +118,43 @@ func TestCheckReportsARecordThatDoesNotDecodeAndGoesOn(t *testing.T) {
 	assert.Equal(t, 2, report.Live)
 	assert.Equal(t, "b", report.Diverged[1].Instance)
 	require.Error(t, report.Diverged[1].Err)
+}
+
+// A release before had the payload in each request, not in the first alone.
+func TestCheckKnowsLogsWithAPayloadInEachRequest(t *testing.T) {
+	at := place{store: memory.NewStore(), sink: memory.NewSink()}
+	at.deposits(t, "ann", 100)
+	at.requests(t, requested{"t1", "ann", "bob", 30})
+	w := at.worker(t)
+	w.Dispatcher = saga.DispatcherFunc(func(context.Context, saga.Command) error { return errAway })
+	stop := runs(t, w)
+	awaits(t, at, "t1", saga.Stuck)
+	stop()
+	report, err := transfers.Check(t.Context(), at.store)
+	require.NoError(t, err)
+	require.Empty(t, report.Diverged)
+
+	old := memory.NewStore()
+	var payload json.RawMessage
+	for m, err := range at.store.ReadStream(t.Context(), transfers.Stream("t1"), eventstore.StreamRange{}) {
+		require.NoError(t, err)
+		data := m.Data
+		if m.Type == "saga.command.requested" {
+			var all map[string]json.RawMessage
+			require.NoError(t, json.Unmarshal(data, &all))
+			if p, ok := all["Payload"]; ok {
+				payload = p
+			} else {
+				all["Payload"] = payload
+				data, err = json.Marshal(all)
+				require.NoError(t, err)
+			}
+		}
+		_, err := old.Append(t.Context(), eventstore.AppendRequest{Writes: []eventstore.Write{{Stream: m.Stream, Events: []eventstore.EventData{{
+			ID: m.ID, Type: m.Type, SchemaVersion: m.SchemaVersion, Data: data, Metadata: m.Metadata, Tags: m.Tags}}}}})
+		require.NoError(t, err)
+	}
+	report, err = transfers.Check(t.Context(), old)
+	require.NoError(t, err)
+	require.Empty(t, report.Diverged, "it was decided by the same rules")
 }

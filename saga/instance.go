@@ -200,7 +200,7 @@ func (in *instance[S]) end(name string, at stage) {
 
 func (in *instance[S]) request(r commandRequested) {
 	c := in.commands[r.ID]
-	if r.Payload == nil {
+	if c.Payload != nil { // that of the first attempt: the command is the same
 		r.Payload = c.Payload
 	}
 	c.commandRequested, c.status = r, open

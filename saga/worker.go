@@ -67,8 +67,9 @@ type Worker struct {
 	// TTL is how long a lease lasts. Default: 10 s.
 	TTL time.Duration
 	// DispatchTimeout is how long a command may take before it is given up and tried again later. Let it be
-	// more than the slowest one needs under load: what needs more is given up each time, and never done. It
-	// may be longer than the TTL: the context of a command ends when its worker stops or loses the segment.
+	// more than the slowest one needs under load: what needs more is given up each time, and never done. A
+	// service that hangs holds up its segment for as long. If it is longer than the TTL, a worker that lost
+	// its lease may still wait for a command that another dispatches again, under the same id.
 	// Default: half of the TTL.
 	DispatchTimeout time.Duration
 	// MaxParked is how many instances of a segment may be parked. If more fail the saga is wrong,
