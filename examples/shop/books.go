@@ -13,7 +13,6 @@ import (
 	"github.com/leftfold/leftfold/cli"
 	"github.com/leftfold/leftfold/examples/shop/retail"
 	"github.com/leftfold/leftfold/examples/shop/services/books"
-	"github.com/leftfold/leftfold/examples/shop/services/shop"
 )
 
 // books is the verb that waits until nobody has anything left to do, and says whether what all services
@@ -22,17 +21,15 @@ func (o *options) books() *cobra.Command {
 	var output cli.Output
 	var within time.Duration
 	cmd := &cobra.Command{
-		Use:   "books",
+		Use: "books", GroupID: "look",
 		Short: "Does it all add up?",
 		Long: `Waits until the services have nothing left to do, reads the logs and the read models of all, prints
 the sums, and exits with 1 if they do not add up, naming what does not.`,
 		Example: "  shop books -o json",
 		Args:    cli.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			for _, name := range shop.Names {
-				if err := o.Where.Find(name); err != nil {
-					return fmt.Errorf("there is no shop to look at: %w; say where it is with --dir, or begin one with shop all", err)
-				}
+			if err := o.find(); err != nil {
+				return err
 			}
 			ctx, stop := context.WithTimeout(cmd.Context(), within)
 			defer stop()

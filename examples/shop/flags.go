@@ -29,6 +29,7 @@ type options struct {
 	bus      string
 	slow     time.Duration
 	faults   host.SetFaults
+	looks    bool // the verb changes nothing by being run, and makes no store
 }
 
 // storeFlags say where the stores are, and how the services work together. All processes must have
@@ -76,6 +77,9 @@ func (o *options) refusalFlags(cmd *cobra.Command) {
 
 // prepare checks what was said, and makes the switches and the bus of it.
 func (o *options) prepare(cmd *cobra.Command) error {
+	for verb := cmd; verb.HasParent(); verb = verb.Parent() {
+		o.looks = o.looks || verb.GroupID == "look"
+	}
 	if err := o.check(); err != nil {
 		return cli.Misused(cmd, err)
 	}
@@ -116,7 +120,11 @@ var inWords = strings.Join(shop.Names, ", ")
 
 // parts are those of [cli.App]. The services are found when a part needs them.
 func (o *options) parts(ctx context.Context) (cli.Parts, error) {
-	if err := o.makeDir(); err != nil {
+	ready := o.makeDir
+	if o.looks {
+		ready = o.find
+	}
+	if err := ready(); err != nil {
 		return cli.Parts{}, err
 	}
 	found, closing, err := o.found()
@@ -134,6 +142,16 @@ func (o *options) parts(ctx context.Context) (cli.Parts, error) {
 		return closeStores(ctx)
 	}
 	return parts, nil
+}
+
+// find fails if a service that the verb is about has not made its file: to look at it would make one.
+func (o *options) find() error {
+	for _, name := range o.of() {
+		if err := o.Where.Find(name); err != nil {
+			return fmt.Errorf("there is no shop to look at: %w; say where it is with --dir, or begin one with shop all", err)
+		}
+	}
+	return nil
 }
 
 // makeDir makes the directory of the files.

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -245,3 +246,29 @@ var (
 			r.Status, r.Reason, r.Applied = "refused", e.Reason, r.Applied+1
 		})))
 )
+
+func TestWhatIsWrongIsFoundAlthoughTheTotalsSayThatAllIsDone(t *testing.T) {
+	for name, m := range map[string]mistake{
+		"fulfilled twice":         {in: "order", stream: "order-good", event: api.Fulfilled{}},
+		"fulfilled and cancelled": {in: "order", stream: "order-good", event: api.Cancelled{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			all := after(t, m)
+			_, check := books.Check(t.Context(), all)
+			require.ErrorContains(t, check, "something happened to it twice")
+			ctx, stop := context.WithTimeout(t.Context(), time.Second)
+			defer stop()
+			_, err := books.Wait(ctx, all)
+			require.ErrorContains(t, err, "something happened to it twice")
+		})
+	}
+}
+
+func TestTheBooksOfAnOpenOrderAreToldAll(t *testing.T) {
+	all := after(t, mistake{forgets: api.Fulfil{Order: "good"}})
+	ctx, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer stop()
+	r, err := books.Wait(ctx, all)
+	require.ErrorContains(t, err, "1 orders are open; are all services running?")
+	require.EqualValues(t, 3, r.Placed)
+}

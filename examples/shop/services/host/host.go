@@ -97,7 +97,7 @@ func (s Service) routes(store *Store, found discovery.Resolver) saga.Dispatcher 
 		if service == s.Name {
 			routes[what] = saga.ToBus(s.commands(store, Options{}))
 		} else {
-			routes[what] = httpapi.ToService(Client(service, found))
+			routes[what] = httpapi.ToService(client(service, found, patience))
 		}
 	}
 	return routes
@@ -178,6 +178,13 @@ func (s Service) Run(ctx context.Context, listener net.Listener, store *Store, o
 // Client returns a client of the service of the name. What finds it may say that it is on this machine, which
 // is refused by default: a shop on one machine is one to try.
 func Client(service string, found discovery.Resolver) *httpapi.Client {
-	transport := discovery.NewTransport(found, discovery.TransportOptions{Addresses: discovery.AddressPolicy{Loopback: true}})
+	return client(service, found, 0)
+}
+
+// client returns one that waits so long for each answer. 0: as long as people do.
+func client(service string, found discovery.Resolver, waits time.Duration) *httpapi.Client {
+	transport := discovery.NewTransport(found, discovery.TransportOptions{
+		Addresses: discovery.AddressPolicy{Loopback: true}, TryTimeout: waits,
+	})
 	return &httpapi.Client{URL: "http://" + service, HTTP: discovery.NewClient(transport)}
 }
