@@ -253,19 +253,25 @@ func calm(t *testing.T, requests int) final {
 func endsWith(t *testing.T, w saga.Worker, requests int, within time.Duration) error {
 	t.Helper()
 	defer runs(t, w)()
-	ctx, cancel := context.WithTimeout(t.Context(), within)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	still := time.AfterFunc(within, func() { cancel(fmt.Errorf("none has ended for %v", within)) })
+	defer still.Stop()
 	var seen progress
 	for {
+		before := seen.ended
 		err := seen.read(ctx, w.Store)
 		if err == nil && seen.ended >= requests {
 			return nil
+		}
+		if seen.ended > before {
+			still.Reset(within)
 		}
 		if err == nil {
 			err = eventstore.WaitAppended(ctx, w.Store, seen.after)
 		}
 		if err != nil {
-			return fmt.Errorf("%d instances have not ended: %w", requests-seen.ended, err)
+			return fmt.Errorf("%d instances have not ended: %w (%w)", requests-seen.ended, err, context.Cause(ctx))
 		}
 	}
 }

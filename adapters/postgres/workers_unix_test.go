@@ -26,7 +26,10 @@ func TestTortureWorkersThatAreKilledAndPausedApplyEachEventOnce(t *testing.T) {
 
 func TestTortureOfWorkersCatchesASecondTransaction(t *testing.T) {
 	t.Parallel()
-	_, err := torturedWorkers(t, projectiontest.Torture{Events: 5_000, Faults: 40, Bug: projectiontest.SecondTransaction})
+	err := projectiontest.Caught(func() error {
+		_, err := torturedWorkers(t, projectiontest.Torture{Events: 5_000, Faults: 40, Bug: projectiontest.SecondTransaction})
+		return err
+	})
 	require.ErrorContains(t, err, "want")
 	t.Log(err)
 }

@@ -41,7 +41,10 @@ func TestTortureOfWorkersCatchesItsMutants(t *testing.T) {
 	faults := map[projectiontest.Bug]int{projectiontest.SecondTransaction: 40, projectiontest.BlindCheckpoint: 10, projectiontest.NoFence: 40}
 	for _, bug := range projectiontest.Bugs {
 		t.Run(string(bug), func(t *testing.T) {
-			_, err := torturedWorkers(t, projectiontest.Torture{Events: 5_000, Faults: faults[bug], Bug: bug, NoPauses: bug != projectiontest.NoFence})
+			err := projectiontest.Caught(func() error {
+				_, err := torturedWorkers(t, projectiontest.Torture{Events: 5_000, Faults: faults[bug], Bug: bug, NoPauses: bug != projectiontest.NoFence})
+				return err
+			})
 			require.ErrorContains(t, err, "want")
 			t.Log(err)
 		})

@@ -56,7 +56,7 @@ func verify(ctx context.Context, out io.Writer) (passed bool, err error) {
 	strict := os.Getenv("LEFTFOLD_TEST") == "all"
 	demo := demo{dir: filepath.Join(scratch, "demo")}
 	// The limits are for what hangs: machines differ by a factor of two in what they need.
-	race, tortures := newGoTest(25*time.Minute), newGoTest(15*time.Minute)
+	race, tortures := newGoTest(25*time.Minute), newGoTest(25*time.Minute)
 	stages := []stage{
 		{"gofmt", time.Minute, formatted},
 		{"go.mod is tidy", 5 * time.Minute, command("go", "mod", "tidy", "-diff").run},
@@ -64,7 +64,7 @@ func verify(ctx context.Context, out io.Writer) (passed bool, err error) {
 		{"Postgres, Redis, PgBouncer, curl", 10 * time.Minute, servers{scratch}.run},
 		{"emulators of AWS, from npm", 10 * time.Minute, emulators},
 		{"tests, with -race", 30 * time.Minute, race.withRace},
-		{"tortures, without -race", 20 * time.Minute, tortures.torturesOnly},
+		{"tortures, without -race", 35 * time.Minute, tortures.torturesOnly},
 		{"examples", 10 * time.Minute, examples{scratch}.run},
 		{"demo", 5 * time.Minute, demo.first},
 		{"demo, a second time", 5 * time.Minute, demo.again},

@@ -81,6 +81,17 @@ const (
 // Bugs are all of them.
 var Bugs = []Bug{SecondTransaction, BlindCheckpoint, NoFence}
 
+// Caught returns what run finds, which is to break by a planted bug, and nil if ten runs find nothing: where a
+// fault falls is chance, and where processes are slow to begin most fall on one that has done nothing yet.
+func Caught(run func() error) error {
+	for range 10 {
+		if err := run(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // bugVariable tells a worker process which bug to plant.
 const bugVariable = "LEFTFOLD_PLANTED_BUG"
 

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/leftfold/leftfold/eventstore"
 	"github.com/leftfold/leftfold/projection"
 )
 
@@ -194,12 +195,28 @@ func (p Parts) stream(ctx context.Context, events int, harmed <-chan struct{}) e
 
 // caughtUp waits until both views have applied the whole log.
 func (p Parts) caughtUp(ctx context.Context) (projection.Status, error) {
-	ctx, cancel := context.WithTimeout(ctx, clauseTimeout)
-	defer cancel()
-	if status, err := applied(ctx, p.Store, p.Sink, total.Generation()); err != nil {
+	if status, err := p.comesUp(ctx, total.Generation()); err != nil {
 		return status, err
 	}
-	return applied(ctx, p.Store, p.Sink, tallies.Generation())
+	return p.comesUp(ctx, tallies.Generation())
+}
+
+// comesUp waits as long as the generation comes nearer to the head: the slower the machine, the longer the
+// faults took, and the more was appended meanwhile.
+func (p Parts) comesUp(ctx context.Context, of projection.Generation) (projection.Status, error) {
+	for last := eventstore.Position(-1); ; {
+		window, cancel := context.WithTimeout(ctx, clauseTimeout)
+		status, err := applied(window, p.Store, p.Sink, of)
+		cancel()
+		if err == nil {
+			return status, nil
+		}
+		now, unknown := projection.StatusOf(ctx, p.Store, p.Sink, of)
+		if unknown != nil || now.Position <= last {
+			return status, errors.Join(err, unknown)
+		}
+		last = now.Position
+	}
 }
 
 // crew are three worker processes.
