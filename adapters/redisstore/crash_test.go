@@ -45,7 +45,7 @@ func killed(t *testing.T, fsync string, torn bool, kills int, wrap func(projecti
 		case <-sink.now:
 		case err := <-ended:
 			stop()
-			return fmt.Errorf("before kill %d: the run ended: %w", kill+1, err)
+			return fmt.Errorf("before kill %d: the run ended: %v", kill+1, err)
 		}
 		require.NoError(t, server.Kill(t.Context()))
 		stop()

@@ -139,6 +139,9 @@ func (l *link) flush(sync Frame) {
 	l.answering.Lock()
 	l.mu.Lock()
 	answered := l.open == 0
+	if !answered {
+		l.ending = withResultsOnly // now: a result that comes before the Flush is one to cut behind
+	}
 	l.mu.Unlock()
 	l.answering.Unlock()
 	if answered {

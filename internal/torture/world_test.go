@@ -193,7 +193,7 @@ func (w *world) append(ctx context.Context, stream eventstore.StreamID, event sc
 // openReplicas opens the replicas of both sinks.
 func (w *world) openReplicas(t testing.TB) map[string]*projection.Replicas {
 	t.Helper()
-	o := projection.ReplicasOptions{Every: 100 * time.Millisecond, Timeout: 250 * time.Millisecond, Logger: silent}
+	o := projection.ReplicasOptions{Every: 100 * time.Millisecond, Timeout: time.Second, Logger: silent}
 	var standbys []postgres.Standby
 	for n, standby := range w.standbys {
 		standbys = append(standbys, postgres.Standby{Name: w.postgres[n+1].name, Pool: connect(t, standby.Postgres)})
