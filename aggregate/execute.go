@@ -13,7 +13,7 @@ import (
 // by [ExecuteAll]. [Repository.Plan] makes one.
 type Plan struct {
 	stream   eventstore.StreamID
-	attempts int // of its repository; 0: the default
+	attempts int // of its repository
 	propose  func(context.Context, Store, settings) (proposed, error)
 }
 

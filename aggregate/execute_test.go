@@ -62,6 +62,27 @@ func TestDecidingAgainEnds(t *testing.T) {
 	})
 }
 
+func TestTheMostPatientPlanSaysHowOftenAllAreDecided(t *testing.T) {
+	for name, c := range map[string]struct {
+		first, second int // attempts of the repositories
+		made          int // and of both together
+	}{
+		"the same":                     {3, 3, 3},
+		"once, and more":               {1, 4, 4},
+		"once, and so many by default": {1, 0, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store, accounts := newBank(t)
+			_, err := aggregate.ExecuteAll(t.Context(), store, []aggregate.Plan{
+				accounts.WithOptions(aggregate.Options{MaxAttempts: c.first}).Plan("1", moved(t, store, "1", 100, Deposit(5))),
+				accounts.WithOptions(aggregate.Options{MaxAttempts: c.second}).Plan("2", Deposit(5)),
+			})
+			require.ErrorIs(t, err, eventstore.ErrVersionConflict)
+			assert.Equal(t, int64(c.made), balance(t, store, "1")-100, "each time the other writer deposits")
+		})
+	}
+}
+
 func TestNoRetryReturnsTheFirstConflict(t *testing.T) {
 	store, accounts := newBank(t)
 	_, err := accounts.Execute(t.Context(), "1", moved(t, store, "1", 1, Deposit(5)), aggregate.NoRetry())

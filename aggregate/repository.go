@@ -42,6 +42,13 @@ type Options struct {
 	MaxAttempts int
 }
 
+func (o Options) attempts() int {
+	if o.MaxAttempts <= 0 {
+		return defaultAttempts
+	}
+	return o.MaxAttempts
+}
+
 // NewRepository returns a repository of the type's aggregates in the store, with the
 // default [Options].
 func NewRepository[S, E any](store Store, t *Type[S, E]) *Repository[S, E] {
@@ -98,7 +105,7 @@ func (r *Repository[S, E]) Execute(ctx context.Context, id string, decide Decisi
 // Plan prepares a decision on the aggregate for [ExecuteAll]. Nothing is read yet.
 func (r *Repository[S, E]) Plan(id string, decide Decision[S, E]) Plan {
 	stream := r.typ.Stream(id)
-	return Plan{stream: stream, attempts: r.options.MaxAttempts, propose: func(ctx context.Context, store Store, s settings) (proposed, error) {
+	return Plan{stream: stream, attempts: r.options.attempts(), propose: func(ctx context.Context, store Store, s settings) (proposed, error) {
 		k, err := r.load(ctx, store, stream)
 		if err != nil {
 			return proposed{}, err

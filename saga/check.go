@@ -217,7 +217,7 @@ func sameRecord(a, b record) bool {
 
 func plain(r record) (value any, err error) {
 	if c, ok := r.(commandRequested); ok && c.Attempt > 1 {
-		c.Payload = nil // it is the first attempt's, and was recorded with each one once
+		c.Payload = nil // it is the first attempt's; earlier builds recorded it with each
 		r = c
 	}
 	encoded, err := json.Marshal(r)

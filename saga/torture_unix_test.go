@@ -249,7 +249,7 @@ func calm(t *testing.T, requests int) final {
 	return at.final(t, requests)
 }
 
-// endsWith runs a worker until all instances have ended.
+// endsWith runs a worker until all instances have ended. One of them must end within each such time.
 func endsWith(t *testing.T, w saga.Worker, requests int, within time.Duration) error {
 	t.Helper()
 	defer runs(t, w)()

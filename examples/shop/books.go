@@ -21,8 +21,9 @@ func (o *options) books() *cobra.Command {
 	var output cli.Output
 	var within time.Duration
 	cmd := &cobra.Command{
-		Use: "books", GroupID: "look",
-		Short: "Does it all add up?",
+		Use:     "books",
+		GroupID: "look",
+		Short:   "Does it all add up?",
 		Long: `Waits until the services have nothing left to do, reads the logs and the read models of all, prints
 the sums, and exits with 1 if they do not add up, naming what does not.`,
 		Example: "  shop books -o json",

@@ -148,7 +148,7 @@ func (o *options) parts(ctx context.Context) (cli.Parts, error) {
 func (o *options) find() error {
 	for _, name := range o.of() {
 		if err := o.Where.Find(name); err != nil {
-			return fmt.Errorf("there is no shop to look at: %w; say where it is with --dir, or begin one with shop all", err)
+			return fmt.Errorf("there is no service %s to look at: %w; say where it is with --dir, or begin one with shop all", name, err)
 		}
 	}
 	return nil

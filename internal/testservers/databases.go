@@ -61,8 +61,8 @@ type templates struct {
 }
 
 // Template returns the name of a database that fill has filled, for [Postgres.NewDatabase]
-// to copy: a copy takes a fraction of the time of forty migrations. The first call for a
-// key fills it, the others wait for that; a fill that failed is tried again.
+// to copy. The first call for a key fills it, the others wait for that; a fill that failed is
+// tried again.
 func (p *Postgres) Template(ctx context.Context, key string, fill func(ctx context.Context, url string) error) (string, error) {
 	p.templates.mu.Lock()
 	defer p.templates.mu.Unlock()

@@ -58,8 +58,7 @@ func Reopen(ctx context.Context, url string) (*postgres.Store, error) {
 // [postgres.DefaultSchema]. It is closed when the test ends. Its role owns everything, as the
 // one that migrates does; tests of what a role may do give it to others with [postgres.Grant].
 //
-// The database is a copy of one that is migrated once per process: it takes a few hundredths
-// of a second.
+// The database is a copy of one that is migrated once per process.
 func Pool(t testing.TB) *pgxpool.Pool {
 	t.Helper()
 	shared := server(t)

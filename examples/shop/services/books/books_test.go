@@ -266,9 +266,18 @@ func TestWhatIsWrongIsFoundAlthoughTheTotalsSayThatAllIsDone(t *testing.T) {
 
 func TestTheBooksOfAnOpenOrderAreToldAll(t *testing.T) {
 	all := after(t, mistake{forgets: api.Fulfil{Order: "good"}})
-	ctx, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	ctx, stop := context.WithTimeout(t.Context(), time.Second)
 	defer stop()
 	r, err := books.Wait(ctx, all)
 	require.ErrorContains(t, err, "1 orders are open; are all services running?")
 	require.EqualValues(t, 3, r.Placed)
+}
+
+func TestWhoIsToldToStopReadsNoBooks(t *testing.T) {
+	all := after(t, mistake{forgets: api.Fulfil{Order: "good"}})
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	r, err := books.Wait(ctx, all)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Zero(t, r)
 }

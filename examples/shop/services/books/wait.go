@@ -16,6 +16,7 @@ import (
 // Wait waits until nobody has anything left to do, and returns what the books say then and what is wrong with
 // them. The services must be at work, in whichever processes.
 func Wait(ctx context.Context, all Services) (Report, error) {
+	last := "they cannot be read"
 	for {
 		r, wrong, waiting, err := Look(ctx, all)
 		switch {
@@ -24,20 +25,25 @@ func Wait(ctx context.Context, all Services) (Report, error) {
 		case err == nil && waiting == "":
 			return r, wrong
 		}
+		last = cmp.Or(waiting, last)
 		select {
 		case <-time.After(100 * time.Millisecond):
 		case <-ctx.Done():
-			return unclosed(ctx, all, waiting)
+			return unclosed(ctx, all, last)
 		}
 	}
 }
 
-// unclosed returns the books as they are when nobody waits any longer for them to be closed.
+// unclosed returns the books as they are when the time to wait is over. Who was told to stop reads nothing more.
 func unclosed(ctx context.Context, all Services, waiting string) (Report, error) {
+	closed := fmt.Errorf("the books are not closed: %s; are all services running? (%w)", waiting, ctx.Err())
+	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return Report{}, closed
+	}
 	finally, stop := context.WithTimeout(context.WithoutCancel(ctx), mostToRead)
 	defer stop()
 	r, wrong := Check(finally, all)
-	return r, errors.Join(fmt.Errorf("the books are not closed: %s; are all services running? (%w)", cmp.Or(waiting, "they cannot be read"), ctx.Err()), wrong)
+	return r, errors.Join(closed, wrong)
 }
 
 // mostToRead is how long it may take to read the books once more when the time to wait is over.

@@ -181,7 +181,7 @@ func Client(service string, found discovery.Resolver) *httpapi.Client {
 	return client(service, found, 0)
 }
 
-// client returns one that waits so long for each answer. 0: as long as people do.
+// client returns one that waits so long for each answer. 0: the default of [discovery.TransportOptions].
 func client(service string, found discovery.Resolver, waits time.Duration) *httpapi.Client {
 	transport := discovery.NewTransport(found, discovery.TransportOptions{
 		Addresses: discovery.AddressPolicy{Loopback: true}, TryTimeout: waits,
